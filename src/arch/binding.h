@@ -1,0 +1,66 @@
+#pragma once
+// How a weight of the model is made from checkpoint tensors: a small expression that can produce any range of
+// its rows without producing the rest. That is what lets the exporter stream.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+
+namespace llm2mnn {
+
+/// Rows begin, begin + stride, ..., `count` of them.
+struct RowRun {
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+  std::int64_t stride = 1;
+};
+
+/// An immutable expression with value semantics. Its value is a matrix [rows, cols] of float32 (a vector [n]
+/// is n rows of one column).
+class Binding {
+ public:
+  Binding() = default;
+
+  /// The tensor `id` as it is stored. A 1-D tensor [n] is n rows of 1 column; a matrix [O, I] is O rows of I.
+  static Binding source(const Checkpoint& checkpoint, TensorId id);
+  /// A vector [n] of one value (an absent norm weight, a zero bias).
+  static Binding constant(std::int64_t rows, float value);
+  /// The rows of the parts, one after the other; all have the same cols.
+  static Binding concat_rows(std::vector<Binding> parts);
+  /// The rows named by the runs, in that order (un-fuse qkv, re-pair rotary rows, slice).
+  Binding gather_rows(std::vector<RowRun> runs) const;
+  /// Every element times `factor`, in float32.
+  Binding scale(float factor) const;
+  /// Every element plus `term`, in float32 (a norm's `1 + w`).
+  Binding add(float term) const;
+
+  bool is_empty() const { return node_ == nullptr; }
+  std::int64_t rows() const;
+  std::int64_t cols() const;
+  /// The tensor, when the binding is one whole stored tensor without any transform: the fast path reads its
+  /// bytes directly.
+  std::optional<TensorId> plain_source() const;
+  /// Every tensor the expression reads, with repetitions.
+  void collect_sources(std::vector<TensorId>& out) const;
+  /// "model.layers.0.self_attn.qkv_proj.weight rows 0..512, * 2", for messages and `inspect`.
+  std::string text(const Checkpoint& checkpoint) const;
+
+  /// Writes rows [row_begin, row_begin + row_count) as float32 into `out` (row_count * cols() values).
+  /// `scratch` is reused between calls of one thread. Thread-safe.
+  /// @throws Error(kFormat) naming tensor and row when a value is NaN or Inf.
+  void read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, std::int64_t row_count, float* out,
+                 std::vector<std::byte>& scratch) const;
+
+  struct Node;
+
+ private:
+  explicit Binding(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
+  std::shared_ptr<const Node> node_;
+};
+
+}  // namespace llm2mnn

@@ -1,0 +1,146 @@
+#pragma once
+// The canonical decoder: what a family file and a config.json become, and all that lowering ever sees.
+// Words and letters: docs/architecture.md (H hidden, V vocab, L layers, Hq/Hkv heads, Dh head size, F
+// intermediate).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arch/binding.h"
+
+namespace llm2mnn {
+
+enum class NormKind : std::uint8_t { kRms, kLayer };
+enum class Activation : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2 };
+/// Where a block's norms stand (x input, A attention, M mlp, n norms).
+enum class ResidualKind : std::uint8_t {
+  kPre,       ///< h = x + A(n1 x);      y = h + M(n2 h)
+  kSandwich,  ///< h = x + n2 A(n1 x);   y = h + n4 M(n3 h)
+  kPost,      ///< h = x + n1 A(x);      y = h + n2 M(h)
+};
+enum class MlpKind : std::uint8_t {
+  kGlu,    ///< down(act(gate x) * up x)
+  kPlain,  ///< down(act(up x))
+};
+enum class MaskKind : std::uint8_t { kFull, kSliding };
+
+/// Which weight of the model a tensor is; the quantisation recipe selects by it.
+enum class WeightRole : std::uint8_t {
+  kEmbedTokens,
+  kInputLayernorm,
+  kQProj,
+  kKProj,
+  kVProj,
+  kOProj,
+  kQNorm,
+  kKNorm,
+  kPostAttentionNorm,  ///< on the attention's output (sandwich, post)
+  kPreMlpNorm,         ///< Llama calls it post_attention_layernorm
+  kPostMlpNorm,
+  kGateProj,
+  kUpProj,
+  kDownProj,
+  kNorm,  ///< final
+  kLmHead,
+};
+
+/// "q_proj", "input_layernorm", ...
+std::string_view role_name(WeightRole role);
+
+/// y = x W^T + b.
+struct LinearSpec {
+  std::string address;  ///< canonical: "layers.3.mlp.down_proj", "lm_head"
+  WeightRole role = WeightRole::kQProj;
+  Binding weight;  ///< [O, I]
+  Binding bias;    ///< [O], or empty
+};
+
+struct NormSpec {
+  std::string address;  ///< "layers.3.input_layernorm"
+  WeightRole role = WeightRole::kInputLayernorm;
+  NormKind kind = NormKind::kRms;
+  double eps = 1e-6;
+  Binding weight;  ///< gamma [n], any `1 + w` already in the binding
+  Binding bias;    ///< beta [n] of a LayerNorm, or empty
+};
+
+/// Rotary table: angle(position, j) = position * inv_freq[j]; cos and sin are multiplied by
+/// `attention_factor`. Rotation pairs (j, j + rotary_dim/2); checkpoints with interleaved pairs have their q
+/// and k rows permuted.
+struct RopeSpec {
+  std::string kind;             ///< "default", "linear", "dynamic", "llama3", "yarn": for reports
+  std::int64_t rotary_dim = 0;  ///< even, at most Dh
+  std::vector<float> inv_freq;  ///< [rotary_dim / 2]
+  double attention_factor = 1;
+  /// First position at which the checkpoint's rule would change the frequencies and this table does not
+  /// (dynamic NTK); 0 when there is none.
+  std::int64_t exact_below = 0;
+};
+
+struct AttentionSpec {
+  LinearSpec q_proj;               ///< [Hq*Dh, H]
+  LinearSpec k_proj;               ///< [Hkv*Dh, H]
+  LinearSpec v_proj;               ///< [Hkv*Dh, H]
+  LinearSpec o_proj;               ///< [H, Hq*Dh]
+  std::optional<NormSpec> q_norm;  ///< per head [Dh], before rope
+  std::optional<NormSpec> k_norm;
+  std::int64_t num_attention_heads = 0;
+  std::int64_t num_key_value_heads = 0;
+  std::int64_t head_dim = 0;
+  MaskKind mask = MaskKind::kFull;
+  int rope_idx = 0;  ///< into DecoderSpec::ropes; -1: no rotary embedding in this layer
+};
+
+struct MlpSpec {
+  MlpKind kind = MlpKind::kGlu;
+  Activation activation = Activation::kSilu;
+  std::optional<LinearSpec> gate_proj;  ///< [F, H], kGlu only
+  LinearSpec up_proj;                   ///< [F, H]
+  LinearSpec down_proj;                 ///< [H, F]
+};
+
+struct LayerSpec {
+  ResidualKind residual = ResidualKind::kPre;
+  std::optional<NormSpec> input_norm;           ///< n1 of kPre and kSandwich
+  std::optional<NormSpec> post_attention_norm;  ///< n2 of kSandwich, n1 of kPost
+  std::optional<NormSpec> pre_mlp_norm;         ///< n2 of kPre, n3 of kSandwich
+  std::optional<NormSpec> post_mlp_norm;        ///< n4 of kSandwich, n2 of kPost
+  AttentionSpec attention;
+  MlpSpec mlp;
+};
+
+/// The whole model. Attention scores are scaled by Dh^-0.5; another scale is already folded into q by its
+/// bindings.
+struct DecoderSpec {
+  std::string model_type;  ///< the checkpoint's
+  std::string family;      ///< the family file's name
+  std::int64_t hidden_size = 0;
+  std::int64_t vocab_size = 0;  ///< rows of the embedding tensor
+  std::int64_t max_position_embeddings = 0;
+  std::int64_t sliding_window = 0;  ///< keys a query sees, itself included; 0 when no layer slides
+  Binding embed_tokens;             ///< [V, H]
+  double embed_scale = 1;           ///< multiplies the embedding at the graph's entry
+  std::vector<RopeSpec> ropes;
+  std::vector<LayerSpec> layers;
+  NormSpec norm;
+  bool tied = false;         ///< lm_head is the embedding
+  LinearSpec lm_head;        ///< [V, H]; when tied its weight is embed_tokens
+  double logit_scale = 1;    ///< multiplies the logits
+  double logit_softcap = 0;  ///< c * tanh(x / c); 0: none
+
+  /// Tensors that a named rule leaves out, with the rule ("rotary buffer", "tied to the embedding").
+  struct Ignored {
+    TensorId tensor;
+    std::string rule;
+  };
+  std::vector<Ignored> ignored;
+  /// Config keys that nobody reads and that cannot change the computation; named in --dry_run and the
+  /// manifest.
+  std::vector<std::string> unread_config_keys;
+  /// One line each, for the summary ("dynamic rope: exact up to 2048 positions").
+  std::vector<std::string> notes;
+};
+
+}  // namespace llm2mnn

@@ -1,0 +1,72 @@
+#pragma once
+// A Hugging Face checkpoint directory: names, dtypes, shapes and spans of all tensors; no weights in memory.
+// Hostile bytes stop here: when `open` returns, every span lies inside its file and agrees with dtype and
+// shape.
+//
+// Goals: every check before the first weight is read; memory in proportion to the number of tensors only.
+// Non-goals: reading pickles that need code (nothing of a `.bin` file is executed), GGUF (a later source).
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tensor/dtype.h"
+
+namespace llm2mnn {
+
+/// Index into Checkpoint::tensors().
+using TensorId = std::uint32_t;
+
+/// One stored tensor: contiguous, row-major, little endian.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  Shape shape;
+  std::uint32_t file_idx = 0;  ///< index into Checkpoint::files()
+  std::uint64_t offset = 0;    ///< of the first byte, in that file
+  std::uint64_t bytes = 0;     ///< elements * dtype_bytes(dtype)
+};
+
+/// Where the weights were found.
+enum class CheckpointFormat : std::uint8_t { kSafetensors, kPyTorchBin };
+
+class Checkpoint {
+ public:
+  /// Opens `dir`: config.json, then the weights. Safetensors win when both forms exist:
+  /// `model.safetensors.index.json` and its shards, else `model.safetensors`, else
+  /// `pytorch_model.bin.index.json` and its shards, else `pytorch_model.bin`. Other files are never opened.
+  /// @throws Error: kIo for files that cannot be read, kFormat for broken ones, kUnsupported for forms we
+  /// refuse by name. Each names the file and, where there is one, the tensor.
+  static Checkpoint open(const std::filesystem::path& dir);
+
+  const std::filesystem::path& dir() const { return dir_; }
+  CheckpointFormat format() const { return format_; }
+  /// config.json, a JSON object.
+  const JsonValue& config() const { return config_; }
+  /// Sorted by name (bytewise), names unique.
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  const TensorInfo& tensor(TensorId id) const { return tensors_.at(id); }
+  std::optional<TensorId> find(std::string_view name) const;
+  std::size_t num_files() const { return files_.size(); }
+  /// Total bytes of all tensors.
+  std::uint64_t tensor_bytes() const;
+
+  /// Fills `out` with the tensor's bytes from `byte_offset`. Thread-safe (pread).
+  void read(TensorId id, std::uint64_t byte_offset, std::span<std::byte> out) const;
+
+ private:
+  std::filesystem::path dir_;
+  CheckpointFormat format_ = CheckpointFormat::kSafetensors;
+  JsonValue config_;
+  std::vector<File> files_;
+  std::vector<TensorInfo> tensors_;
+};
+
+}  // namespace llm2mnn

@@ -1,0 +1,6 @@
+#include <cstdio>
+
+int main() {
+  std::puts("llm2mnn " LLM2MNN_VERSION);
+  return 0;
+}

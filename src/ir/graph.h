@@ -1,0 +1,130 @@
+#pragma once
+// The semantic graph between a model and a file format: a few ops that a decoder is made of, in topological
+// order. Shapes: T tokens now, one sequence. A value is [T, C] unless an op says otherwise. Weights are
+// referred to by id; their bytes are nobody's business here.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tensor/dtype.h"
+
+namespace llm2mnn::ir {
+
+using ValueId = std::uint32_t;
+using WeightId = std::uint32_t;
+inline constexpr ValueId kNoValue = UINT32_MAX;
+
+/// A weight the graph reads: a matrix [O, I] of a Linear or a vector [n] (bias, gamma, beta).
+struct Weight {
+  std::string address;  ///< canonical, unique: "layers.3.mlp.down_proj.weight", "norm.weight"
+  Shape shape;
+};
+
+struct Value {
+  std::string name;  ///< an address such as "/layers.3/self_attn/q_proj/output"
+};
+
+enum class UnaryKind : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kTanh };
+enum class MaskKind : std::uint8_t { kFull, kSliding };
+
+/// y [T, O] = x [T, I] W^T + b.
+struct Linear {
+  ValueId x, y;
+  WeightId weight;
+  std::optional<WeightId> bias;
+  std::int64_t in_features, out_features;
+};
+/// Normalises over the last `size` channels: the hidden axis (size == C), or each head of [T, heads*size].
+struct Norm {
+  ValueId x, y;
+  WeightId gamma;
+  std::optional<WeightId> beta;
+  bool rms;  ///< false: subtract the mean
+  double eps;
+  std::int64_t size, heads;  ///< C == size * heads; heads is 1 on the hidden axis
+};
+struct Add {
+  ValueId a, b, y;  ///< same shape
+};
+/// y = x * factor.
+struct Scale {
+  ValueId x, y;
+  double factor;
+};
+struct Unary {
+  ValueId x, y;
+  UnaryKind kind;
+};
+/// y = act(gate) * up: [T, F].
+struct GatedUnit {
+  ValueId gate, up, y;
+  UnaryKind kind;
+};
+/// Rotary tables from position_ids: cos and sin [T, rotary_dim], halves duplicated, times `attention_factor`.
+struct RopeTable {
+  ValueId cos, sin;
+  std::vector<float> inv_freq;  ///< [rotary_dim / 2]
+  double attention_factor;
+  std::int64_t num_positions;  ///< positions the table must cover
+};
+/// Rotates the first `rotary_dim` channels of each head of q [T, Hq*Dh] and k [T, Hkv*Dh], pairs (j, j +
+/// rotary_dim/2).
+struct Rope {
+  ValueId q, k, cos, sin, q_out, k_out;
+  std::int64_t num_attention_heads, num_key_value_heads, head_dim, rotary_dim;
+};
+/// Causal attention with an internal KV cache, scores scaled by Dh^-0.5: y [T, Hq*Dh].
+struct Attention {
+  ValueId q, k, v, y;
+  std::int64_t num_attention_heads, num_key_value_heads, head_dim;
+  std::int64_t layer_idx;
+  MaskKind mask;
+};
+/// Keeps the rows from `logits_index` on (-1: the last; 0: all).
+struct SelectTokens {
+  ValueId x, y;
+};
+
+using Op = std::variant<Linear, Norm, Add, Scale, Unary, GatedUnit, RopeTable, Rope, Attention, SelectTokens>;
+
+struct Node {
+  std::string name;  ///< an address: "/layers.3/self_attn/q_proj"
+  Op op;
+};
+
+/// A decoder: `input` holds embedded tokens [T, H]; `logits` is [T', V]; `hidden_states` the final norm's
+/// output.
+struct Graph {
+  std::vector<Weight> weights;
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  ValueId input = kNoValue;
+  ValueId hidden_states = kNoValue;
+  ValueId logits = kNoValue;
+  std::int64_t hidden_size = 0;
+  std::int64_t vocab_size = 0;
+  bool has_sliding_layers = false;
+
+  WeightId add_weight(std::string address, Shape shape);
+  ValueId add_value(std::string name);
+  void add_node(std::string name, Op op);
+};
+
+/// Inputs and outputs of a node, in a fixed order.
+std::vector<ValueId> inputs_of(const Op& op);
+std::vector<ValueId> outputs_of(const Op& op);
+/// "Linear", "Norm", ...
+std::string_view op_name(const Op& op);
+
+/// Throws Error(kInternal) unless the graph is well formed: every id in range, each value produced once and
+/// before its use, names unique, weight shapes agreeing with the ops that read them.
+void verify(const Graph& graph);
+
+/// One node per line, for people and tests.
+std::string print(const Graph& graph);
+
+}  // namespace llm2mnn::ir

@@ -1,0 +1,47 @@
+#pragma once
+// Weights to codes: one BlockGrid rule (stored scale and offset first, codes against the stored values after)
+// used by every method.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tensor/dtype.h"
+#include "tensor/quant_scheme.h"
+
+namespace llm2mnn {
+
+/// Rows of a weight matrix, contiguous, in a weight dtype (F32, F16 or BF16), little endian.
+struct WeightRows {
+  const std::byte* data = nullptr;
+  DType dtype = DType::kF32;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+};
+
+/// Rounds each group of each row to nearest and packs the codes.
+///
+/// Asymmetric: scale = (max - min) / (2^bits - 1), offset = min + scale * 2^(bits-1), both rounded to the
+/// scheme's scale type, then code = clamp(round_half_even((w - offset) / scale), -2^(bits-1), 2^(bits-1) -
+/// 1). Symmetric: scale = max|w| / (2^(bits-1) - 1), rounded, code = clamp(round_half_even(w / scale), ...).
+/// A constant group is scale 1, code 0, offset the constant (symmetric: an all-zero group is scale 1, code
+/// 0). A scale that would round to zero becomes the smallest positive value of its type. 16 and 32 bits: the
+/// values as FP16 (round half to even) or FP32.
+///
+/// @param codes  codes_bytes(scheme, rows, cols) bytes: unsigned code + 2^(bits-1), one MSB-first bit stream.
+///               Precondition: rows * cols * bits is a multiple of 8, or these are the matrix's last rows.
+/// @param alpha  alpha_bytes(scheme, rows, cols) bytes: per group (offset, scale), or scale when symmetric.
+/// @throws Error(kFormat) "row R: NaN|Inf ..." (R counted from `first_row`) for a value that is not finite,
+/// and for a
+///         value, scale or offset beyond the range of its stored type. Never clips in silence.
+/// The result does not depend on the ISA. Thread-safe.
+/// Source: MNN's default rounding; stored-first as in the BlockGrid rule of docs/adr.
+void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
+                   std::span<std::byte> codes, std::span<std::byte> alpha);
+
+/// Rows to bf16 (round half to even): the embedding file. Errors as above.
+void convert_rows_bf16(const WeightRows& w, std::int64_t first_row, std::span<std::byte> out);
+/// Rows to f32. Errors as above.
+void convert_rows_f32(const WeightRows& w, std::int64_t first_row, std::span<std::byte> out);
+
+}  // namespace llm2mnn

@@ -1,0 +1,36 @@
+#pragma once
+// The tokenizer of a checkpoint as the MNN runtime reads it: tokenizer.mtok (the whole pipeline, runtime
+// >= 3.5.0) and tokenizer.txt (older runtimes, an approximation), the chat template, and the ids that stop
+// generation.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace llm2mnn {
+
+struct TokenizerPackage {
+  std::string kind;             ///< "byte-level BPE"
+  std::int64_t vocab_size = 0;  ///< ids the tokenizer can produce: 1 + the largest
+  std::string mtok;             ///< bytes of tokenizer.mtok
+  std::string txt;              ///< bytes of tokenizer.txt
+  std::string txt_limits;  ///< one line: for which runtimes tokenizer.txt is right and what it cannot express
+  std::string chat_template;           ///< empty when the checkpoint has none
+  std::string bos_token, eos_token;    ///< text; empty when there is none
+  bool adds_bos = false;               ///< Hugging Face puts a BOS in front of plain text
+  std::vector<std::int64_t> stop_ids;  ///< sorted, unique
+  std::vector<std::int64_t> prefix_ids;
+  std::vector<std::string> notes;  ///< one line each, for the summary (known runtime limits)
+};
+
+/// Reads tokenizer.json, tokenizer_config.json, generation_config.json, chat_template.jinja of `dir`.
+/// @param tokenizer_dir  `--tokenizer_path`, or the checkpoint.
+/// @param config_stop_ids  `eos_token_id` of the model's config.json.
+/// @throws Error kIo for a missing tokenizer.json, kFormat for a broken one, kUnsupported for a kind or a
+/// component that this
+///         version does not write, by name.
+TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
+                                const std::vector<std::int64_t>& config_stop_ids);
+
+}  // namespace llm2mnn
