@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Writes tests/fixtures/models/*/golden.npz: logits of the transformers classes in float32 on the fixtures.
+
+    regen_goldens.py [NAME ...] [--check]
+
+Needs torch 2.13 and transformers 4.57.6; it runs only when somebody regenerates. Each file holds
+  ids        the token sequence [T];
+  logits_16  float32 [T, V], on the weights as a 16-bit package stores them (FP16 matrices, bf16 table, or an FP16
+             table when it is the head's own);
+  logits_8   float16 [T, V], on the weights of the source (the 8-bit tolerance is far above float16's step);
+  digest     of the fixture; a test refuses a golden of another fixture.
+
+Before it writes, it shows that every mutation of make_fixture.py, and every further feature of the fixture that can
+be left out (rope scaling, biases, q and k norm), moves the logits by more than SEEN: a feature that the golden cannot
+see proves nothing.
+"""
+import argparse
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+import transformers
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+import make_fixture as mf  # noqa: E402
+
+# Ten times the tolerance of the 16-bit parity check.
+SEEN = 1e-3
+
+
+def hf_config(config):
+    """The config as transformers 4.57 understands it: `rope_parameters` becomes theta and `rope_scaling`."""
+    c = json.loads(json.dumps(config))
+    rope = c.pop("rope_parameters", None)
+    if rope is not None:
+        rope = dict(rope)
+        c["rope_theta"] = rope.pop("rope_theta")
+        c["rope_scaling"] = None if rope["rope_type"] == "default" else rope
+    if c["model_type"] == "mistral":  # its class sets head_dim to None when the key is absent, which yarn does not take
+        c.setdefault("head_dim", c["hidden_size"] // c["num_attention_heads"])
+    return c
+
+
+def plain_model(config):
+    classes = {"llama": ("LlamaConfig", "LlamaForCausalLM"), "mistral": ("MistralConfig", "MistralForCausalLM"),
+               "qwen2": ("Qwen2Config", "Qwen2ForCausalLM"), "qwen3": ("Qwen3Config", "Qwen3ForCausalLM")}
+    config_class, model_class = (getattr(transformers, n) for n in classes[config["model_type"]])
+    return model_class._from_config(config_class(**hf_config(config)), attn_implementation="eager")
+
+
+def variant_model(config):
+    """The invented variant from classes of transformers: GLM-4's block (sandwich norms) around GLM-4-MoE's attention
+    (rotates the first half of a head, pairs half a rotation apart) and Llama's MLP."""
+    from transformers.models.glm4.modeling_glm4 import Glm4ForCausalLM
+    from transformers.models.glm4_moe.modeling_glm4_moe import Glm4MoeAttention
+    from transformers.models.llama.modeling_llama import LlamaMLP
+    c = {k: v for k, v in config.items() if k not in ("architectures", "model_type")}
+    hf = transformers.Glm4Config(**c, use_qk_norm=False, mlp_bias=False, pad_token_id=None)
+    hf.rope_scaling = None  # the attention class reads it
+    model = Glm4ForCausalLM._from_config(hf, attn_implementation="eager")
+    for i, layer in enumerate(model.model.layers):
+        layer.self_attn = Glm4MoeAttention(hf, i)
+        if hf.attention_bias:  # the class has no bias on o
+            layer.self_attn.o_proj = torch.nn.Linear(layer.self_attn.o_proj.in_features, hf.hidden_size, bias=True)
+        layer.mlp = LlamaMLP(hf)
+    return model
+
+
+VARIANT_NAMES = {**mf.LLAMA_NAMES, "post_attention_norm": "model.layers.{i}.post_self_attn_layernorm.{p}",
+                 "post_mlp_norm": "model.layers.{i}.post_mlp_layernorm.{p}"}
+
+
+def hf_names(fixture):
+    """{stored name: name in the transformers module}."""
+    table = VARIANT_NAMES if fixture.meta.get("tensors") else mf.LLAMA_NAMES
+    out = {}
+    for name, role, _ in fixture.tensors():
+        base, _, part = role.partition(".")
+        layer = next((p for p in name.split(".") if p.isdigit()), None)
+        out[name] = table[base].format(i=layer, p=part or "weight")
+    return out
+
+
+def logits(fixture, tensors, config):
+    """float32 [T, V] of {stored name: array}."""
+    model = (variant_model if fixture.meta.get("tensors") else plain_model)(config).float().eval()
+    names = hf_names(fixture)
+    missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
+    missing = [m for m in missing if not (fixture.tied and m == "lm_head.weight")]
+    if unexpected or missing:
+        raise SystemExit(f"{fixture.name}: transformers misses {missing}, does not know {unexpected}")
+    if fixture.tied:
+        model.tie_weights()
+    ids = torch.from_numpy(mf.token_ids(fixture.config["vocab_size"]))[None]
+    with torch.no_grad():
+        return model(ids, use_cache=False).logits[0].float().numpy()
+
+
+def stored(fixture, mutate=None):
+    return {n: mf.as_stored_at_16_bit(role, v, fixture.tied) for n, (role, v) in fixture.source(mutate).items()}
+
+
+def relative_rms(a, b):
+    return float(np.sqrt(np.mean((a.astype(np.float64) - b) ** 2) / np.mean(b.astype(np.float64) ** 2)))
+
+
+def without_features(fixture):
+    """(what, tensors, config) with one feature left out each."""
+    base = stored(fixture)
+    config = fixture.config
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind = rope.get("rope_type", rope.get("type"))
+    if kind not in (None, "default", "dynamic"):  # dynamic is plain rope up to max_position_embeddings
+        c = json.loads(json.dumps(config))
+        if c.get("rope_parameters"):
+            c["rope_parameters"] = {"rope_type": "default", "rope_theta": c["rope_parameters"]["rope_theta"]}
+        else:
+            c["rope_scaling"] = None
+        yield "rope scaling", base, c
+    for key in ("attention_factor", "mscale", "beta_fast", "beta_slow", "truncate"):
+        place = "rope_parameters" if key in (config.get("rope_parameters") or {}) else "rope_scaling"
+        if key in (config.get(place) or {}):
+            c = json.loads(json.dumps(config))
+            del c[place][key]
+            yield key, base, c
+    roles = {role for _, role, _ in fixture.tensors()}
+    for role in sorted(r for r in roles if r.endswith(".bias")):
+        yield role, {n: np.zeros_like(v) if r == role else v for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config
+    for role in sorted(roles & mf.NORMS):
+        yield role, {n: np.ones_like(v) * np.mean(v) if r == role else v
+                     for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config
+
+
+def regenerate(name, check):
+    fixture = mf.Fixture(name)
+    reference = logits(fixture, stored(fixture), fixture.config)
+    source = logits(fixture, {n: v for n, (_, v) in fixture.source().items()}, fixture.config)
+    seen = {m: relative_rms(logits(fixture, stored(fixture, m), fixture.mutated_config(m)), reference)
+            for m in fixture.mutations()}
+    for what, tensors, config in without_features(fixture):
+        seen[what] = relative_rms(logits(fixture, tensors, config), reference)
+    faint = {k: v for k, v in seen.items() if v < SEEN}
+    print(f"{name}: logits rms {np.sqrt(np.mean(reference**2)):.3f};", ", ".join(f"{k} {v:.1e}" for k, v in seen.items()))
+    if faint:
+        print(f"{name}: TOO FAINT: {faint}")
+    if not check:
+        np.savez_compressed(fixture.golden, ids=mf.token_ids(fixture.config["vocab_size"]).astype(np.int32),
+                            logits_16=reference.astype(np.float32), logits_8=source.astype(np.float16), digest=fixture.digest())
+    return not faint
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--check", action="store_true", help="print only, write nothing")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    results = [regenerate(name, args.check) for name in args.names or mf.fixture_names()]
+    if not all(results):
+        raise SystemExit("some features are too faint to be seen; change the fixture")
+
+
+if __name__ == "__main__":
+    main()
