@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,12 +40,33 @@ class JsonHandler {
 struct JsonLimits {
   std::uint64_t max_bytes = 16u << 20;  ///< of the document
   int max_depth = 64;                   ///< nesting of arrays and objects
+  /// Characters `[ ] { } : ,` outside of strings plus strings, numbers and words. simdjson's index takes 4
+  /// bytes for each: 32 MiB here. A tokenizer of 262,000 tokens and 515,000 merges has 5 million.
+  std::uint64_t max_tokens = 8u << 20;
+};
+
+/// Bytes to parse, with the spare bytes behind them that simdjson reads; saves a copy of a large document.
+class JsonBuffer {
+ public:
+  explicit JsonBuffer(std::size_t num_bytes);
+  /// To be filled by the caller.
+  std::span<std::byte> bytes();
+  std::string_view text() const { return {data_.get(), num_bytes_}; }
+
+ private:
+  std::unique_ptr<char[]> data_;
+  std::size_t num_bytes_;
 };
 
 /// Parses `text` and calls `handler`. Throws Error(kFormat) with the byte offset for anything that is not one
-/// JSON document (a byte-order mark, trailing text, an invalid escape, a too deep nesting).
+/// JSON document (a byte-order mark, trailing text, an invalid escape, a too deep nesting). Events before the
+/// fault have been delivered by then. Memory: 4 bytes per token, and a copy of `text`.
 /// Duplicate keys are the handler's business here (load-time trees check them).
 void parse_json_events(std::string_view text, JsonHandler& handler, const JsonLimits& limits = {});
+/// The same without the copy.
+void parse_json_events(const JsonBuffer& buffer, JsonHandler& handler, const JsonLimits& limits = {});
+/// Reads a regular file and parses it; messages, the handler's included, start with the file's name.
+void load_json_events(const std::filesystem::path& path, JsonHandler& handler, const JsonLimits& limits = {});
 
 /// A JSON value as a tree. Object members keep the document's order.
 class JsonValue {
@@ -75,13 +98,16 @@ class JsonValue {
   std::int64_t as_int64() const;
   /// A finite double.
   double as_double() const;
+  /// A number as it stands in the document.
+  std::string_view number_text() const;
   const Array& as_array() const;
   const Object& as_object() const;
 
-  /// The member `key` of an object, or null when absent or when this is no object.
+  /// The member `key` of an object, or null when absent or when this is no object. Linear.
   const JsonValue* find(std::string_view key) const;
   /// Compact JSON text of the value, for messages and comparison (cut by the caller).
   std::string dump() const;
+  /// Equal as JSON: numbers by value (1 == 1.0 == 10e-1), members in any order.
   friend bool operator==(const JsonValue& a, const JsonValue& b);
 
  private:
@@ -92,7 +118,8 @@ class JsonValue {
   Object object_;
 };
 
-/// Parses a whole document into a tree; also refuses duplicate keys, by name.
+/// Parses a whole document into a tree; also refuses duplicate keys, by name, and more than 400,000 values (a
+/// value takes about 90 bytes; a refusal must stay below 200 MB).
 JsonValue parse_json(std::string_view text, const JsonLimits& limits = {});
 /// Reads and parses a file; messages start with the file's name.
 JsonValue load_json(const std::filesystem::path& path, const JsonLimits& limits = {});
