@@ -1,0 +1,42 @@
+#pragma once
+// Internal to kernels/: one table of functions per level. The public functions call through the active table.
+// Every level gives the same bytes as the scalar one (docs/adr/0007).
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/groups.h"
+
+namespace llm2mnn {
+
+struct KernelTable {
+  // convert.h
+  bool (*decode)(const std::byte* src, DType dtype, std::size_t n, float* out);
+  bool (*encode)(const float* src, std::size_t n, DType dtype, std::byte* out);
+  // groups.h
+  bool (*group_min_max)(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,
+                        float* min, float* max);
+  bool (*group_grids)(const GridRule& rule, const float* min, const float* max, std::size_t num_groups,
+                      float* scale, float* offset, std::byte* alpha);
+  void (*group_codes)(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,
+                      const float* scale, const float* offset, int bits, std::uint8_t* codes);
+  // pack.h
+  void (*pack_codes)(const std::uint8_t* codes, std::size_t n, int bits, std::byte* out);
+};
+
+/// The reference: plain loops in the order that every level keeps.
+const KernelTable& scalar_kernels();
+/// The table of the level in use.
+const KernelTable& active_kernels();
+
+/// A compiled level: Highway's target bit and its table (null when `target` cannot run here).
+struct SimdLevel {
+  std::int64_t target = 0;
+  const KernelTable* table = nullptr;
+};
+
+/// Number of Highway targets in this binary, best first.
+std::size_t num_simd_levels();
+SimdLevel simd_level(std::size_t index);
+
+}  // namespace llm2mnn
