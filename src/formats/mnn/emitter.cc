@@ -1,0 +1,216 @@
+#include "formats/mnn/emitter.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "formats/mnn/rotary.h"
+
+namespace llm2mnn::mnn {
+
+Emitter::Emitter(const ir::Graph& graph, const WeightFileLayout& layout, FormPlan plan)
+    : graph_(graph), layout_(layout), plan_(std::move(plan)), faces_(graph.values.size()) {}
+
+std::vector<std::byte> Emitter::run() {
+  emit_inputs();
+  for (std::size_t n = 0; n < graph_.nodes.size(); ++n)
+    std::visit([this, n](const auto& op) { emit(n, op); }, graph_.nodes[n].op);
+  plain(graph_.logits);
+  hidden_states_packed_ ? packed(graph_.hidden_states) : plain(graph_.hidden_states);
+  return net_.finish({"logits", "hidden_states"});
+}
+
+void Emitter::emit_inputs() {
+  const auto hidden = checked_cast<std::int32_t>(graph_.hidden_size);
+  const TensorId embedded = net_.input("input_ids", {-1, 1, hidden}, fb::DataType::FLOAT);
+  attention_mask_ = net_.input("attention_mask", {1, 1, -1, -1}, fb::DataType::FLOAT);
+  position_ids_ = net_.input("position_ids", {1, -1}, fb::DataType::INT32);
+  logits_index_ = net_.input("logits_index", {1}, fb::DataType::INT32);
+  // The engine hands over [T, 1, H]; either face is one reshape away.
+  faces_[graph_.input].channels = graph_.hidden_size;
+  faces_[graph_.input].plain = net_.reshape(plain_name(graph_.input), embedded, {1, -1, graph_.hidden_size});
+}
+
+std::string Emitter::plain_name(ir::ValueId value) const {
+  if (value == graph_.logits) return "logits";
+  if (value == graph_.hidden_states && !hidden_states_packed_) return "hidden_states";
+  return graph_.values[value].name + "/plain";
+}
+std::string Emitter::packed_name(ir::ValueId value) const {
+  if (value == graph_.hidden_states && hidden_states_packed_) return "hidden_states";
+  return graph_.values[value].name + "/packed";
+}
+std::string Emitter::heads_name(ir::ValueId value) const { return graph_.values[value].name + "/heads"; }
+
+void Emitter::set_plain(ir::ValueId value, TensorId tensor, std::int64_t channels) {
+  faces_[value].plain = tensor;
+  faces_[value].channels = channels;
+}
+void Emitter::set_packed(ir::ValueId value, TensorId tensor, std::int64_t channels) {
+  faces_[value].packed = tensor;
+  faces_[value].channels = channels;
+}
+void Emitter::set_heads(ir::ValueId value, TensorId tensor, std::int64_t channels) {
+  faces_[value].heads = tensor;
+  faces_[value].channels = channels;
+}
+
+TensorId Emitter::plain(ir::ValueId value) {
+  Faces& faces = faces_[value];
+  if (faces.plain != kNone) return faces.plain;
+  TensorId source = faces.heads;
+  if (source == kNone)
+    source = net_.convert(graph_.values[value].name + "/unpacked", faces.packed, fb::DataFormat::NC4HW4,
+                          fb::DataFormat::NCHW);
+  return faces.plain = net_.reshape(plain_name(value), source, {1, -1, faces.channels});
+}
+
+TensorId Emitter::packed(ir::ValueId value) {
+  Faces& faces = faces_[value];
+  if (faces.packed != kNone) return faces.packed;
+  const TensorId source = faces.plain != kNone ? faces.plain : faces.heads;
+  const TensorId rows = net_.reshape(graph_.values[value].name + "/rows", source, {-1, faces.channels, 1, 1});
+  return faces.packed = net_.convert(packed_name(value), rows, fb::DataFormat::NCHW, fb::DataFormat::NC4HW4);
+}
+
+TensorId Emitter::heads(ir::ValueId value, std::int64_t num_heads, std::int64_t head_dim) {
+  Faces& faces = faces_[value];
+  if (faces.heads != kNone) return faces.heads;
+  TensorId source = faces.plain;
+  if (source == kNone)
+    source = net_.convert(graph_.values[value].name + "/unpacked", faces.packed, fb::DataFormat::NC4HW4,
+                          fb::DataFormat::NCHW);
+  return faces.heads = net_.reshape(heads_name(value), source, {1, -1, num_heads, head_dim});
+}
+
+void Emitter::emit(std::size_t, const ir::Linear& op) {
+  set_packed(op.y, net_.linear(packed_name(op.y), packed(op.x), layout_.linear_of(op.weight)),
+             op.out_features);
+}
+
+void Emitter::emit(std::size_t, const ir::Scale& op) {
+  const TensorId factor = net_.scalar(static_cast<float>(op.factor));
+  const TensorId y = net_.binary(plain_name(op.y), fb::BinaryKind::MUL, plain(op.x), factor);
+  set_plain(op.y, y, faces_[op.x].channels);
+}
+
+void Emitter::emit(std::size_t, const ir::Unary& op) {
+  const Faces& x = faces_[op.x];
+  if (x.packed != kNone)
+    set_packed(op.y, apply_unary(packed_name(op.y), op.kind, x.packed, fb::DataFormat::NC4HW4), x.channels);
+  else
+    set_plain(op.y, apply_unary(plain_name(op.y), op.kind, plain(op.x), fb::DataFormat::NCHW), x.channels);
+}
+
+TensorId Emitter::apply_unary(const std::string& name, ir::UnaryKind kind, TensorId x,
+                              fb::DataFormat format) {
+  switch (kind) {
+    case ir::UnaryKind::kSilu:
+      return net_.unary(name, fb::UnaryKind::SILU, x, format);
+    case ir::UnaryKind::kGeluTanh:
+      return net_.unary(name, fb::UnaryKind::GELU, x, format);
+    case ir::UnaryKind::kGeluErf:
+      return net_.unary(name, fb::UnaryKind::GELU_STANDARD, x, format);
+    case ir::UnaryKind::kTanh:
+      return net_.unary(name, fb::UnaryKind::TANH, x, format);
+    case ir::UnaryKind::kRelu:
+      return net_.relu(name, x, format);
+    case ir::UnaryKind::kRelu2:
+      return net_.unary(name, fb::UnaryKind::SQUARE, net_.relu(name + "/relu", x, format), format);
+  }
+  fail(ErrorKind::kInternal, "activation {} has no MNN op", static_cast<int>(kind));
+}
+
+NormParam Emitter::stored_norm(const ir::Norm& op) const {
+  const auto found = std::find_if(layout_.norms.begin(), layout_.norms.end(),
+                                  [&op](const NormBlob& blob) { return blob.gamma == op.gamma; });
+  LLM2MNN_CHECK(found != layout_.norms.end());
+  return {op.eps, op.rms, &*found, {}};
+}
+
+void Emitter::emit_plain_norm(const ir::Norm& op) {
+  const std::int64_t channels = op.size * op.heads;
+  const NormParam param = stored_norm(op);
+  if (op.heads == 1) {
+    set_plain(op.y, net_.layer_norm(plain_name(op.y), plain(op.x), param, fb::DataFormat::NCHW), channels);
+    return;
+  }
+  const TensorId x = heads(op.x, op.heads, op.size);
+  set_heads(op.y, net_.layer_norm(heads_name(op.y), x, param, fb::DataFormat::NCHW), channels);
+}
+
+TensorId Emitter::mask_of(ir::MaskKind kind) {
+  if (!graph_.has_sliding_layers) return attention_mask_;
+  // attention_type "mix": [2, 1, 1, T, S], plane 0 causal, plane 1 sliding.
+  const std::int32_t plane = kind == ir::MaskKind::kSliding ? 1 : 0;
+  TensorId& mask = mask_planes_[plane];
+  if (mask == kNone)
+    mask = net_.gather_rows(plane == 1 ? "/mask/sliding" : "/mask/full", attention_mask_, net_.scalar(plane));
+  return mask;
+}
+
+Emitter::Positions Emitter::positions(std::int64_t num_positions) {
+  for (const Positions& known : positions_)
+    if (known.num_positions == num_positions) return known;
+  const std::string prefix = fmt::format("/positions.{}", positions_.size());
+  const auto binary = [this, &prefix](std::string_view name, fb::BinaryKind kind, TensorId a,
+                                      std::int64_t b) {
+    return net_.binary(fmt::format("{}/{}", prefix, name), kind, a,
+                       net_.scalar(checked_cast<std::int32_t>(b)), fb::DataType::INT32);
+  };
+  // Older runtimes hand over [T], newer ones [1, T]. A position beyond the table reads its last row.
+  const TensorId flat = net_.reshape(prefix + "/flat", position_ids_, {-1});
+  const TensorId least = binary("least", fb::BinaryKind::MAXIMUM, flat, 0);
+  const TensorId position = binary("clamped", fb::BinaryKind::MINIMUM, least, num_positions - 1);
+  const TensorId high = binary("high", fb::BinaryKind::REALDIV, position, kRotarySplit);
+  const TensorId base = binary("base", fb::BinaryKind::MUL, high, kRotarySplit);
+  const TensorId low = net_.binary(prefix + "/low", fb::BinaryKind::SUB, position, base, fb::DataType::INT32);
+  positions_.push_back({num_positions, high, low});
+  return positions_.back();
+}
+
+//  cosH[high] --.                cos = cosH * cosL - sinH * sinL
+//  sinH[high] --+-- products --> sin = sinH * cosL + cosH * sinL
+//  cosL[low]  --+
+//  sinL[low]  --'
+std::pair<TensorId, TensorId> Emitter::emit_half_tables(const std::string& prefix,
+                                                        const ir::RopeTable& table) {
+  const Positions at = positions(table.num_positions);
+  const auto half_dim = static_cast<std::int64_t>(table.inv_freq.size());
+  const auto rows_at = [&](std::string_view name, std::int64_t rows, TensorId index) {
+    LLM2MNN_CHECK(next_const_ < layout_.consts.size());
+    const TensorId stored = net_.external_table(fmt::format("{}/{}_table", prefix, name),
+                                                layout_.consts[next_const_++], rows, half_dim);
+    return net_.gather_rows(fmt::format("{}/{}", prefix, name), stored, index);
+  };
+  const std::int64_t high_rows = rotary_high_rows(table);
+  const TensorId cos_high = rows_at("cos_high", high_rows, at.high);
+  const TensorId sin_high = rows_at("sin_high", high_rows, at.high);
+  const TensorId cos_low = rows_at("cos_low", kRotarySplit, at.low);
+  const TensorId sin_low = rows_at("sin_low", kRotarySplit, at.low);
+  const auto product = [this, &prefix](std::string_view name, TensorId a, TensorId b) {
+    return net_.binary(fmt::format("{}/{}", prefix, name), fb::BinaryKind::MUL, a, b);
+  };
+  const TensorId cos =
+      net_.binary(prefix + "/cos_half", fb::BinaryKind::SUB, product("cos_cos", cos_high, cos_low),
+                  product("sin_sin", sin_high, sin_low));
+  const TensorId sin =
+      net_.binary(prefix + "/sin_half", fb::BinaryKind::ADD, product("sin_cos", sin_high, cos_low),
+                  product("cos_sin", cos_high, sin_low));
+  return {cos, sin};
+}
+
+TensorId Emitter::select(const std::string& name, TensorId x, std::int32_t axis, fb::DataFormat format) {
+  constexpr std::int32_t kEnd = 0x7fffffff;  // "to the last row" of the ONNX slice
+  return net_.strided_slice(name, x, logits_index_, net_.vector1(kEnd), axis, format);
+}
+
+std::vector<std::byte> write_graph(const ir::Graph& graph, const WeightFileLayout& layout, GraphForm form,
+                                   const VectorReader& read_vector) {
+  FormPlan plan = plan_form(graph, form);
+  if (form == GraphForm::kPacked) return PackedEmitter(graph, layout, std::move(plan), read_vector).run();
+  return CompatEmitter(graph, layout, std::move(plan)).run();
+}
+
+}  // namespace llm2mnn::mnn

@@ -1,0 +1,117 @@
+#include <algorithm>
+#include <fmt/format.h>
+#include <variant>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "formats/mnn/form_plan.h"
+#include "formats/mnn/mnn_package.h"
+#include "formats/mnn/rotary.h"
+
+namespace llm2mnn::mnn {
+namespace {
+
+constexpr std::int64_t kMaxHeaderDim16 = 65535;  // larger sizes switch the header to 32-bit sizes
+
+void append_le(std::vector<std::byte>& out, std::uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; ++i)
+    out.push_back(static_cast<std::byte>((value >> (8 * i)) & 0xff));
+}
+
+/// Header of a quantised blob: rank, sizes, number of samples (256 wraps to 0), the samples themselves.
+std::vector<std::byte> quantised_header(std::int64_t rows, std::int64_t cols, int bits) {
+  std::vector<std::byte> header;
+  const int dim_bytes = std::max(rows, cols) > kMaxHeaderDim16 ? 4 : 2;
+  append_le(header, 2, 1);
+  append_le(header, static_cast<std::uint64_t>(rows), dim_bytes);
+  append_le(header, static_cast<std::uint64_t>(cols), dim_bytes);
+  const int samples = 1 << bits;
+  append_le(header, static_cast<std::uint64_t>(samples), 1);
+  for (int code = -samples / 2; code < samples / 2; ++code)
+    header.push_back(static_cast<std::byte>(code));
+  return header;
+}
+
+class LayoutBuilder {
+ public:
+  LayoutBuilder(const ir::Graph& graph, std::span<const QuantScheme> schemes, GraphForm form)
+      : graph_(graph), schemes_(schemes), plan_(plan_form(graph, form)) {
+    LLM2MNN_CHECK(schemes.size() == graph.weights.size());
+  }
+
+  WeightFileLayout run() {
+    for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
+      const ir::Op& op = graph_.nodes[n].op;
+      if (const auto* linear = std::get_if<ir::Linear>(&op)) place(*linear);
+      if (const auto* table = std::get_if<ir::RopeTable>(&op)) place(*table);
+      const auto* norm = std::get_if<ir::Norm>(&op);
+      if (norm != nullptr && !plan_.norm_is_inlined[n]) place(*norm);
+    }
+    layout_.total_bytes = end_;
+    return std::move(layout_);
+  }
+
+ private:
+  void place(const ir::Linear& op) {
+    LinearBlob blob;
+    blob.weight = op.weight;
+    blob.bias = op.bias;
+    blob.scheme = schemes_[op.weight];
+    blob.rows = op.out_features;
+    blob.cols = op.in_features;
+    blob.offset = end_;
+    check_size(blob);
+    if (!blob.scheme.is_float()) blob.header = quantised_header(blob.rows, blob.cols, blob.scheme.bits);
+    blob.codes_bytes = checked_cast<std::uint64_t>(codes_bytes(blob.scheme, blob.rows, blob.cols));
+    blob.alpha_bytes = checked_cast<std::uint64_t>(alpha_bytes(blob.scheme, blob.rows, blob.cols));
+    if (op.bias || blob.scheme.bits == 32) blob.bias_bytes = 4 * static_cast<std::uint64_t>(blob.rows);
+    end_ = blob.end();
+    layout_.linears.push_back(std::move(blob));
+  }
+
+  void check_size(const LinearBlob& blob) const {
+    // The runtime counts a matrix's weights, and its fp32 bytes when it has no codes, in an int.
+    constexpr std::int64_t kMaxWeights = (std::int64_t{1} << 31) - 1;
+    std::int64_t weights = 0;
+    if (!checked_mul(blob.rows, blob.cols, weights) || weights > kMaxWeights)
+      fail(ErrorKind::kUnsupported,
+           "{}: {} has 2^31 weights or more; MNN's container holds fewer in one matrix",
+           shown(graph_.weights[blob.weight].address), shape_text(graph_.weights[blob.weight].shape));
+    if (!blob.scheme.is_float() && blob.scheme.group_size != 0 && blob.cols % blob.scheme.group_size != 0)
+      fail(ErrorKind::kInternal, "{}: block {} does not divide its rows of {} weights",
+           shown(graph_.weights[blob.weight].address), blob.scheme.group_size, blob.cols);
+  }
+
+  void place(const ir::Norm& op) {
+    layout_.norms.push_back({op.gamma, op.beta, op.size, end_});
+    end_ = layout_.norms.back().end();
+  }
+
+  void place(const ir::RopeTable& op) {
+    for (std::vector<std::byte>& bytes : rotary_tables(op)) {
+      layout_.consts.push_back({end_, std::move(bytes)});
+      end_ = layout_.consts.back().end();
+    }
+  }
+
+  const ir::Graph& graph_;
+  std::span<const QuantScheme> schemes_;
+  FormPlan plan_;
+  WeightFileLayout layout_;
+  std::uint64_t end_ = 0;
+};
+
+}  // namespace
+
+const LinearBlob& WeightFileLayout::linear_of(ir::WeightId weight) const {
+  const auto found = std::find_if(linears.begin(), linears.end(),
+                                  [weight](const LinearBlob& blob) { return blob.weight == weight; });
+  LLM2MNN_CHECK(found != linears.end());
+  return *found;
+}
+
+WeightFileLayout lay_out(const ir::Graph& graph, std::span<const QuantScheme> schemes, GraphForm form) {
+  return LayoutBuilder(graph, schemes, form).run();
+}
+
+}  // namespace llm2mnn::mnn

@@ -1,0 +1,252 @@
+#include "formats/mnn/net_builder.h"
+
+#include <bit>
+#include <cstring>
+#include <fmt/format.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+
+namespace llm2mnn::mnn {
+namespace {
+
+std::int32_t to_int(std::int64_t value) { return checked_cast<std::int32_t>(value); }
+
+std::vector<std::int64_t> external_of(std::initializer_list<std::uint64_t> numbers) {
+  std::vector<std::int64_t> out;
+  for (const std::uint64_t number : numbers)
+    out.push_back(checked_cast<std::int64_t>(number));
+  return out;
+}
+
+constexpr std::int32_t kQuantisedBlob = 1;  // IDSTQuan.type: header and codes
+constexpr std::int32_t kHalfBlob = 3;       // IDSTQuan.type: IEEE halves
+constexpr std::int32_t kOnnxSlice = 1;      // StridedSliceParam.fromType: data, begin, end, axes, steps
+
+}  // namespace
+
+TensorId NetBuilder::new_tensor(std::string_view name) {
+  // The runtime binds tensors by name: two of one name would be one.
+  LLM2MNN_CHECK(used_names_.insert(std::string(name)).second);
+  tensor_names_.emplace_back(name);
+  return checked_cast<TensorId>(tensor_names_.size() - 1);
+}
+
+TensorId NetBuilder::add_op(const OpHead& head, fb::OpParameter tag, flatbuffers::Offset<void> param) {
+  std::vector<TensorId> outputs;
+  for (const std::string_view name : head.output_names)
+    outputs.push_back(new_tensor(name));
+  const auto inputs_offset = head.inputs.empty() ? 0 : builder_.CreateVector(head.inputs);
+  const auto outputs_offset = builder_.CreateVector(outputs);
+  const auto name_offset = builder_.CreateString(head.name.data(), head.name.size());
+  ops_.push_back(
+      fb::CreateOp(builder_, inputs_offset, tag, param, name_offset, outputs_offset, head.type, head.format));
+  return outputs.front();
+}
+
+template <typename Param>
+TensorId NetBuilder::add(const OpHead& head, flatbuffers::Offset<Param> param) {
+  return add_op(head, fb::OpParameterTraits<Param>::enum_value, param.Union());
+}
+
+TensorId NetBuilder::input(std::string_view name, const std::vector<std::int32_t>& dims, fb::DataType dtype) {
+  const auto param = fb::CreateInputDirect(builder_, &dims, dtype, fb::DataFormat::NCHW);
+  return add({name, fb::OpType::Input, {}, {name}}, param);
+}
+
+TensorId NetBuilder::scalar(std::int32_t value) {
+  const std::string name = fmt::format("/const/int/{}", value);
+  if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
+  fb::BlobT blob;
+  blob.dataType = fb::DataType::INT32;
+  blob.int32s = {value};
+  return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+}
+
+TensorId NetBuilder::vector1(std::int32_t value) {
+  const std::string name = fmt::format("/const/int1/{}", value);
+  if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
+  fb::BlobT blob;
+  blob.dims = {1};
+  blob.dataType = fb::DataType::INT32;
+  blob.int32s = {value};
+  return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+}
+
+TensorId NetBuilder::scalar(float value) {
+  const std::string name = fmt::format("/const/float/{:08x}", std::bit_cast<std::uint32_t>(value));
+  if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
+  fb::BlobT blob;
+  blob.dataType = fb::DataType::FLOAT;
+  blob.float32s = {value};
+  return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+}
+
+TensorId NetBuilder::external_table(std::string_view name, const ConstBlob& blob, std::int64_t rows,
+                                    std::int64_t cols) {
+  LLM2MNN_CHECK(blob.data.size() == checked_cast<std::size_t>(rows * cols) * sizeof(float));
+  fb::BlobT param;
+  param.dims = {to_int(rows), to_int(cols)};
+  param.dataType = fb::DataType::FLOAT;
+  param.external = external_of({blob.offset, blob.data.size()});
+  return add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &param));
+}
+
+TensorId NetBuilder::reshape(std::string_view name, TensorId x, const std::vector<std::int64_t>& dims) {
+  std::vector<std::int32_t> dims32;
+  for (const std::int64_t dim : dims)
+    dims32.push_back(to_int(dim));
+  const auto param = fb::CreateReshapeDirect(builder_, &dims32, fb::DataFormat::NCHW);
+  return add({name, fb::OpType::Reshape, {x}, {name}}, param);
+}
+
+TensorId NetBuilder::convert(std::string_view name, TensorId x, fb::DataFormat from, fb::DataFormat to) {
+  return add({name, fb::OpType::ConvertTensor, {x}, {name}}, fb::CreateTensorConvertInfo(builder_, from, to));
+}
+
+TensorId NetBuilder::binary(std::string_view name, fb::BinaryKind kind, TensorId a, TensorId b,
+                            fb::DataType dtype, fb::DataFormat format) {
+  return add({name, fb::OpType::BinaryOp, {a, b}, {name}, format}, fb::CreateBinaryOp(builder_, kind, dtype));
+}
+
+TensorId NetBuilder::unary(std::string_view name, fb::UnaryKind kind, TensorId x, fb::DataFormat format) {
+  return add({name, fb::OpType::UnaryOp, {x}, {name}, format},
+             fb::CreateUnaryOp(builder_, kind, fb::DataType::FLOAT));
+}
+
+TensorId NetBuilder::relu(std::string_view name, TensorId x, fb::DataFormat format) {
+  return add({name, fb::OpType::ReLU, {x}, {name}, format}, fb::CreateRelu(builder_, 0.0F));
+}
+
+TensorId NetBuilder::concat(std::string_view name, const std::vector<TensorId>& parts, std::int32_t axis) {
+  return add({name, fb::OpType::Concat, parts, {name}}, fb::CreateAxis(builder_, axis));
+}
+
+std::pair<TensorId, TensorId> NetBuilder::halves(std::string_view name, TensorId x, std::int32_t axis) {
+  // No slice points and the TensorFlow source: an equal split over the outputs.
+  const auto param = fb::CreateSlice(builder_, axis, 0, fb::NetSource::TENSORFLOW);
+  const std::string first_name = fmt::format("{}/first", name);
+  const std::string second_name = fmt::format("{}/second", name);
+  const TensorId first = add({name, fb::OpType::Slice, {x}, {first_name, second_name}}, param);
+  return {first, first + 1};
+}
+
+TensorId NetBuilder::gather_rows(std::string_view name, TensorId table, TensorId index) {
+  const TensorId axis = scalar(std::int32_t{0});
+  const auto param =
+      fb::CreateGatherV2(builder_, fb::DataType::INT32, fb::DataType::INT32, fb::DataType::FLOAT);
+  return add({name, fb::OpType::GatherV2, {table, index, axis}, {name}}, param);
+}
+
+TensorId NetBuilder::strided_slice(std::string_view name, TensorId x, TensorId begin, TensorId end,
+                                   std::int32_t axis, fb::DataFormat format) {
+  const TensorId axes = vector1(axis);
+  const TensorId steps = vector1(1);
+  const auto param = fb::CreateStridedSliceParam(builder_, fb::DataType::INT32, fb::DataType::FLOAT, 0, 0, 0,
+                                                 0, 0, kOnnxSlice);
+  return add({name, fb::OpType::StridedSlice, {x, begin, end, axes, steps}, {name}, format}, param);
+}
+
+flatbuffers::Offset<fb::LayerNorm> NetBuilder::layer_norm_table(const NormParam& param) {
+  const std::vector<std::int32_t> axis{-1};
+  std::vector<std::int64_t> external;
+  if (param.blob != nullptr) {
+    const std::uint64_t bytes = 4 * checked_cast<std::uint64_t>(param.blob->size);
+    external = external_of({param.blob->offset, bytes, bytes});
+  }
+  return fb::CreateLayerNormDirect(builder_, &axis, static_cast<float>(param.eps),
+                                   param.gamma.empty() ? nullptr : &param.gamma, nullptr, 1,
+                                   external.empty() ? nullptr : &external, param.rms);
+}
+
+TensorId NetBuilder::layer_norm(std::string_view name, TensorId x, const NormParam& param,
+                                fb::DataFormat format) {
+  return add({name, fb::OpType::LayerNorm, {x}, {name}, format}, layer_norm_table(param));
+}
+
+std::pair<TensorId, TensorId> NetBuilder::add_layer_norm(std::string_view op_name, std::string_view sum_name,
+                                                         std::string_view norm_name, TensorId a, TensorId b,
+                                                         const NormParam& param) {
+  const OpHead head{op_name, fb::OpType::LayerNorm, {a, b}, {sum_name, norm_name}, fb::DataFormat::NC4HW4};
+  const TensorId sum = add(head, layer_norm_table(param));
+  return {sum, sum + 1};
+}
+
+flatbuffers::Offset<fb::IDSTQuan> NetBuilder::quan_table(const LinearBlob& blob) {
+  fb::IDSTQuanT quan;
+  quan.quantScale = 1.0F;
+  if (blob.scheme.bits == 16) {
+    quan.type = kHalfBlob;
+    return fb::CreateIDSTQuan(builder_, &quan);
+  }
+  constexpr std::int64_t kMaxDim16 = 65535;
+  quan.type = kQuantisedBlob;
+  quan.aMaxOrBits = blob.scheme.bits;
+  quan.shapeInt32 = blob.rows > kMaxDim16 || blob.cols > kMaxDim16;
+  quan.scaleStorage =
+      blob.scheme.scale_type == ScaleType::kF16 ? fb::ScaleStorage::FP16 : fb::ScaleStorage::FP32;
+  if (!blob.scheme.symmetric) {
+    quan.aMin = 1;  // > 0: the stored offset is the weight of code 0
+    quan.readType = to_int(blob.rows * num_groups(blob.scheme, blob.cols));
+  }
+  return fb::CreateIDSTQuan(builder_, &quan);
+}
+
+TensorId NetBuilder::linear(std::string_view name, TensorId x, const LinearBlob& blob) {
+  fb::Convolution2DCommonT common;
+  common.outputCount = to_int(blob.rows);
+  common.inputCount = to_int(blob.cols);
+  const auto common_offset = fb::CreateConvolution2DCommon(builder_, &common);
+  const bool is_plain = blob.scheme.bits == 32;
+  const auto quan_offset = is_plain ? 0 : quan_table(blob);
+  const std::uint64_t weight_bytes = blob.header.size() + blob.codes_bytes;
+  const std::vector<std::int64_t> external =
+      is_plain ? external_of({blob.offset, weight_bytes, blob.bias_bytes})
+               : external_of({blob.offset, weight_bytes, blob.alpha_bytes, blob.bias_bytes, 0});
+  const auto external_offset = builder_.CreateVector(external);
+  fb::Convolution2DBuilder conv(builder_);
+  conv.add_common(common_offset);
+  if (!is_plain) conv.add_quanParameter(quan_offset);
+  conv.add_external(external_offset);
+  const flatbuffers::Offset<fb::Convolution2D> param = conv.Finish();
+  return add({name, fb::OpType::Convolution, {x}, {name}, fb::DataFormat::NC4HW4}, param);
+}
+
+std::pair<TensorId, TensorId> NetBuilder::rope(std::string_view op_name, std::string_view q_name,
+                                               std::string_view k_name, TensorId q, TensorId k, TensorId cos,
+                                               TensorId sin, const RopeParam& param) {
+  const auto q_norm = param.q_norm != nullptr ? layer_norm_table(*param.q_norm) : 0;
+  const auto k_norm = param.k_norm != nullptr ? layer_norm_table(*param.k_norm) : 0;
+  const auto table =
+      fb::CreateRoPEParam(builder_, to_int(param.rotary_dim), to_int(param.num_attention_heads),
+                          to_int(param.num_key_value_heads), to_int(param.head_dim), q_norm, k_norm);
+  const TensorId first =
+      add({op_name, fb::OpType::RoPE, {q, k, cos, sin}, {q_name, k_name}, fb::DataFormat::NC4HW4}, table);
+  return {first, first + 1};
+}
+
+TensorId NetBuilder::attention(std::string_view name, TensorId q, TensorId k, TensorId v, TensorId mask,
+                               const AttentionParam& param) {
+  const auto table =
+      fb::CreateAttentionParam(builder_, true, 0, to_int(param.layer_idx), -1, 0, param.packed_output, 0.0F);
+  return add({name, fb::OpType::Attention, {q, k, v, mask}, {name}}, table);
+}
+
+std::vector<std::byte> NetBuilder::finish(const std::vector<std::string>& outputs) {
+  const auto ops = builder_.CreateVector(ops_);
+  const auto output_names = builder_.CreateVectorOfStrings(outputs);
+  const auto tensor_names = builder_.CreateVectorOfStrings(tensor_names_);
+  const auto biz_code = builder_.CreateString("llm2mnn");
+  fb::NetBuilder net(builder_);
+  net.add_bizCode(biz_code);
+  net.add_oplists(ops);
+  net.add_outputName(output_names);
+  net.add_sourceType(fb::NetSource::ONNX);
+  net.add_tensorName(tensor_names);
+  net.add_tensorNumber(checked_cast<std::int32_t>(tensor_names_.size()));
+  builder_.Finish(net.Finish());
+  const auto* data = reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
+  return {data, data + builder_.GetSize()};
+}
+
+}  // namespace llm2mnn::mnn

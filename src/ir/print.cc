@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+#include <iterator>
+
+#include "ir/graph.h"
+
+namespace llm2mnn::ir {
+namespace {
+
+std::string_view unary_name(UnaryKind kind) {
+  switch (kind) {
+    case UnaryKind::kSilu:
+      return "silu";
+    case UnaryKind::kGeluTanh:
+      return "gelu_tanh";
+    case UnaryKind::kGeluErf:
+      return "gelu_erf";
+    case UnaryKind::kRelu:
+      return "relu";
+    case UnaryKind::kRelu2:
+      return "relu2";
+    case UnaryKind::kTanh:
+      return "tanh";
+  }
+  return "?";
+}
+
+/// The attributes of an op: ", name=value" each.
+struct Attributes {
+  const Graph& graph;
+
+  std::string weight(std::string_view key, WeightId id) const {
+    const Weight& w = graph.weights[id];
+    return fmt::format(", {}={}{}", key, w.address, shape_text(w.shape));
+  }
+  std::string operator()(const Linear& op) const {
+    return weight("weight", op.weight) + (op.bias ? weight("bias", *op.bias) : "");
+  }
+  std::string operator()(const Norm& op) const {
+    return fmt::format("{}{}, {}, eps={}, heads={}", weight("gamma", op.gamma),
+                       op.beta ? weight("beta", *op.beta) : "", op.rms ? "rms" : "layer", op.eps, op.heads);
+  }
+  std::string operator()(const Add&) const { return {}; }
+  std::string operator()(const Scale& op) const { return fmt::format(", factor={}", op.factor); }
+  std::string operator()(const Unary& op) const { return fmt::format(", {}", unary_name(op.kind)); }
+  std::string operator()(const GatedUnit& op) const { return fmt::format(", {}", unary_name(op.kind)); }
+  std::string operator()(const RopeTable& op) const {
+    return fmt::format(", rotary_dim={}, factor={}, positions={}", 2 * op.inv_freq.size(),
+                       op.attention_factor, op.num_positions);
+  }
+  std::string operator()(const Rope& op) const {
+    return fmt::format(", heads={}/{}, head_dim={}, rotary_dim={}", op.num_attention_heads,
+                       op.num_key_value_heads, op.head_dim, op.rotary_dim);
+  }
+  std::string operator()(const Attention& op) const {
+    return fmt::format(", heads={}/{}, head_dim={}, layer={}, mask={}", op.num_attention_heads,
+                       op.num_key_value_heads, op.head_dim, op.layer_idx,
+                       op.mask == MaskKind::kSliding ? "sliding" : "full");
+  }
+  std::string operator()(const SelectTokens&) const { return {}; }
+};
+
+std::string names(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::string text;
+  for (const ValueId id : ids) {
+    if (!text.empty()) text += ", ";
+    text += graph.values[id].name;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string print(const Graph& graph) {
+  std::string text =
+      fmt::format("input {} hidden_size={} vocab_size={}{}\n", graph.values[graph.input].name,
+                  graph.hidden_size, graph.vocab_size, graph.has_sliding_layers ? " sliding" : "");
+  for (const Node& node : graph.nodes)
+    fmt::format_to(std::back_inserter(text), "{}: {} = {}({}{})\n", node.name,
+                   names(graph, outputs_of(node.op)), op_name(node.op), names(graph, inputs_of(node.op)),
+                   std::visit(Attributes{graph}, node.op));
+  fmt::format_to(std::back_inserter(text), "output {} {}\n", graph.values[graph.logits].name,
+                 graph.values[graph.hidden_states].name);
+  return text;
+}
+
+}  // namespace llm2mnn::ir

@@ -1,0 +1,143 @@
+#include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "ir/graph.h"
+
+namespace llm2mnn::ir {
+namespace {
+
+/// Checks one graph; every failure names the node and the rule.
+class Verifier {
+ public:
+  explicit Verifier(const Graph& graph)
+      : graph_(graph), channels_(graph.values.size(), kUnknown), produced_(graph.values.size(), false) {}
+
+  void run() {
+    check_names();
+    require_graph(graph_.input < graph_.values.size(), "the input value does not exist");
+    require_graph(graph_.hidden_size > 0 && graph_.vocab_size > 0, "hidden and vocabulary sizes are not set");
+    produced_[graph_.input] = true;
+    channels_[graph_.input] = graph_.hidden_size;
+    for (const Node& node : graph_.nodes)
+      check_node(node);
+    require_graph(graph_.logits < graph_.values.size() && produced_[graph_.logits],
+                  "nobody makes the logits");
+    require_graph(channels_[graph_.logits] == graph_.vocab_size, "the logits have not vocab_size channels");
+    require_graph(graph_.hidden_states < graph_.values.size() && produced_[graph_.hidden_states],
+                  "nobody makes hidden_states");
+  }
+
+ private:
+  static constexpr std::int64_t kUnknown = -1;
+
+  static void require_graph(bool ok, std::string_view rule) {
+    if (!ok) fail(ErrorKind::kInternal, "graph: {}", rule);
+  }
+  void require(bool ok, std::string_view rule) const {
+    if (!ok) fail(ErrorKind::kInternal, "graph node {}: {}", shown(node_->name), rule);
+  }
+
+  void check_names() const {
+    std::unordered_set<std::string_view> nodes, values, weights;
+    for (const Node& node : graph_.nodes)
+      require_graph(!node.name.empty() && nodes.insert(node.name).second, "node names are not unique");
+    for (const Value& value : graph_.values)
+      require_graph(!value.name.empty() && values.insert(value.name).second, "value names are not unique");
+    for (const Weight& weight : graph_.weights)
+      require_graph(!weight.address.empty() && weights.insert(weight.address).second,
+                    "weight addresses are not unique");
+  }
+
+  void check_node(const Node& node) {
+    node_ = &node;
+    for (const ValueId id : inputs_of(node.op)) {
+      require(id < graph_.values.size(), "an input id is out of range");
+      require(produced_[id], fmt::format("reads {} before it is made", shown(graph_.values[id].name)));
+    }
+    for (const ValueId id : outputs_of(node.op)) {
+      require(id < graph_.values.size(), "an output id is out of range");
+      require(!produced_[id], fmt::format("{} is made twice", shown(graph_.values[id].name)));
+      produced_[id] = true;
+    }
+    std::visit([this](const auto& op) { check_op(op); }, node.op);
+  }
+
+  void require_weight(WeightId id, const Shape& shape) const {
+    require(id < graph_.weights.size(), "a weight id is out of range");
+    require(graph_.weights[id].shape == shape,
+            fmt::format("{} is {}, the op needs {}", shown(graph_.weights[id].address),
+                        shape_text(graph_.weights[id].shape), shape_text(shape)));
+  }
+  void require_channels(ValueId id, std::int64_t channels) const {
+    require(channels_[id] == channels, fmt::format("{} has {} channels, the op needs {}",
+                                                   shown(graph_.values[id].name), channels_[id], channels));
+  }
+
+  void check_op(const Linear& op) {
+    require(op.in_features > 0 && op.out_features > 0, "a size is not positive");
+    require_channels(op.x, op.in_features);
+    require_weight(op.weight, {op.out_features, op.in_features});
+    if (op.bias) require_weight(*op.bias, {op.out_features});
+    channels_[op.y] = op.out_features;
+  }
+  void check_op(const Norm& op) {
+    require(op.size > 0 && op.heads > 0, "a size is not positive");
+    require(std::isfinite(op.eps) && op.eps >= 0, "epsilon is not a small positive number");
+    require_channels(op.x, op.size * op.heads);
+    require_weight(op.gamma, {op.size});
+    if (op.beta) require_weight(*op.beta, {op.size});
+    channels_[op.y] = channels_[op.x];
+  }
+  void check_op(const Add& op) {
+    require_channels(op.b, channels_[op.a]);
+    channels_[op.y] = channels_[op.a];
+  }
+  void check_op(const Scale& op) {
+    require(std::isfinite(op.factor), "the factor is not finite");
+    channels_[op.y] = channels_[op.x];
+  }
+  void check_op(const Unary& op) { channels_[op.y] = channels_[op.x]; }
+  void check_op(const GatedUnit& op) {
+    require_channels(op.up, channels_[op.gate]);
+    channels_[op.y] = channels_[op.gate];
+  }
+  void check_op(const RopeTable& op) {
+    require(!op.inv_freq.empty() && op.num_positions > 0, "the table is empty");
+    require(std::isfinite(op.attention_factor), "the attention factor is not finite");
+    channels_[op.cos] = channels_[op.sin] = 2 * static_cast<std::int64_t>(op.inv_freq.size());
+  }
+  void check_op(const Rope& op) {
+    require(op.rotary_dim > 0 && op.rotary_dim % 2 == 0 && op.rotary_dim <= op.head_dim,
+            "rotary_dim is not an even part of the head");
+    require_channels(op.q, op.num_attention_heads * op.head_dim);
+    require_channels(op.k, op.num_key_value_heads * op.head_dim);
+    require_channels(op.cos, op.rotary_dim);
+    require_channels(op.sin, op.rotary_dim);
+    channels_[op.q_out] = channels_[op.q];
+    channels_[op.k_out] = channels_[op.k];
+  }
+  void check_op(const Attention& op) {
+    require(op.num_attention_heads > 0 && op.num_key_value_heads > 0 && op.head_dim > 0 &&
+                op.num_attention_heads % op.num_key_value_heads == 0,
+            "the key heads do not divide the query heads");
+    require_channels(op.q, op.num_attention_heads * op.head_dim);
+    require_channels(op.k, op.num_key_value_heads * op.head_dim);
+    require_channels(op.v, op.num_key_value_heads * op.head_dim);
+    channels_[op.y] = channels_[op.q];
+  }
+  void check_op(const SelectTokens& op) { channels_[op.y] = channels_[op.x]; }
+
+  const Graph& graph_;
+  const Node* node_ = nullptr;
+  std::vector<std::int64_t> channels_;  // of each value; kUnknown until it is made
+  std::vector<bool> produced_;
+};
+
+}  // namespace
+
+void verify(const Graph& graph) { Verifier(graph).run(); }
+
+}  // namespace llm2mnn::ir

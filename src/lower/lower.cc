@@ -1,0 +1,251 @@
+#include "lower/lower.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/error.h"
+
+namespace llm2mnn {
+namespace {
+
+ir::UnaryKind unary_of(Activation activation) {
+  switch (activation) {
+    case Activation::kSilu:
+      return ir::UnaryKind::kSilu;
+    case Activation::kGeluTanh:
+      return ir::UnaryKind::kGeluTanh;
+    case Activation::kGeluErf:
+      return ir::UnaryKind::kGeluErf;
+    case Activation::kRelu:
+      return ir::UnaryKind::kRelu;
+    case Activation::kRelu2:
+      return ir::UnaryKind::kRelu2;
+  }
+  fail(ErrorKind::kInternal, "activation {} has no op", static_cast<int>(activation));
+}
+
+/// "layers.3.self_attn.q_proj" to "/layers.3/self_attn/q_proj".
+std::string node_name(std::string_view address) {
+  std::string name = "/";
+  for (std::size_t i = 0; i < address.size(); ++i) {
+    const bool before_index = i + 1 < address.size() && address[i + 1] >= '0' && address[i + 1] <= '9';
+    name += address[i] == '.' && !before_index ? '/' : address[i];
+  }
+  return name;
+}
+
+/// Values of the rotary tables of one rope.
+struct RopeValues {
+  ir::ValueId cos, sin;
+};
+
+class Lowering {
+ public:
+  explicit Lowering(const DecoderSpec& spec) : spec_(spec) {}
+
+  Lowered run() {
+    ir::Graph& graph = out_.graph;
+    graph.hidden_size = spec_.hidden_size;
+    graph.vocab_size = spec_.lm_head.weight.rows();
+    graph.input = graph.add_value("/embed_tokens/output");
+    ir::ValueId x = graph.input;
+    if (spec_.embed_scale != 1) x = scale("/embed_scale", x, spec_.embed_scale);
+    for (std::size_t i = 0; i < spec_.ropes.size(); ++i)
+      ropes_.push_back(rope_table(i));
+    for (std::size_t i = 0; i < spec_.layers.size(); ++i)
+      x = layer(i, x);
+    x = select_tokens(x);
+    x = norm(spec_.norm, x, 1);
+    graph.hidden_states = x;
+    graph.logits = head(x);
+    verify(graph);
+    LLM2MNN_CHECK(graph.weights.size() == out_.weights.size());
+    return std::move(out_);
+  }
+
+ private:
+  ir::ValueId value_of(const std::string& node) { return out_.graph.add_value(node + "/output"); }
+
+  ir::WeightId weight(std::string address, const Binding& binding, WeightRole role, bool is_matrix) {
+    Shape shape{binding.rows()};
+    if (is_matrix) shape.push_back(binding.cols());
+    out_.weights.push_back({binding, role, is_matrix});
+    return out_.graph.add_weight(std::move(address), std::move(shape));
+  }
+
+  ir::ValueId linear(const LinearSpec& spec, ir::ValueId x) {
+    const std::string node = node_name(spec.address);
+    const ir::WeightId matrix = weight(spec.address + ".weight", spec.weight, spec.role, true);
+    std::optional<ir::WeightId> bias;
+    if (!spec.bias.is_empty()) bias = weight(spec.address + ".bias", spec.bias, spec.role, false);
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Linear{x, y, matrix, bias, spec.weight.cols(), spec.weight.rows()});
+    return y;
+  }
+
+  /// `heads` > 1: the norm of each head of [T, heads * n].
+  ir::ValueId norm(const NormSpec& spec, ir::ValueId x, std::int64_t heads) {
+    const std::string node = node_name(spec.address);
+    const ir::WeightId gamma = weight(spec.address + ".weight", spec.weight, spec.role, false);
+    std::optional<ir::WeightId> beta;
+    if (!spec.bias.is_empty()) beta = weight(spec.address + ".bias", spec.bias, spec.role, false);
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(
+        node, ir::Norm{x, y, gamma, beta, spec.kind == NormKind::kRms, spec.eps, spec.weight.rows(), heads});
+    return y;
+  }
+  ir::ValueId optional_norm(const std::optional<NormSpec>& spec, ir::ValueId x) {
+    return spec ? norm(*spec, x, 1) : x;
+  }
+
+  ir::ValueId scale(const std::string& node, ir::ValueId x, double factor) {
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Scale{x, y, factor});
+    return y;
+  }
+
+  ir::ValueId add(const std::string& node, ir::ValueId a, ir::ValueId b) {
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Add{a, b, y});
+    return y;
+  }
+
+  bool is_rope_used(std::size_t idx) const {
+    return std::any_of(spec_.layers.begin(), spec_.layers.end(), [idx](const LayerSpec& layer) {
+      return layer.attention.rope_idx >= 0 && static_cast<std::size_t>(layer.attention.rope_idx) == idx;
+    });
+  }
+
+  /// The tables of rope `idx`; two ropes with the same numbers share one table, an unused one has none.
+  RopeValues rope_table(std::size_t idx) {
+    if (!is_rope_used(idx)) return {ir::kNoValue, ir::kNoValue};
+    const RopeSpec& rope = spec_.ropes[idx];
+    for (std::size_t i = 0; i < idx; ++i)
+      if (ropes_[i].cos != ir::kNoValue && spec_.ropes[i].inv_freq == rope.inv_freq &&
+          spec_.ropes[i].attention_factor == rope.attention_factor)
+        return ropes_[i];
+    const std::string node = fmt::format("/rotary.{}", idx);
+    const RopeValues values{out_.graph.add_value(node + "/cos"), out_.graph.add_value(node + "/sin")};
+    out_.graph.add_node(node, ir::RopeTable{values.cos, values.sin, rope.inv_freq, rope.attention_factor,
+                                            rope_table_positions(spec_.max_position_embeddings)});
+    return values;
+  }
+
+  //        x -- q_proj -- [q_norm] --.
+  //        x -- k_proj -- [k_norm] -- [rope] -- attention -- o_proj
+  //        x -- v_proj -------------------------'
+  ir::ValueId attention(std::size_t layer_idx, const AttentionSpec& spec, ir::ValueId x) {
+    const std::string prefix = fmt::format("/layers.{}/self_attn", layer_idx);
+    ir::ValueId q = linear(spec.q_proj, x);
+    ir::ValueId k = linear(spec.k_proj, x);
+    const ir::ValueId v = linear(spec.v_proj, x);
+    q = head_norm(spec.q_norm, q, spec.num_attention_heads, spec.head_dim);
+    k = head_norm(spec.k_norm, k, spec.num_key_value_heads, spec.head_dim);
+    if (spec.rope_idx >= 0) {
+      const auto idx = static_cast<std::size_t>(spec.rope_idx);
+      LLM2MNN_CHECK(idx < ropes_.size());
+      const std::string node = prefix + "/rotary";
+      const ir::ValueId q_out = out_.graph.add_value(node + "/q");
+      const ir::ValueId k_out = out_.graph.add_value(node + "/k");
+      out_.graph.add_node(
+          node, ir::Rope{q, k, ropes_[idx].cos, ropes_[idx].sin, q_out, k_out, spec.num_attention_heads,
+                         spec.num_key_value_heads, spec.head_dim, spec_.ropes[idx].rotary_dim});
+      q = q_out;
+      k = k_out;
+    }
+    const bool slides = spec.mask == MaskKind::kSliding;
+    out_.graph.has_sliding_layers |= slides;
+    const std::string node = prefix + "/attention";
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Attention{q, k, v, y, spec.num_attention_heads, spec.num_key_value_heads,
+                                            spec.head_dim, static_cast<std::int64_t>(layer_idx),
+                                            slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull});
+    return linear(spec.o_proj, y);
+  }
+
+  /// A q or k norm: of each head when its weight is [Dh], of the whole row when it is [heads * Dh].
+  ir::ValueId head_norm(const std::optional<NormSpec>& spec, ir::ValueId x, std::int64_t heads,
+                        std::int64_t head_dim) {
+    if (!spec) return x;
+    return norm(*spec, x, spec->weight.rows() == head_dim ? heads : 1);
+  }
+
+  ir::ValueId mlp(std::size_t layer_idx, const MlpSpec& spec, ir::ValueId x) {
+    const std::string node = fmt::format("/layers.{}/mlp/act", layer_idx);
+    const ir::UnaryKind kind = unary_of(spec.activation);
+    ir::ValueId y = ir::kNoValue;
+    if (spec.kind == MlpKind::kGlu) {
+      LLM2MNN_CHECK(spec.gate_proj.has_value());
+      const ir::ValueId gate = linear(*spec.gate_proj, x);
+      const ir::ValueId up = linear(spec.up_proj, x);
+      y = value_of(node);
+      out_.graph.add_node(node, ir::GatedUnit{gate, up, y, kind});
+    } else {
+      const ir::ValueId up = linear(spec.up_proj, x);
+      y = value_of(node);
+      out_.graph.add_node(node, ir::Unary{up, y, kind});
+    }
+    return linear(spec.down_proj, y);
+  }
+
+  /// One block. Which norms are there is the residual kind's business (decoder_spec.h): an absent one is the
+  /// identity, so the three kinds are one formula: h = x + n2 A(n1 x); y = h + n4 M(n3 h).
+  ir::ValueId layer(std::size_t idx, ir::ValueId x) {
+    const LayerSpec& spec = spec_.layers[idx];
+    check_norms(idx, spec);
+    const std::string prefix = fmt::format("/layers.{}", idx);
+    ir::ValueId a = attention(idx, spec.attention, optional_norm(spec.input_norm, x));
+    a = optional_norm(spec.post_attention_norm, a);
+    const ir::ValueId h = add(prefix + "/attention_residual", x, a);
+    ir::ValueId m = mlp(idx, spec.mlp, optional_norm(spec.pre_mlp_norm, h));
+    m = optional_norm(spec.post_mlp_norm, m);
+    return add(prefix + "/mlp_residual", h, m);
+  }
+
+  static void check_norms(std::size_t idx, const LayerSpec& spec) {
+    const bool before = spec.residual != ResidualKind::kPost;
+    const bool after = spec.residual != ResidualKind::kPre;
+    if (spec.input_norm.has_value() != before || spec.pre_mlp_norm.has_value() != before ||
+        spec.post_attention_norm.has_value() != after || spec.post_mlp_norm.has_value() != after)
+      fail(ErrorKind::kInternal, "layer {}: its norms do not fit its kind of residual", idx);
+  }
+
+  ir::ValueId select_tokens(ir::ValueId x) {
+    const std::string node = "/select_tokens";
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::SelectTokens{x, y});
+    return y;
+  }
+
+  //  x -- lm_head -- [* logit_scale] -- [/ cap -- tanh -- * cap] -- logits
+  ir::ValueId head(ir::ValueId x) {
+    x = linear(spec_.lm_head, x);
+    const double cap = spec_.logit_softcap;
+    // One factor in front of the tanh; both are 1 in most models.
+    const double factor = spec_.logit_scale / (cap != 0 ? cap : 1);
+    if (factor != 1) x = scale("/logit_scale", x, factor);
+    if (cap == 0) return x;
+    const std::string node = "/logit_softcap/tanh";
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Unary{x, y, ir::UnaryKind::kTanh});
+    return scale("/logit_softcap", y, cap);
+  }
+
+  const DecoderSpec& spec_;
+  Lowered out_;
+  std::vector<RopeValues> ropes_;  // parallel to spec_.ropes
+};
+
+}  // namespace
+
+std::int64_t rope_table_positions(std::int64_t max_position_embeddings) {
+  constexpr std::int64_t kLeast = 32768;
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;
+  if (max_position_embeddings > kMost / 4) return kMost;
+  return std::max(kLeast, 4 * max_position_embeddings);
+}
+
+Lowered lower(const DecoderSpec& spec) { return Lowering(spec).run(); }
+
+}  // namespace llm2mnn
