@@ -1,0 +1,43 @@
+"""Golden against stock runtime."""
+import sys
+import pathlib
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.tool import export, family_arguments, make_fixture  # noqa: E402
+
+# Prefill is longer than every window (7 at most), and so is what follows.
+PREFILL = 20
+FORMS = {"default": [], "compat": ["--compat", "3.1"]}
+
+
+def relative_rms(got, want):
+    """RMS of the difference over the RMS of `want`; infinite when something is not finite."""
+    if got.shape != want.shape:
+        raise AssertionError(f"logits of shape {got.shape}, expected {want.shape}")
+    if not np.isfinite(got).all():
+        return float("inf")
+    return float(np.sqrt(np.mean((got - want.astype(np.float64)) ** 2) / np.mean(want.astype(np.float64) ** 2)))
+
+
+def width_arguments(fixture, bits, form):
+    if bits == 16:
+        return ["--quant_bit", 16]
+    # Runtimes that --compat speaks to know float32 scales only.
+    scale = ["--scale_bit", 32] if form == "compat" else []
+    return ["--quant_bit", bits, "--quant_block", fixture.meta["quant_block"], *scale]
+
+
+def measure(runtime, fixture, checkpoint, package, bits, form):
+    """Exports the checkpoint to `package` and returns (relative RMS of prefill rows, of decode rows)."""
+    export(checkpoint, package, *width_arguments(fixture, bits, form), *FORMS[form], *family_arguments(fixture))
+    golden = np.load(fixture.golden)
+    if str(golden["digest"]) != fixture.digest():
+        raise AssertionError(f"{fixture.golden} belongs to another state of the fixture; run tools/regen_goldens.py")
+    got = runtime.logits(package, golden["ids"], PREFILL)
+    want = golden[f"logits_{bits}"]
+    return relative_rms(got[:PREFILL], want[:PREFILL]), relative_rms(got[PREFILL:], want[PREFILL:])
+
+
+__all__ = ["FORMS", "PREFILL", "make_fixture", "measure", "relative_rms", "width_arguments"]
