@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/groups.h"
 #include "kernels/kernel_table.h"
 
 namespace llm2mnn {
@@ -69,6 +70,12 @@ bool encode_from_f32(const float* src, std::size_t n, DType dtype, std::byte* ou
 }
 
 bool convert_values(const std::byte* src, DType from, std::size_t n, DType to, std::byte* out) {
+  if (from == to) {
+    float min = 0;
+    float max = 0;
+    std::memcpy(out, src, n * static_cast<std::size_t>(dtype_bytes(from)));
+    return n == 0 || group_min_max(src, from, n, 1, &min, &max);  // false for NaN and Inf
+  }
   constexpr std::size_t kChunk = 2048;  // 8 KiB of float32: stays in L1
   std::array<float, kChunk> chunk;
   const auto from_bytes = static_cast<std::size_t>(dtype_bytes(from));

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/groups.h"
 
@@ -35,8 +36,7 @@ struct SimdLevel {
   const KernelTable* table = nullptr;
 };
 
-/// Number of Highway targets in this binary, best first.
-std::size_t num_simd_levels();
-SimdLevel simd_level(std::size_t index);
+/// The Highway targets in this binary, best first.
+std::vector<SimdLevel> simd_levels();
 
 }  // namespace llm2mnn

@@ -32,8 +32,7 @@ struct NamedLevel {
 const std::vector<NamedLevel>& all_levels() {
   static const std::vector<NamedLevel> kLevels = [] {
     std::vector<NamedLevel> levels;
-    for (std::size_t i = 0; i < num_simd_levels(); ++i) {
-      const SimdLevel level = simd_level(i);
+    for (const SimdLevel& level : simd_levels()) {
       const std::string name = level_name(level.target);
       if (name != kScalar) levels.push_back({name, level.table});
     }

@@ -120,7 +120,10 @@ class GroupRounder {
 
   [[noreturn]] void fail_beyond_range(std::size_t group, std::size_t count) const {
     for (std::size_t i = 0; i < count; ++i) {
-      if (std::isfinite(scale_[i]) && std::isfinite(offset_[i])) continue;
+      std::array<std::byte, 8> alpha;
+      float scale = 0;
+      float offset = 0;
+      if (group_grids(rule_, &min_[i], &max_[i], 1, &scale, &offset, alpha.data())) continue;
       const std::size_t index = group + i;
       fail(ErrorKind::kFormat,
            "row {}: group {} holds values from {} to {}, too large for {} scales and offsets{}",
