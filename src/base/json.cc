@@ -118,6 +118,16 @@ void check_num_tokens(std::string_view text, std::uint64_t max_tokens) {
   }
 }
 
+// simdjson 3.6 asks whether lone surrogates may be replaced, 3.0 always refuses them.
+template <typename Field>
+auto unescaped_key(Field& field) {
+  if constexpr (requires { field.unescaped_key(false); }) {
+    return field.unescaped_key(false);
+  } else {
+    return field.unescaped_key();
+  }
+}
+
 // Visits every value of one document. On-Demand parses lazily, so each value is consumed and checked here:
 // strings by simdjson, numbers and words from their raw text.
 class Walker {
@@ -174,6 +184,7 @@ class Walker {
     const char* place = nullptr;
     if (document_.current_location().get(place) != simdjson::SUCCESS) place = text_.data() + text_.size();
     const std::size_t offset = offset_of(place);
+    if (code == simdjson::TRAILING_CONTENT) fail_at(offset, "text after the end of the document");
     if (code == simdjson::STRING_ERROR) {
       fail_at(offset, "an invalid escape in the string before this place");
     }
@@ -196,7 +207,7 @@ class Walker {
       // Few keys have escapes: the others are shown where they stand, without simdjson's copy.
       const char* raw = field.key().raw();
       std::string_view key = raw_string(raw);
-      if (key.data() == nullptr) check(field.unescaped_key().get(key));
+      if (key.data() == nullptr) check(unescaped_key(field).get(key));
       handler_.on_key(key);
       walk_value(field.value(), depth);
     }

@@ -9,30 +9,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
 #include "base/json.h"
-#include "tensor/dtype.h"
+#include "checkpoint/file_pool.h"
+#include "checkpoint/tensor_info.h"
 
 namespace llm2mnn {
 
 /// Index into Checkpoint::tensors().
 using TensorId = std::uint32_t;
-
-/// One stored tensor: contiguous, row-major, little endian.
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::kF32;
-  Shape shape;
-  std::uint32_t file_idx = 0;  ///< index into Checkpoint::files()
-  std::uint64_t offset = 0;    ///< of the first byte, in that file
-  std::uint64_t bytes = 0;     ///< elements * dtype_bytes(dtype)
-};
 
 /// Where the weights were found.
 enum class CheckpointFormat : std::uint8_t { kSafetensors, kPyTorchBin };
@@ -54,18 +45,24 @@ class Checkpoint {
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   const TensorInfo& tensor(TensorId id) const { return tensors_.at(id); }
   std::optional<TensorId> find(std::string_view name) const;
-  std::size_t num_files() const { return files_.size(); }
+  std::size_t num_files() const { return files_->size(); }
   /// Total bytes of all tensors.
   std::uint64_t tensor_bytes() const;
 
   /// Fills `out` with the tensor's bytes from `byte_offset`. Thread-safe (pread).
+  /// @throws Error(kIo) when the file was truncated or replaced after `open`.
   void read(TensorId id, std::uint64_t byte_offset, std::span<std::byte> out) const;
 
  private:
+  Checkpoint() = default;
+  void open_index(const std::string& index_name);
+  void open_single(const std::string& weights_name);
+  void add_file(const std::string& name);
+
   std::filesystem::path dir_;
   CheckpointFormat format_ = CheckpointFormat::kSafetensors;
   JsonValue config_;
-  std::vector<File> files_;
+  std::unique_ptr<FilePool> files_ = std::make_unique<FilePool>();
   std::vector<TensorInfo> tensors_;
 };
 
