@@ -71,17 +71,22 @@ class Package:
     def ops_of_type(self, kind):
         return [op for op in self.ops if op.scalar(OP_TYPE, "i") == kind]
 
-    def linears(self, only=None):
-        """Every Convolution, decoded, by its address ("layers.0.q_proj", "lm_head"); `only` selects by address."""
+    def convolutions(self):
+        """{address: Convolution op}; addresses are "layers.0.q_proj", "lm_head"."""
         out = {}
         for op in self.ops_of_type(OP_CONVOLUTION):
             address = address_of(op.string(OP_NAME))
             if address in out:
                 raise ValueError(f"two convolutions of {address}")
-            out[address] = self.linear(op) if only is None or only(address) else None
+            out[address] = op
         return out
 
-    def linear(self, op):
+    def linears(self):
+        """Every Convolution, decoded, by its address."""
+        return {address: self.linear(op) for address, op in self.convolutions().items()}
+
+    def linear(self, op, first=0, count=None):
+        """A Convolution, decoded; of a quantised one only the rows [first, first + count)."""
         conv = op.table(OP_MAIN)
         common = conv.table(CONV_COMMON)
         rows, cols = common.scalar(COMMON_OUTPUT_COUNT, "i"), common.scalar(COMMON_INPUT_COUNT, "i")
@@ -105,11 +110,11 @@ class Package:
             return Linear(name, weight.astype(np.float64), bias, 16, 0, False, 0, None, None, None, 0, external)
         if kind != QUANT_TYPE_CODES:
             raise ValueError(f"{name}: quantisation type {kind}")
-        return self._decode(name, quant, external, rows, cols, bias)
+        return self._decode(name, quant, external, rows, cols, bias, first, rows - first if count is None else count)
 
-    def _decode(self, name, quant, external, rows, cols, bias):
+    def _decode(self, name, quant, external, rows, cols, bias, first, count):
         offset, weight_bytes, alpha_bytes = external[:3]
-        blob = bytes(self.file[offset:offset + weight_bytes])
+        blob = bytes(self.file[offset:offset + 512])  # the longest header has 266 bytes
         wide = bool(quant.scalar(QUANT_SHAPE_INT32, "B"))
         if blob[0] != 2:
             raise ValueError(f"{name}: {blob[0]} dimensions")
@@ -130,16 +135,21 @@ class Package:
             raise ValueError(f"{name}: aMaxOrBits {quant.scalar(QUANT_BITS, 'i')}, the table has {bits} bits")
         if quant.scalar(QUANT_QUANT_SCALE, "f") != 1.0:
             raise ValueError(f"{name}: quantScale is not 1, which scales all weights")
-        codes = unpack_codes(blob[header:], bits, rows * cols).reshape(rows, cols) - half
+        skip = bits * first * cols
+        stream = bytes(self.file[offset + header + skip // 8:offset + header + (skip + bits * count * cols + 7) // 8])
+        if skip % 8:
+            raise ValueError(f"{name}: row {first} does not begin at a byte")
+        codes = unpack_codes(stream, bits, count * cols).reshape(count, cols) - half
         scale_bits = 16 if quant.scalar(QUANT_SCALE_STORAGE, "b") == 1 else 32
         alpha = self._array(offset + weight_bytes, alpha_bytes, "<f2" if scale_bits == 16 else "<f4").astype(np.float64)
+        alpha = alpha.reshape(rows, -1)[first:first + count]
         symmetric = quant.scalar(QUANT_READ_TYPE, "i") == 0
         a_min = quant.scalar(QUANT_A_MIN, "i")
         if symmetric:
-            scale = alpha.reshape(rows, -1)
+            scale = alpha
             z = np.zeros_like(scale)
         else:
-            pairs = alpha.reshape(rows, -1, 2)
+            pairs = alpha.reshape(count, -1, 2)
             scale = pairs[:, :, 1]
             if a_min == 0:
                 raise ValueError(f"{name}: aMin 0 with offsets is read as -128")
@@ -151,7 +161,7 @@ class Package:
             raise ValueError(f"{name}: {groups} blocks in a row of {cols}")
         block = cols // groups
         weight = codes * np.repeat(scale, block, axis=1) + np.repeat(z, block, axis=1)
-        return Linear(name, weight, bias, bits, block, symmetric, scale_bits, codes, scale, z, header, external)
+        return Linear(name, weight, bias[first:first + count], bits, block, symmetric, scale_bits, codes, scale, z, header, external)
 
     def _array(self, offset, size, dtype):
         if offset < 0 or offset + size > self.weight_bytes:
