@@ -6,9 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace llm2mnn {
+
+struct TokenizerConfig;
 
 struct TokenizerPackage {
   std::string kind;             ///< "byte-level BPE"
@@ -21,6 +24,10 @@ struct TokenizerPackage {
   bool adds_bos = false;               ///< Hugging Face puts a BOS in front of plain text
   std::vector<std::int64_t> stop_ids;  ///< sorted, unique
   std::vector<std::int64_t> prefix_ids;
+  /// `jinja.context.bos_token` must be "" in llm_config.json: the runtime prepends the BOS itself, or the
+  /// template names a BOS that Hugging Face does not have (the text in the mtok only serves the runtime's
+  /// probe of the template then).
+  bool hide_bos_in_template = false;
   std::vector<std::string> notes;  ///< one line each, for the summary (known runtime limits)
 };
 
@@ -32,5 +39,9 @@ struct TokenizerPackage {
 ///         version does not write, by name.
 TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
                                 const std::vector<std::int64_t>& config_stop_ids);
+
+/// The same from the bytes of a tokenizer.json and what the files beside it say.
+TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const TokenizerConfig& config,
+                                        const std::vector<std::int64_t>& config_stop_ids);
 
 }  // namespace llm2mnn

@@ -1,0 +1,175 @@
+#include "tokenizer/checkpoint_config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "tokenizer/tokenizer_json.h"
+
+namespace llm2mnn {
+
+namespace {
+
+// The largest public tokenizer_config.json (Gemma 3: 6,415 added tokens) has 1.2 MB. A tree of a hostile
+// document of this size stays below 200 MB.
+constexpr std::uint64_t kMaxConfigBytes = 2u << 20;
+constexpr std::uint64_t kMaxTemplateBytes = 1u << 20;
+
+/// Calls `read` with the parsed file `name` if there is one; messages start with the name.
+template <typename Read>
+void with_json(const std::filesystem::path& dir, const char* name, Read read) {
+  if (!path_exists(dir / name)) return;
+  JsonLimits limits;
+  limits.max_bytes = kMaxConfigBytes;
+  const JsonValue value = load_json(dir / name, limits);
+  try {
+    if (!value.is_object()) fail(ErrorKind::kFormat, "expected an object");
+    read(value);
+  } catch (Error& error) {
+    error.add_context(name);
+    throw;
+  }
+}
+
+/// A named token: a string, an AddedToken object, or null.
+std::string token_text(const JsonValue& value, std::string_view key) {
+  if (value.is_null()) return {};
+  if (value.is_string()) return std::string(value.as_string());
+  const JsonValue* content = value.find("content");
+  if (content == nullptr || !content->is_string()) {
+    fail(ErrorKind::kFormat, "{}: expected a string or an object with content", key);
+  }
+  return std::string(content->as_string());
+}
+
+void add_special(TokenizerConfig& config, std::string text) {
+  auto& tokens = config.special_tokens;
+  if (!text.empty() && std::find(tokens.begin(), tokens.end(), text) == tokens.end()) {
+    tokens.push_back(std::move(text));
+  }
+}
+
+void read_named_tokens(const JsonValue& value, TokenizerConfig& config) {
+  constexpr std::array<std::string_view, 7> kNames = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                      "pad_token", "cls_token", "mask_token"};
+  for (const std::string_view name : kNames) {
+    const JsonValue* member = value.find(name);
+    if (member == nullptr) continue;
+    std::string text = token_text(*member, name);
+    if (config.bos_token.empty() && name == "bos_token") config.bos_token = text;
+    if (config.eos_token.empty() && name == "eos_token") config.eos_token = text;
+    add_special(config, std::move(text));
+  }
+  const JsonValue* more = value.find("additional_special_tokens");
+  if (more == nullptr || more->is_null()) return;
+  if (!more->is_array()) fail(ErrorKind::kFormat, "additional_special_tokens: expected a list");
+  constexpr std::size_t kMaxMore = 10'000;  // hundreds in files that exist; uniqueness is checked by search
+  if (more->as_array().size() > kMaxMore) {
+    fail(ErrorKind::kFormat, "additional_special_tokens: more than {} entries", kMaxMore);
+  }
+  for (const JsonValue& item : more->as_array())
+    add_special(config, token_text(item, "additional_special_tokens"));
+}
+
+std::optional<bool> optional_bool(const JsonValue& value, const char* key) {
+  const JsonValue* member = value.find(key);
+  if (member == nullptr || member->is_null()) return std::nullopt;
+  if (!member->is_bool()) fail(ErrorKind::kFormat, "{}: expected true or false", key);
+  return member->as_bool();
+}
+
+/// A string, or a list of {name, template} of which `default` counts.
+void read_chat_template(const JsonValue& value, TokenizerConfig& config) {
+  const JsonValue* member = value.find("chat_template");
+  if (member == nullptr || member->is_null()) return;
+  if (member->is_string()) {
+    config.chat_template = member->as_string();
+    return;
+  }
+  if (!member->is_array()) fail(ErrorKind::kFormat, "chat_template: expected a string or a list");
+  for (const JsonValue& item : member->as_array()) {
+    const JsonValue* name = item.find("name");
+    const JsonValue* text = item.find("template");
+    if (name == nullptr || text == nullptr || !name->is_string() || !text->is_string()) {
+      fail(ErrorKind::kFormat, "chat_template: expected a list of objects with name and template");
+    }
+    if (name->as_string() == "default") {
+      config.chat_template = text->as_string();
+      return;
+    }
+  }
+  config.notes.emplace_back(
+      "tokenizer_config.json: no chat template is named 'default'; the package has none");
+}
+
+/// Keys of `added_tokens_decoder` are ids.
+void read_added_tokens(const JsonValue& value, TokenizerConfig& config) {
+  const JsonValue* member = value.find("added_tokens_decoder");
+  if (member == nullptr || member->is_null()) return;
+  if (!member->is_object()) fail(ErrorKind::kFormat, "added_tokens_decoder: expected an object");
+  for (const auto& [key, item] : member->as_object()) {
+    try {
+      std::uint32_t id = 0;
+      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+      if (error != std::errc{} || end != key.data() + key.size() || id > 0x7FFFFFFFu) {
+        fail(ErrorKind::kFormat, "expected an id from 0 to 2147483647 as the key");
+      }
+      AddedToken token = parse_added_token(item);
+      token.id = id;
+      config.added_tokens.push_back(std::move(token));
+    } catch (Error& error) {
+      error.add_context(fmt::format("added_tokens_decoder {}", shown(key)));
+      throw;
+    }
+  }
+}
+
+void read_tokenizer_config(const JsonValue& value, TokenizerConfig& config) {
+  if (const JsonValue* name = value.find("tokenizer_class"); name != nullptr && name->is_string()) {
+    config.tokenizer_class = name->as_string();
+  }
+  read_named_tokens(value, config);
+  config.add_bos_token = optional_bool(value, "add_bos_token");
+  config.add_eos_token = optional_bool(value, "add_eos_token");
+  config.clean_up_tokenization_spaces = optional_bool(value, "clean_up_tokenization_spaces").value_or(false);
+  read_chat_template(value, config);
+  read_added_tokens(value, config);
+}
+
+void read_generation_config(const JsonValue& value, TokenizerConfig& config) {
+  const JsonValue* member = value.find("eos_token_id");
+  if (member == nullptr || member->is_null()) return;
+  const auto read_id = [&](const JsonValue& item) {
+    if (!item.is_number()) fail(ErrorKind::kFormat, "eos_token_id: expected an id or a list of ids");
+    const std::int64_t id = item.as_int64();
+    if (id < 0 || id > 0x7FFFFFFF) fail(ErrorKind::kFormat, "eos_token_id: {} is no token id", id);
+    config.generation_eos.push_back(id);
+  };
+  if (member->is_array()) {
+    for (const JsonValue& item : member->as_array())
+      read_id(item);
+  } else {
+    read_id(*member);
+  }
+}
+
+}  // namespace
+
+TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
+  TokenizerConfig config;
+  with_json(dir, "tokenizer_config.json", [&](const JsonValue& v) { read_tokenizer_config(v, config); });
+  with_json(dir, "special_tokens_map.json", [&](const JsonValue& v) { read_named_tokens(v, config); });
+  with_json(dir, "generation_config.json", [&](const JsonValue& v) { read_generation_config(v, config); });
+  if (path_exists(dir / "chat_template.jinja")) {
+    config.chat_template = read_text_file(dir / "chat_template.jinja", kMaxTemplateBytes);
+  } else if (config.chat_template.empty()) {
+    with_json(dir, "chat_template.json", [&](const JsonValue& v) { read_chat_template(v, config); });
+  }
+  return config;
+}
+
+}  // namespace llm2mnn

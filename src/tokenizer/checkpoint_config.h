@@ -1,0 +1,31 @@
+#pragma once
+// The small files beside tokenizer.json: tokenizer_config.json, special_tokens_map.json,
+// generation_config.json and the chat template's.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tokenizer/tokenizer_model.h"
+
+namespace llm2mnn {
+
+struct TokenizerConfig {
+  std::string tokenizer_class;
+  std::string bos_token, eos_token;         ///< empty when there is none
+  std::vector<std::string> special_tokens;  ///< every named one (bos, eos, unk, pad, additional ...), unique
+  std::vector<AddedToken> added_tokens;     ///< `added_tokens_decoder`, in the file's order
+  std::optional<bool> add_bos_token, add_eos_token;
+  bool clean_up_tokenization_spaces = false;
+  std::string chat_template;                 ///< empty when the checkpoint has none
+  std::vector<std::int64_t> generation_eos;  ///< of generation_config.json
+  std::vector<std::string> notes;
+};
+
+/// Reads what there is of these files in `dir`; all of them may be absent.
+/// @throws Error kFormat for a broken one, with the file's name.
+TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir);
+
+}  // namespace llm2mnn

@@ -1,0 +1,118 @@
+#include "tokenizer/tokenizer_model.h"
+
+#include <algorithm>
+#include <array>
+
+namespace llm2mnn {
+
+namespace {
+
+constexpr std::size_t kAlphabetEnd = 0x144;  // one past the largest code point of the alphabet
+
+bool stands_for_itself(unsigned byte) {
+  return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+}
+
+/// GPT-2's `bytes_to_unicode`: printable Latin-1 bytes stand for themselves, the other 68 follow from U+0100.
+struct Alphabet {
+  std::array<char32_t, 256> of_byte{};
+  std::array<int, kAlphabetEnd> to_byte{};
+  Alphabet() {
+    to_byte.fill(-1);
+    char32_t next = 0x100;
+    for (unsigned b = 0; b < 256; ++b) {
+      of_byte[b] = stands_for_itself(b) ? static_cast<char32_t>(b) : next++;
+      to_byte[of_byte[b]] = static_cast<int>(b);
+    }
+  }
+};
+
+const Alphabet& alphabet() {
+  static const Alphabet instance;
+  return instance;
+}
+
+}  // namespace
+
+char32_t byte_alphabet(std::uint8_t byte) { return alphabet().of_byte[byte]; }
+
+void append_utf8(std::string& out, char32_t code_point) {
+  const auto put = [&](char32_t value) { out += static_cast<char>(static_cast<unsigned char>(value)); };
+  if (code_point < 0x80) {
+    put(code_point);
+  } else if (code_point < 0x800) {
+    put(0xC0 | (code_point >> 6));
+    put(0x80 | (code_point & 0x3F));
+  } else if (code_point < 0x10000) {
+    put(0xE0 | (code_point >> 12));
+    put(0x80 | ((code_point >> 6) & 0x3F));
+    put(0x80 | (code_point & 0x3F));
+  } else {
+    put(0xF0 | (code_point >> 18));
+    put(0x80 | ((code_point >> 12) & 0x3F));
+    put(0x80 | ((code_point >> 6) & 0x3F));
+    put(0x80 | (code_point & 0x3F));
+  }
+}
+
+char32_t next_code_point(std::string_view text, std::size_t& pos) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<char32_t>(static_cast<unsigned char>(text[i])) : char32_t{0x80};
+  };
+  const char32_t first = byte(pos);
+  const std::size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  char32_t value = length == 1 ? first : first & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i)
+    value = (value << 6) | (byte(pos + i) & 0x3F);
+  pos = std::min(pos + length, text.size());
+  return value;
+}
+
+std::string to_byte_alphabet(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    append_utf8(out, byte_alphabet(static_cast<std::uint8_t>(c)));
+  return out;
+}
+
+bool from_byte_alphabet(std::string_view piece, std::string& out) {
+  out.clear();
+  for (std::size_t pos = 0; pos < piece.size();) {
+    const char32_t c = next_code_point(piece, pos);
+    if (c >= kAlphabetEnd || alphabet().to_byte[c] < 0) return false;
+    out += static_cast<char>(static_cast<unsigned char>(alphabet().to_byte[c]));
+  }
+  return true;
+}
+
+const AddedToken* TokenizerModel::find_added(std::string_view text) const {
+  const auto it =
+      std::find_if(added.begin(), added.end(), [&](const AddedToken& t) { return t.content == text; });
+  return it == added.end() ? nullptr : &*it;
+}
+
+std::optional<std::uint32_t> TokenizerModel::find_id(std::string_view text) const {
+  if (const AddedToken* token = find_added(text)) return token->id;
+  return bpe.pieces.find_id(text);
+}
+
+std::uint32_t TokenizerModel::num_ids() const {
+  std::uint32_t end = 0;
+  for (std::size_t i = 0; i < bpe.pieces.size(); ++i)
+    end = std::max(end, bpe.pieces.id(i) + 1);
+  for (const AddedToken& token : added)
+    end = std::max(end, token.id + 1);
+  return end;
+}
+
+std::string TokenizerModel::text_of(std::uint32_t id) const {
+  for (const AddedToken& token : added) {
+    if (token.id == id) return token.content;
+  }
+  for (std::size_t i = 0; i < bpe.pieces.size(); ++i) {
+    if (bpe.pieces.id(i) == id) return std::string(bpe.pieces.text(i));
+  }
+  return {};
+}
+
+}  // namespace llm2mnn

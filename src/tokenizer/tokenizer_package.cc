@@ -1,0 +1,168 @@
+#include "tokenizer/tokenizer_package.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utf8proc.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "tokenizer/checkpoint_config.h"
+#include "tokenizer/hugging_face.h"
+#include "tokenizer/mtok.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/txt.h"
+
+namespace llm2mnn {
+
+namespace {
+
+/// Why there is no tokenizer.json: another kind of tokenizer, or none at all.
+[[noreturn]] void fail_without_tokenizer_json(const std::filesystem::path& dir) {
+  constexpr std::array<std::string_view, 8> kOthers = {"tokenizer.model", "ice_text.model", "qwen.tiktoken",
+                                                       "hy.tiktoken",     "tekken.json",    "vocab.json",
+                                                       "vocab.txt",       "spiece.model"};
+  for (const std::string_view other : kOthers) {
+    if (!path_exists(dir / other)) continue;
+    fail(ErrorKind::kUnsupported,
+         "tokenizer.json: not found in {}, and {} is not supported yet: byte-level BPE from tokenizer.json "
+         "only",
+         shown(dir.string()), other == "vocab.json" ? "vocab.json with merges.txt" : other);
+  }
+  fail(ErrorKind::kIo,
+       "tokenizer.json: not found in {}; give the directory of the tokenizer with --tokenizer_path",
+       shown(dir.string()));
+}
+
+void check_utf8(std::string_view text, std::string_view what) {
+  std::size_t pos = 0;
+  while (pos < text.size()) {
+    utf8proc_int32_t code_point = 0;
+    const auto size = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + pos,
+                                       static_cast<utf8proc_ssize_t>(text.size() - pos), &code_point);
+    if (size <= 0) fail(ErrorKind::kFormat, "{}: byte {} is not valid UTF-8", what, pos);
+    pos += static_cast<std::size_t>(size);
+  }
+}
+
+/// Tokens that end a turn wherever a chat model has them.
+void append_turn_ends(const TokenizerModel& model, std::vector<std::int64_t>& ids) {
+  constexpr std::array<std::string_view, 11> kEnds = {
+      "<|im_end|>", "<|eot_id|>", "<|eom_id|>",    "<end_of_turn>",         "<turn|>", "<|end|>",
+      "<|return|>", "<|call|>",   "<|endoftext|>", "<｜end▁of▁sentence｜>", "</s>"};
+  constexpr std::array<std::string_view, 2> kGlmEnds = {"<|user|>", "<|observation|>"};
+  const bool is_glm = model.find_added("[gMASK]") != nullptr;
+  // gpt-oss ends each of its messages with <|end|>, and goes on; <|return|> ends the turn.
+  const bool is_harmony = model.find_added("<|return|>") != nullptr;
+  const auto append = [&](std::string_view text) {
+    const AddedToken* token = model.find_added(text);
+    if (token != nullptr && !(is_harmony && text == "<|end|>")) ids.push_back(token->id);
+  };
+  for (const std::string_view text : kEnds)
+    append(text);
+  if (is_glm) {
+    for (const std::string_view text : kGlmEnds)
+      append(text);
+  }
+}
+
+std::vector<std::int64_t> stop_ids(const TokenizerModel& model, const TokenizerConfig& config,
+                                   const std::vector<std::int64_t>& config_stop_ids) {
+  std::vector<std::int64_t> ids = config_stop_ids;
+  ids.insert(ids.end(), config.generation_eos.begin(), config.generation_eos.end());
+  if (const auto eos = model.find_id(config.eos_token); eos && !config.eos_token.empty()) ids.push_back(*eos);
+  append_turn_ends(model, ids);
+  // -1 stands for "none" in some configs.
+  ids.erase(std::remove_if(ids.begin(), ids.end(), [](std::int64_t id) { return id < 0; }), ids.end());
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+/// The runtime puts the prefix in front of a chat prompt too: a template that prints the same tokens as
+/// literal text would double them, so these are cut from it.
+void cut_prefix_from_template(const TokenizerModel& model, TokenizerPackage& package) {
+  std::string prefix;
+  for (const std::uint32_t id : model.prefix_ids)
+    prefix += model.text_of(id);
+  if (prefix.empty()) return;
+  std::size_t pos = package.chat_template.find(prefix);
+  if (pos == std::string::npos) return;
+  package.notes.push_back(fmt::format(
+      "chat template: the literal {} is cut out, the runtime puts it in front itself", shown(prefix)));
+  for (; pos != std::string::npos; pos = package.chat_template.find(prefix, pos)) {
+    package.chat_template.erase(pos, prefix.size());
+  }
+}
+
+/// The runtime renders the template once as a probe and misjudges one that adds an undefined BOS to a string.
+void settle_bos(const TokenizerModel& model, const TokenizerConfig& config, TokenizerPackage& package,
+                RuntimeTexts& texts) {
+  package.bos_token = config.bos_token;
+  texts.bos_token = config.bos_token;
+  const auto bos = model.find_id(config.bos_token);
+  package.adds_bos =
+      bos && !config.bos_token.empty() &&
+      std::find(model.prefix_ids.begin(), model.prefix_ids.end(), *bos) != model.prefix_ids.end();
+  package.hide_bos_in_template = package.adds_bos;
+  if (texts.bos_token.empty() && package.chat_template.find("bos_token") != std::string::npos) {
+    texts.bos_token = config.eos_token.empty() ? "<s>" : config.eos_token;
+    package.hide_bos_in_template = true;
+  }
+}
+
+}  // namespace
+
+TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const TokenizerConfig& config,
+                                        const std::vector<std::int64_t>& config_stop_ids) {
+  TokenizerModel model;
+  try {
+    model = build_tokenizer_model(parse_tokenizer_json(tokenizer_json), config);
+  } catch (Error& error) {
+    error.add_context("tokenizer.json");
+    throw;
+  }
+  TokenizerPackage package;
+  package.kind = "byte-level BPE";
+  package.vocab_size = model.num_ids();
+  package.notes = model.notes;
+  package.notes.insert(package.notes.end(), config.notes.begin(), config.notes.end());
+  package.eos_token = config.eos_token;
+  package.chat_template = config.chat_template;
+  package.stop_ids = stop_ids(model, config, config_stop_ids);
+  package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
+  cut_prefix_from_template(model, package);
+
+  RuntimeTexts texts;
+  settle_bos(model, config, package, texts);
+  texts.stop_ids = package.stop_ids;
+  texts.chat_template = package.chat_template;
+  texts.eos_token = config.eos_token;
+  texts.clean_up_tokenization_spaces = config.clean_up_tokenization_spaces;
+  if (package.stop_ids.empty()) {
+    package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
+  }
+  try {
+    package.mtok = write_mtok(model, texts, package.notes);
+  } catch (Error& error) {
+    error.add_context("tokenizer.json");
+    throw;
+  }
+  TxtFile txt = write_txt(model, texts);
+  package.txt = std::move(txt.bytes);
+  package.txt_limits = std::move(txt.limits);
+  return package;
+}
+
+TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
+                                const std::vector<std::int64_t>& config_stop_ids) {
+  const std::filesystem::path path = tokenizer_dir / "tokenizer.json";
+  if (!path_exists(path)) fail_without_tokenizer_json(tokenizer_dir);
+  const TokenizerConfig config = load_tokenizer_config(tokenizer_dir);
+  check_utf8(config.chat_template, "chat_template.jinja");
+  const std::string text = read_text_file(path, kMaxTokenizerJsonBytes);
+  return make_tokenizer_package(text, config, config_stop_ids);
+}
+
+}  // namespace llm2mnn
