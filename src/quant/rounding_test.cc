@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "kernels/simd_level.h"
+#include "kernels/test_levels.h"
 
 namespace llm2mnn {
 namespace {
@@ -197,18 +197,6 @@ std::vector<QuantScheme> all_schemes(std::vector<int> groups) {
 }
 
 constexpr DType kSourceTypes[] = {DType::kBF16, DType::kF16, DType::kF32};
-
-/// Runs `body` on every SIMD level of this machine and goes back to the best one.
-template <typename Body>
-void for_each_level(Body body) {
-  const std::vector<std::string> levels = available_simd_levels();
-  for (const std::string& level : levels) {
-    SCOPED_TRACE("SIMD level " + level);
-    force_simd_level(level);
-    body(level);
-  }
-  force_simd_level(levels.front());
-}
 
 /// Checks the law and that every level writes the bytes of the last one, the scalar reference.
 void expect_law_on_every_level(const Source& source, const QuantScheme& scheme) {
