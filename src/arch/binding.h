@@ -28,11 +28,13 @@ class Binding {
 
   /// The tensor `id` as it is stored. A 1-D tensor [n] is n rows of 1 column; a matrix [O, I] is O rows of I.
   static Binding source(const Checkpoint& checkpoint, TensorId id);
+  /// The same from the tensor's shape alone.
+  static Binding source(TensorId id, const Shape& shape);
   /// A vector [n] of one value (an absent norm weight, a zero bias).
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.
   static Binding concat_rows(std::vector<Binding> parts);
-  /// The rows named by the runs, in that order (un-fuse qkv, re-pair rotary rows, slice).
+  /// The rows named by the runs, in that order (un-fuse qkv, re-pair rotary rows, slice). Every row exists.
   Binding gather_rows(std::vector<RowRun> runs) const;
   /// Every element times `factor`, in float32.
   Binding scale(float factor) const;
@@ -59,6 +61,9 @@ class Binding {
   struct Node;
 
  private:
+  void read_run(const Checkpoint& checkpoint, const RowRun& run, float* out,
+                std::vector<std::byte>& scratch) const;
+
   explicit Binding(std::shared_ptr<const Node> node) : node_(std::move(node)) {}
   std::shared_ptr<const Node> node_;
 };

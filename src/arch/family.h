@@ -48,6 +48,7 @@ class FamilyRegistry {
 
  private:
   std::vector<std::shared_ptr<const Family>> families_;
+  bool has_user_family_ = false;  // it is the first
 };
 
 }  // namespace llm2mnn

@@ -1,0 +1,334 @@
+#include "arch/binding.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <variant>
+
+#include "base/checked.h"
+
+namespace llm2mnn {
+namespace {
+
+// Rows closer than this are read in one go and thinned out: the kernel reads whole pages anyway.
+constexpr std::uint64_t kPageBytes = 4096;
+
+struct SourceOp {
+  TensorId tensor;
+};
+struct ConstantOp {
+  float value;
+};
+struct ConcatOp {
+  std::vector<Binding> parts;
+};
+struct GatherOp {
+  Binding from;
+  std::vector<RowRun> runs;
+};
+struct ScaleOp {
+  Binding from;
+  float factor;
+};
+struct AddOp {
+  Binding from;
+  float term;
+};
+
+float half_to_float(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000u) << 16;
+  const std::uint32_t exponent = (half >> 10) & 0x1Fu;
+  const std::uint32_t mantissa = half & 0x3FFu;
+  if (exponent == 0) {
+    // A subnormal counts in steps of 2^-24; both signs of zero come out right.
+    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
+  }
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (mantissa << 13));
+  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+}
+
+template <typename T>
+T load(const std::byte* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  return value;
+}
+
+void decode(DType dtype, const std::byte* bytes, std::size_t count, float* out) {
+  switch (dtype) {
+    case DType::kF32:
+      std::memcpy(out, bytes, count * sizeof(float));
+      return;
+    case DType::kF16:
+      for (std::size_t i = 0; i < count; ++i)
+        out[i] = half_to_float(load<std::uint16_t>(bytes + 2 * i));
+      return;
+    case DType::kBF16:
+      for (std::size_t i = 0; i < count; ++i)
+        out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(bytes + 2 * i)) << 16);
+      return;
+    default:
+      LLM2MNN_CHECK(is_weight_dtype(dtype));
+  }
+}
+
+bool all_finite(const float* values, std::size_t count) {
+  // Exponents of all ones; the loop has no branch, so that it runs at memory speed.
+  std::uint32_t bad = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    bad |= (std::bit_cast<std::uint32_t>(values[i]) & 0x7F800000u) == 0x7F800000u ? 1u : 0u;
+  return bad == 0;
+}
+
+std::string number_text(float value) { return std::isnan(value) ? "NaN" : value > 0 ? "Inf" : "-Inf"; }
+
+void check_finite(const TensorInfo& info, std::int64_t row, const float* values, std::size_t count) {
+  if (all_finite(values, count)) return;
+  const float* bad = std::find_if(values, values + count, [](float value) { return !std::isfinite(value); });
+  fail(ErrorKind::kFormat, "tensor {}: row {}, column {} is {}; weights must be finite", shown(info.name),
+       row, bad - values, number_text(*bad));
+}
+
+std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value); }
+
+}  // namespace
+
+struct Binding::Node {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::variant<SourceOp, ConstantOp, ConcatOp, GatherOp, ScaleOp, AddOp> op;
+};
+
+Binding Binding::source(const Checkpoint& checkpoint, TensorId id) {
+  return source(id, checkpoint.tensor(id).shape);
+}
+
+Binding Binding::source(TensorId id, const Shape& shape) {
+  const std::int64_t rows = shape.empty() ? 1 : shape.front();
+  std::int64_t cols = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i)
+    LLM2MNN_CHECK(checked_mul(cols, shape[i], cols));
+  return Binding(std::make_shared<const Node>(Node{rows, cols, SourceOp{id}}));
+}
+
+Binding Binding::constant(std::int64_t rows, float value) {
+  LLM2MNN_CHECK(rows >= 0);
+  return Binding(std::make_shared<const Node>(Node{rows, 1, ConstantOp{value}}));
+}
+
+Binding Binding::concat_rows(std::vector<Binding> parts) {
+  LLM2MNN_CHECK(!parts.empty());
+  std::int64_t rows = 0;
+  const std::int64_t cols = parts.front().cols();
+  for (const Binding& part : parts) {
+    LLM2MNN_CHECK(part.cols() == cols);
+    LLM2MNN_CHECK(checked_add(rows, part.rows(), rows));
+  }
+  return Binding(std::make_shared<const Node>(Node{rows, cols, ConcatOp{std::move(parts)}}));
+}
+
+Binding Binding::gather_rows(std::vector<RowRun> runs) const {
+  std::int64_t num_rows = 0;
+  for (const RowRun& run : runs) {
+    LLM2MNN_CHECK(run.begin >= 0 && run.count >= 1 && run.stride >= 1);
+    std::int64_t last = 0;
+    LLM2MNN_CHECK(checked_mul(run.count - 1, run.stride, last) && checked_add(last, run.begin, last));
+    LLM2MNN_CHECK(last < rows());
+    LLM2MNN_CHECK(checked_add(num_rows, run.count, num_rows));
+  }
+  return Binding(std::make_shared<const Node>(Node{num_rows, cols(), GatherOp{*this, std::move(runs)}}));
+}
+
+Binding Binding::scale(float factor) const {
+  return Binding(std::make_shared<const Node>(Node{rows(), cols(), ScaleOp{*this, factor}}));
+}
+
+Binding Binding::add(float term) const {
+  return Binding(std::make_shared<const Node>(Node{rows(), cols(), AddOp{*this, term}}));
+}
+
+std::int64_t Binding::rows() const {
+  LLM2MNN_CHECK(node_ != nullptr);
+  return node_->rows;
+}
+
+std::int64_t Binding::cols() const {
+  LLM2MNN_CHECK(node_ != nullptr);
+  return node_->cols;
+}
+
+std::optional<TensorId> Binding::plain_source() const {
+  if (node_ == nullptr) return std::nullopt;
+  const auto* source = std::get_if<SourceOp>(&node_->op);
+  return source == nullptr ? std::nullopt : std::optional(source->tensor);
+}
+
+namespace {
+
+// One helper for each question, so that the switch over the kinds stays in one style.
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+std::string runs_text(const std::vector<RowRun>& runs) {
+  constexpr std::size_t kShownRuns = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(runs.size(), kShownRuns); ++i) {
+    const RowRun& run = runs[i];
+    text +=
+        fmt::format("{}{}..{}", i == 0 ? "" : ", ", run.begin, run.begin + (run.count - 1) * run.stride + 1);
+    if (run.stride != 1) text += fmt::format(" by {}", run.stride);
+  }
+  if (runs.size() > kShownRuns) text += fmt::format(", ... ({} runs)", runs.size());
+  return text;
+}
+
+}  // namespace
+
+void Binding::collect_sources(std::vector<TensorId>& out) const {
+  if (node_ == nullptr) return;
+  std::visit(Overloaded{[&](const SourceOp& op) { out.push_back(op.tensor); }, [](const ConstantOp&) {},
+                        [&](const ConcatOp& op) {
+                          for (const Binding& part : op.parts)
+                            part.collect_sources(out);
+                        },
+                        [&](const auto& op) { op.from.collect_sources(out); }},
+             node_->op);
+}
+
+std::string Binding::text(const Checkpoint& checkpoint) const {
+  if (node_ == nullptr) return "nothing";
+  return std::visit(
+      Overloaded{
+          [&](const SourceOp& op) { return checkpoint.tensor(op.tensor).name; },
+          [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
+          [&](const ConcatOp& op) {
+            std::string text = "(";
+            for (std::size_t i = 0; i < op.parts.size(); ++i)
+              text += (i == 0 ? "" : "; ") + op.parts[i].text(checkpoint);
+            return text + ")";
+          },
+          [&](const GatherOp& op) { return op.from.text(checkpoint) + " rows " + runs_text(op.runs); },
+          [&](const ScaleOp& op) { return fmt::format("{}, * {}", op.from.text(checkpoint), op.factor); },
+          [&](const AddOp& op) { return fmt::format("{}, + {}", op.from.text(checkpoint), op.term); }},
+      node_->op);
+}
+
+namespace {
+
+// The rows of one call, and where they go.
+struct Request {
+  const Checkpoint& checkpoint;
+  std::vector<std::byte>& scratch;
+  std::int64_t cols;
+};
+
+// Rows begin, begin + stride, ... of a stored tensor.
+void read_source(const Request& request, TensorId id, const RowRun& run, float* out) {
+  const TensorInfo& info = request.checkpoint.tensor(id);
+  const std::size_t cols = as_size(request.cols);
+  const std::uint64_t row_bytes = cols * static_cast<std::uint64_t>(dtype_bytes(info.dtype));
+  const bool as_span = run.stride == 1 || row_bytes * static_cast<std::uint64_t>(run.stride) <= kPageBytes;
+  const std::int64_t rows_at_once = as_span ? run.count : 1;
+  for (std::int64_t i = 0; i < run.count; i += rows_at_once) {
+    const std::int64_t first = run.begin + i * run.stride;
+    const std::int64_t spanned = (rows_at_once - 1) * run.stride + 1;
+    request.scratch.resize(as_size(spanned) * row_bytes);
+    request.checkpoint.read(id, static_cast<std::uint64_t>(first) * row_bytes, request.scratch);
+    if (run.stride == 1) {
+      decode(info.dtype, request.scratch.data(), as_size(run.count) * cols, out);
+    } else {
+      for (std::int64_t k = 0; k < rows_at_once; ++k)
+        decode(info.dtype, request.scratch.data() + static_cast<std::uint64_t>(k * run.stride) * row_bytes,
+               cols, out + as_size(i + k) * cols);
+    }
+  }
+  for (std::int64_t i = 0; i < run.count; ++i)
+    check_finite(info, run.begin + i * run.stride, out + as_size(i) * cols, cols);
+}
+
+}  // namespace
+
+namespace {
+
+void check_result(const Binding& binding, const Checkpoint& checkpoint, std::int64_t row_begin,
+                  std::size_t cols, const float* values, std::size_t count) {
+  if (all_finite(values, count)) return;
+  const float* bad = std::find_if(values, values + count, [](float value) { return !std::isfinite(value); });
+  fail(ErrorKind::kFormat, "{}: row {} overflows float32", shown(binding.text(checkpoint), 200),
+       row_begin + static_cast<std::int64_t>(static_cast<std::size_t>(bad - values) / cols));
+}
+
+}  // namespace
+
+void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, std::int64_t row_count,
+                        float* out, std::vector<std::byte>& scratch) const {
+  LLM2MNN_CHECK(node_ != nullptr && row_begin >= 0 && row_count >= 0 && row_begin <= rows() - row_count);
+  if (row_count == 0 || node_->cols == 0) return;
+  const std::size_t cols = as_size(node_->cols);
+  const std::size_t count = as_size(row_count) * cols;
+  const auto read_concat = [&](const ConcatOp& op) {
+    std::int64_t part_begin = 0;
+    float* next = out;
+    for (const Binding& part : op.parts) {
+      const std::int64_t from = std::max(row_begin, part_begin);
+      const std::int64_t to = std::min(row_begin + row_count, part_begin + part.rows());
+      if (from < to) {
+        part.read_rows(checkpoint, from - part_begin, to - from, next, scratch);
+        next += as_size(to - from) * cols;
+      }
+      part_begin += part.rows();
+    }
+  };
+  const auto read_gather = [&](const GatherOp& op) {
+    std::int64_t run_begin = 0;  // of the result's rows
+    float* next = out;
+    for (const RowRun& run : op.runs) {
+      const std::int64_t from = std::max(row_begin, run_begin);
+      const std::int64_t to = std::min(row_begin + row_count, run_begin + run.count);
+      if (from < to) {
+        const RowRun part{run.begin + (from - run_begin) * run.stride, to - from, run.stride};
+        op.from.read_run(checkpoint, part, next, scratch);
+        next += as_size(to - from) * cols;
+      }
+      run_begin += run.count;
+    }
+  };
+  std::visit(
+      Overloaded{[&](const SourceOp&) {
+                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                 },
+                 [&](const ConstantOp& op) { std::fill_n(out, count, op.value); }, read_concat, read_gather,
+                 [&](const ScaleOp& op) {
+                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                   for (std::size_t i = 0; i < count; ++i)
+                     out[i] *= op.factor;
+                   check_result(*this, checkpoint, row_begin, cols, out, count);
+                 },
+                 [&](const AddOp& op) {
+                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                   for (std::size_t i = 0; i < count; ++i)
+                     out[i] += op.term;
+                   check_result(*this, checkpoint, row_begin, cols, out, count);
+                 }},
+      node_->op);
+}
+
+void Binding::read_run(const Checkpoint& checkpoint, const RowRun& run, float* out,
+                       std::vector<std::byte>& scratch) const {
+  if (const auto* source = std::get_if<SourceOp>(&node_->op)) {
+    read_source({checkpoint, scratch, node_->cols}, source->tensor, run, out);
+  } else if (run.stride == 1) {
+    read_rows(checkpoint, run.begin, run.count, out, scratch);
+  } else {
+    for (std::int64_t i = 0; i < run.count; ++i)
+      read_rows(checkpoint, run.begin + i * run.stride, 1, out + as_size(i * node_->cols), scratch);
+  }
+}
+
+}  // namespace llm2mnn

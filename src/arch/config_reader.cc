@@ -1,0 +1,114 @@
+#include "arch/config_reader.h"
+
+#include <cmath>
+
+namespace llm2mnn {
+namespace {
+
+// No size of a model comes near; products of two such sizes still fit 64 bits.
+constexpr std::int64_t kMaxSize = std::int64_t{1} << 31;
+
+double read_value(const JsonValue& value, const std::string& name, const std::string& key) {
+  const CanonicalName* canonical = find_canonical_name(name);
+  try {
+    if (canonical == nullptr) return value.is_bool() ? (value.as_bool() ? 1 : 0) : value.as_double();
+    switch (canonical->kind) {
+      case CanonicalName::Kind::kBool:
+        return value.as_bool() ? 1 : 0;
+      case CanonicalName::Kind::kNumber:
+        return value.as_double();
+      case CanonicalName::Kind::kSize:
+      case CanonicalName::Kind::kCount:
+        break;
+    }
+    const std::int64_t least = canonical->kind == CanonicalName::Kind::kSize ? 1 : 0;
+    const std::int64_t number = value.as_int64();
+    if (number < least || number > kMaxSize)
+      fail(ErrorKind::kFormat, "is {}, expected {} to {}", number, least, kMaxSize);
+    return static_cast<double>(number);
+  } catch (Error& error) {
+    error.add_context(fmt::format("config.json: {}", shown(key)));
+    throw;
+  }
+}
+
+std::vector<std::string> keys_of(const ConfigEntry& entry, const std::string& name) {
+  return entry.keys.empty() ? std::vector<std::string>{name} : entry.keys;
+}
+
+}  // namespace
+
+const JsonValue* find_path(const JsonValue& config, std::string_view path) {
+  const JsonValue* value = &config;
+  while (value != nullptr && !path.empty()) {
+    const std::size_t dot = std::min(path.find('.'), path.size());
+    value = value->find(path.substr(0, dot));
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  return value;
+}
+
+bool ConfigReader::is_given(const std::string& name) const {
+  const auto entry = family_.config.find(name);
+  if (entry == family_.config.end()) return false;
+  for (const std::string& key : keys_of(entry->second, name)) {
+    const JsonValue* value = find_path(config_, key);
+    if (value != nullptr && !value->is_null()) return true;
+  }
+  return false;
+}
+
+double ConfigReader::compute(const std::string& name) {
+  const auto found = family_.config.find(name);
+  LLM2MNN_CHECK(found != family_.config.end());
+  const ConfigEntry& entry = found->second;
+  const std::vector<std::string> keys = keys_of(entry, name);
+  std::optional<double> result;
+  std::string result_key;
+  bool is_null = false;
+  for (const std::string& key : keys) {
+    const JsonValue* value = find_path(config_, key);
+    if (value == nullptr) continue;
+    if (value->is_null()) {
+      is_null = true;
+      continue;
+    }
+    const double number = read_value(*value, name, key);
+    if (result.has_value() && *result != number)
+      fail(ErrorKind::kFormat, "config.json: {} is {} but {} is {}; they mean the same, remove one",
+           shown(result_key), *result, shown(key), number);
+    if (!result.has_value()) result_key = key;
+    result = number;
+  }
+  if (result.has_value()) return *result;
+  if (is_null && entry.if_null.has_value()) return evaluate(*entry.if_null, entry.where);
+  if (entry.if_missing.has_value()) return evaluate(*entry.if_missing, entry.where);
+  fail(ErrorKind::kFormat, "config.json: key {} is {}", shown(keys.front()), is_null ? "null" : "missing");
+}
+
+double ConfigReader::number(const std::string& name) {
+  const auto known = values_.find(name);
+  if (known != values_.end()) return known->second;
+  return values_[name] = compute(name);
+}
+
+std::int64_t ConfigReader::size(const std::string& name) {
+  const double value = number(name);
+  if (!(value >= 1) || value > static_cast<double>(kMaxSize) || value != std::floor(value))
+    fail(ErrorKind::kFormat, "config.json: '{}' comes to {}, expected an integer of at least 1", name, value);
+  return static_cast<std::int64_t>(value);
+}
+
+double ConfigReader::evaluate(const Expression& expression, const Location& where, std::int64_t layer) {
+  try {
+    return expression.evaluate([&](const std::string& name) {
+      return name == "i" && layer >= 0 ? static_cast<double>(layer) : number(name);
+    });
+  } catch (Error& error) {
+    const bool is_ours = error.message().rfind("expression ", 0) == 0;
+    if (is_ours && where.file != nullptr) error.add_context(where.text());
+    throw;
+  }
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,46 @@
+#pragma once
+// Values of config.json under the names that a family gives them.
+
+#include <map>
+#include <string>
+
+#include "arch/family_data.h"
+#include "base/json.h"
+
+namespace llm2mnn {
+
+/// Not thread-safe: values are read once and kept.
+class ConfigReader {
+ public:
+  ConfigReader(const Family& family, const JsonValue& config) : family_(family), config_(config) {}
+
+  /// The value of a [config] name: the first of its keys that is there, else its default. true is 1.
+  /// @throws Error(kFormat) naming the key for a value of the wrong kind or range, for two keys that
+  /// disagree, and for a missing key without default.
+  double number(const std::string& name);
+  /// A value that is an integer of at least 1.
+  std::int64_t size(const std::string& name);
+  /// Whether config.json itself gives the value (null counts as not given).
+  bool is_given(const std::string& name) const;
+
+  /// The value of an expression for layer `layer` (-1: outside the layers).
+  double evaluate(const Expression& expression, const Location& where, std::int64_t layer = -1);
+  /// The same for a setting of the family.
+  double evaluate(std::string_view path) { return evaluate_setting(family_.setting(path)); }
+  double evaluate_setting(const Setting& setting) { return evaluate(setting.expression, setting.where); }
+
+  const JsonValue& config() const { return config_; }
+  const Family& family() const { return family_; }
+
+ private:
+  double compute(const std::string& name);
+
+  const Family& family_;
+  const JsonValue& config_;
+  std::map<std::string, double> values_;
+};
+
+/// The member at a dotted path, or null.
+const JsonValue* find_path(const JsonValue& config, std::string_view path);
+
+}  // namespace llm2mnn

@@ -1,0 +1,353 @@
+#include "arch/describe.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "arch/config_keys.h"
+#include "arch/config_reader.h"
+#include "arch/near_match.h"
+#include "arch/rope_resolver.h"
+#include "arch/tensor_claims.h"
+
+namespace llm2mnn {
+namespace {
+
+void refuse_quantized(const JsonValue& config) {
+  for (const char* key : {"quantization_config", "compression_config"}) {
+    const JsonValue* value = config.find(key);
+    if (value == nullptr || value->is_null()) continue;
+    const JsonValue* method = value->find("quant_method");
+    fail(ErrorKind::kUnsupported,
+         "config.json: '{}'{}: quantised checkpoints are not supported; export the original weights", key,
+         method != nullptr && method->is_string() ? " (" + shown(method->as_string()) + ")" : "");
+  }
+}
+
+std::vector<std::string> read_architectures(const JsonValue& config) {
+  const JsonValue* value = config.find("architectures");
+  if (value == nullptr || value->is_null()) return {};
+  std::vector<std::string> names;
+  const auto expect = [](bool is_right) {
+    if (!is_right) fail(ErrorKind::kFormat, "config.json: 'architectures' must be a list of strings");
+  };
+  expect(value->is_array());
+  for (const JsonValue& item : value->as_array()) {
+    expect(item.is_string());
+    names.emplace_back(item.as_string());
+  }
+  return names;
+}
+
+bool is_base_model(const std::string& architecture) {
+  return architecture.size() > 5 && architecture.substr(architecture.size() - 5) == "Model";
+}
+
+// Builds one DecoderSpec; the parts share the claims and the config.
+class Describer {
+ public:
+  explicit Describer(const DescribeInput& input)
+      : input_(input),
+        family_(input.family),
+        config_(input.family, input.config),
+        claims_(input.family, config_, input.tensors),
+        ropes_(input.family, config_) {}
+
+  DecoderSpec describe() {
+    check_config();
+    read_sizes();
+    read_choices();
+    spec_.embed_tokens = claims_.claim("embed_tokens");
+    spec_.norm = make_norm("norm", "norm", -1);
+    describe_head();
+    describe_layers();
+    spec_.ropes = ropes_.finish(spec_.notes);
+    spec_.ignored = claims_.finish();
+    return std::move(spec_);
+  }
+
+ private:
+  void check_config() {
+    refuse_quantized(input_.config);
+    architectures_ = read_architectures(input_.config);
+    for (const std::string& name : architectures_) {
+      const auto& known = family_.architectures;
+      if (input_.by_type || known.empty() || std::find(known.begin(), known.end(), name) != known.end())
+        continue;
+      fail(ErrorKind::kUnsupported,
+           "config.json: architecture {} is not supported by family '{}' (it knows {})", shown(name),
+           family_.name, list_names(known, 6));
+    }
+    spec_.unread_config_keys = unread_config_keys(input_.config, family_, input_.known_keys);
+  }
+
+  void read_sizes() {
+    const JsonValue* type = input_.config.find("model_type");
+    if (type != nullptr && type->is_string()) spec_.model_type = type->as_string();
+    spec_.family = family_.name;
+    spec_.hidden_size = config_.size("hidden_size");
+    spec_.vocab_size = config_.size("vocab_size");
+    spec_.max_position_embeddings = config_.size("max_position_embeddings");
+    num_layers_ = config_.size("num_hidden_layers");
+    num_heads_ = config_.size("num_attention_heads");
+    num_kv_heads_ = config_.size("num_key_value_heads");
+    head_dim_ = config_.size("head_dim");
+    if (num_heads_ % num_kv_heads_ != 0)
+      fail(ErrorKind::kFormat, "config.json: num_attention_heads {} is no multiple of num_key_value_heads {}",
+           num_heads_, num_kv_heads_);
+  }
+
+  double positive(std::string_view path) {
+    const double value = config_.evaluate(path);
+    if (!(value > 0))
+      fail(ErrorKind::kFormat, "config.json: '{}' comes to {}, it must be positive", path, value);
+    return value;
+  }
+
+  bool is_on(std::string_view path) { return config_.evaluate(path) != 0; }
+
+  void read_choices() {
+    spec_.embed_scale = positive("model.embed_scale");
+    spec_.logit_scale = positive("model.logit_scale");
+    spec_.logit_softcap = config_.evaluate("model.logit_softcap");
+    if (spec_.logit_softcap < 0)
+      fail(ErrorKind::kFormat, "config.json: 'model.logit_softcap' comes to {}, it must not be negative",
+           spec_.logit_softcap);
+    norm_kind_ = family_.setting("norm.kind").word == "layer" ? NormKind::kLayer : NormKind::kRms;
+    norm_eps_ = config_.evaluate("norm.eps");
+    if (norm_eps_ < 0)
+      fail(ErrorKind::kFormat, "config.json: the norms' epsilon is {}, it must not be negative", norm_eps_);
+    gamma_offset_ = static_cast<float>(config_.evaluate("norm.gamma_offset"));
+    const std::string residual = family_.setting("block.residual").word;
+    residual_ = residual == "sandwich" ? ResidualKind::kSandwich
+                : residual == "post"   ? ResidualKind::kPost
+                                       : ResidualKind::kPre;
+    mlp_kind_ = family_.setting("mlp.kind").word == "plain" ? MlpKind::kPlain : MlpKind::kGlu;
+    activation_ = read_activation();
+    // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
+    const double factor = positive("attention.scale") * std::sqrt(static_cast<double>(head_dim_));
+    q_factor_ = std::abs(factor - 1) < 1e-12 ? 1.0f : static_cast<float>(factor);
+    has_qk_norm_ = family_.setting("attention.qk_norm").word == "head";
+  }
+
+  Activation read_activation() {
+    const Setting setting = family_.setting("mlp.activation");
+    for (const std::string& key : setting.keys) {
+      const JsonValue* value = find_path(input_.config, key);
+      if (value == nullptr || value->is_null()) continue;
+      if (!value->is_string())
+        fail(ErrorKind::kFormat, "config.json: {} must be a string, found {}", shown(key),
+             shown(value->dump(), 60));
+      const std::string name(value->as_string());
+      const auto own = setting.words.find(name);
+      const auto activation =
+          own != setting.words.end() ? activation_of_word(own->second) : activation_of_hf_name(name);
+      if (activation.has_value()) return *activation;
+      fail(ErrorKind::kUnsupported, "config.json: {} is {}, an activation that is not supported", shown(key),
+           shown(name));
+    }
+    return *activation_of_word(setting.word);
+  }
+
+  NormSpec make_norm(std::string address, std::string_view role, std::int64_t layer) {
+    NormSpec norm;
+    norm.address = std::move(address);
+    norm.role = find_role(role)->role;
+    norm.kind = norm_kind_;
+    norm.eps = norm_eps_;
+    norm.weight = claims_.claim(role, layer);
+    if (gamma_offset_ != 0 && !norm.weight.is_empty()) norm.weight = norm.weight.add(gamma_offset_);
+    const bool is_hidden = norm.role != WeightRole::kQNorm && norm.role != WeightRole::kKNorm;
+    if (is_hidden && is_on("norm.bias")) norm.bias = claims_.claim(std::string(role) + "_bias", layer);
+    return norm;
+  }
+
+  LinearSpec make_linear(std::string address, std::string_view role, std::int64_t layer, bool has_bias) {
+    LinearSpec linear;
+    linear.address = std::move(address);
+    linear.role = find_role(role)->role;
+    linear.weight = claims_.claim(role, layer);
+    if (has_bias) linear.bias = claims_.claim(std::string(role) + "_bias", layer);
+    return linear;
+  }
+
+  void describe_head() {
+    const bool flag = is_on("model.tied");
+    const std::optional<TensorId> stored = claims_.find("lm_head");
+    spec_.tied = flag || !stored.has_value();
+    if (stored.has_value() && flag) claims_.ignore(*stored, "tied to the embedding");
+    if (!stored.has_value() && !flag) check_absent_head();
+    if (spec_.tied) {
+      spec_.lm_head.address = "lm_head";
+      spec_.lm_head.role = WeightRole::kLmHead;
+      spec_.lm_head.weight = spec_.embed_tokens;
+    } else {
+      spec_.lm_head = make_linear("lm_head", "lm_head", -1, false);
+    }
+  }
+
+  // A checkpoint without a head uses the embedding. But one that says it has a head of its own has lost it;
+  // only a base model ("LlamaModel") may say so without one.
+  void check_absent_head() {
+    bool is_said = false;
+    for (const std::string& name : family_.setting("model.tied").expression.variables())
+      is_said = is_said || config_.is_given(name);
+    const bool is_base =
+        !architectures_.empty() && std::all_of(architectures_.begin(), architectures_.end(), is_base_model);
+    if (is_said && !is_base) {
+      claims_.claim("lm_head");  // remembered as missing, named with the first layer's
+      return;
+    }
+    spec_.notes.push_back("the checkpoint has no head: the embedding is used as head");
+  }
+
+  void describe_layers() {
+    claims_.fail_if_missing(-1);
+    for (std::int64_t i = 0; i < num_layers_; ++i) {
+      spec_.layers.push_back(describe_layer(i));
+      claims_.fail_if_missing(i);
+    }
+    const bool slides = std::any_of(spec_.layers.begin(), spec_.layers.end(), [](const LayerSpec& layer) {
+      return layer.attention.mask == MaskKind::kSliding;
+    });
+    if (!slides) return;
+    const double window = config_.evaluate("attention.sliding_window");
+    if (!(window >= 1) || window != std::floor(window) || window > 0x1p31)
+      fail(ErrorKind::kFormat, "config.json: some layers slide, but the sliding window comes to {}", window);
+    spec_.sliding_window = static_cast<std::int64_t>(window);
+  }
+
+  LayerSpec describe_layer(std::int64_t i) {
+    const auto norm = [&](std::string_view role) {
+      return make_norm(fmt::format("layers.{}.{}", i, role), role, i);
+    };
+    LayerSpec layer;
+    layer.residual = residual_;
+    if (residual_ != ResidualKind::kPost) layer.input_norm = norm("input_layernorm");
+    layer.attention = describe_attention(i);
+    if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
+    if (residual_ != ResidualKind::kPost) layer.pre_mlp_norm = norm("pre_mlp_norm");
+    layer.mlp = describe_mlp(i);
+    if (residual_ != ResidualKind::kPre) layer.post_mlp_norm = norm("post_mlp_norm");
+    return layer;
+  }
+
+  MlpSpec describe_mlp(std::int64_t i) {
+    const auto linear = [&](std::string_view role, std::string_view bias) {
+      return make_linear(fmt::format("layers.{}.mlp.{}", i, role), role, i, is_on(bias));
+    };
+    MlpSpec mlp;
+    mlp.kind = mlp_kind_;
+    mlp.activation = activation_;
+    if (mlp_kind_ == MlpKind::kGlu) mlp.gate_proj = linear("gate_proj", "mlp.gate_bias");
+    mlp.up_proj = linear("up_proj", "mlp.up_bias");
+    mlp.down_proj = linear("down_proj", "mlp.down_bias");
+    return mlp;
+  }
+
+  AttentionSpec describe_attention(std::int64_t i) {
+    const auto linear = [&](std::string_view role, std::string_view bias) {
+      return make_linear(fmt::format("layers.{}.self_attn.{}", i, role), role, i, is_on(bias));
+    };
+    AttentionSpec attention;
+    attention.num_attention_heads = num_heads_;
+    attention.num_key_value_heads = num_kv_heads_;
+    attention.head_dim = head_dim_;
+    attention.mask = layer_mask(i);
+    attention.q_proj = linear("q_proj", "attention.q_bias");
+    attention.k_proj = linear("k_proj", "attention.k_bias");
+    attention.v_proj = linear("v_proj", "attention.v_bias");
+    attention.o_proj = linear("o_proj", "attention.o_bias");
+    if (has_qk_norm_) {
+      attention.q_norm = make_norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
+      attention.k_norm = make_norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
+    }
+    claims_.fail_if_missing(i);
+    scale_queries(attention);
+    const RopeUse rope = ropes_.use(attention.mask, i);
+    attention.rope_idx = rope.idx;
+    if (rope.idx >= 0 && rope.is_pair) pair_to_half(attention, rope.rotary_dim);
+    return attention;
+  }
+
+  // A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then.
+  void scale_queries(AttentionSpec& attention) const {
+    if (q_factor_ == 1.0f) return;
+    if (attention.q_norm.has_value()) {
+      attention.q_norm->weight = attention.q_norm->weight.scale(q_factor_);
+      return;
+    }
+    attention.q_proj.weight = attention.q_proj.weight.scale(q_factor_);
+    if (!attention.q_proj.bias.is_empty()) attention.q_proj.bias = attention.q_proj.bias.scale(q_factor_);
+  }
+
+  // Channel 2j of a head moves to j and 2j+1 to r/2 + j. Scores do not change, since q and k move alike.
+  void pair_to_half(AttentionSpec& attention, std::int64_t rotary_dim) const {
+    const auto permute = [&](Binding& binding, std::int64_t num_heads) {
+      if (binding.is_empty()) return;
+      std::vector<RowRun> runs;
+      for (std::int64_t head = 0; head < num_heads; ++head) {
+        const std::int64_t begin = head * head_dim_;
+        runs.push_back({begin, rotary_dim / 2, 2});
+        runs.push_back({begin + 1, rotary_dim / 2, 2});
+        if (rotary_dim < head_dim_) runs.push_back({begin + rotary_dim, head_dim_ - rotary_dim, 1});
+      }
+      binding = binding.gather_rows(std::move(runs));
+    };
+    permute(attention.q_proj.weight, num_heads_);
+    permute(attention.q_proj.bias, num_heads_);
+    permute(attention.k_proj.weight, num_kv_heads_);
+    permute(attention.k_proj.bias, num_kv_heads_);
+    if (attention.q_norm.has_value()) permute(attention.q_norm->weight, 1);
+    if (attention.k_norm.has_value()) permute(attention.k_norm->weight, 1);
+  }
+
+  MaskKind layer_mask(std::int64_t i) {
+    if (!layer_types_.has_value()) layer_types_ = family_.setting("attention.layer_types");
+    for (const std::string& key : layer_types_->keys) {
+      const JsonValue* list = find_path(input_.config, key);
+      if (list == nullptr || list->is_null()) continue;
+      return listed_mask(*list, key, i);
+    }
+    return config_.evaluate(layer_types_->expression, layer_types_->where, i) != 0 ? MaskKind::kSliding
+                                                                                   : MaskKind::kFull;
+  }
+
+  MaskKind listed_mask(const JsonValue& list, const std::string& key, std::int64_t i) const {
+    if (!list.is_array() || list.as_array().size() != static_cast<std::size_t>(num_layers_))
+      fail(ErrorKind::kFormat, "config.json: {} must be a list with one word for each of {} layers",
+           shown(key), num_layers_);
+    const JsonValue& item = list.as_array()[static_cast<std::size_t>(i)];
+    if (item.is_string() && item.as_string() == "full_attention") return MaskKind::kFull;
+    if (item.is_string() && item.as_string() == "sliding_attention") return MaskKind::kSliding;
+    fail(item.is_string() ? ErrorKind::kUnsupported : ErrorKind::kFormat,
+         "config.json: {}[{}] is {}; supported are full_attention and sliding_attention", shown(key), i,
+         shown(item.dump(), 60));
+  }
+
+  const DescribeInput& input_;
+  const Family& family_;
+  ConfigReader config_;
+  TensorClaims claims_;
+  RopeResolver ropes_;
+  DecoderSpec spec_;
+  std::vector<std::string> architectures_;
+  std::int64_t num_layers_ = 0, num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;
+  NormKind norm_kind_ = NormKind::kRms;
+  double norm_eps_ = 0;
+  float gamma_offset_ = 0;
+  ResidualKind residual_ = ResidualKind::kPre;
+  MlpKind mlp_kind_ = MlpKind::kGlu;
+  Activation activation_ = Activation::kSilu;
+  float q_factor_ = 1;
+  bool has_qk_norm_ = false;
+  std::optional<Setting> layer_types_;
+};
+
+}  // namespace
+
+DecoderSpec describe_model(const DescribeInput& input) {
+  if (!input.config.is_object()) fail(ErrorKind::kFormat, "config.json is no JSON object");
+  return Describer(input).describe();
+}
+
+}  // namespace llm2mnn

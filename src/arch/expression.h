@@ -1,0 +1,38 @@
+#pragma once
+// Numbers derived from config keys: "query_pre_attn_scalar ^ -0.5", "(i + 1) % 6 == 0 ? full : sliding".
+// muParser, with these additions: `%` is the remainder, `!` the negation, floor(x) and ceil(x). Comparisons
+// give 0 or 1. Assignment and lists, which muParser knows, are refused.
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llm2mnn {
+
+/// A parsed expression; immutable, cheap to copy.
+class Expression {
+ public:
+  Expression() = default;
+  /// A plain number.
+  static Expression constant(double value);
+  /// Parses `text`. `words` are constants with their index as value (a menu).
+  /// @throws Error(kFormat) with the position for anything that is not one expression.
+  static Expression parse(std::string text, std::vector<std::string> words = {});
+
+  /// The names it reads, sorted, without the words.
+  const std::vector<std::string>& variables() const { return variables_; }
+  /// As written.
+  const std::string& text() const { return text_; }
+  bool is_constant() const { return variables_.empty(); }
+  /// The value with each variable taken from `value`.
+  /// @throws Error(kFormat) when the result is not finite.
+  double evaluate(const std::function<double(const std::string&)>& value) const;
+
+ private:
+  std::string text_ = "0";
+  std::vector<std::string> words_;
+  std::vector<std::string> variables_;
+};
+
+}  // namespace llm2mnn

@@ -1,0 +1,237 @@
+// Inheritance, and the checks that need a family as a whole.
+
+#include <algorithm>
+
+#include "arch/family_data.h"
+#include "arch/near_match.h"
+
+namespace llm2mnn {
+namespace {
+
+constexpr std::array<std::string_view, 2> kLayerTypes = {"full", "sliding"};
+
+Setting fallback_setting(const VocabularyKey& key) {
+  Setting setting;
+  const std::string text(key.fallback);
+  switch (key.kind) {
+    case KeyKind::kMenu:
+    case KeyKind::kActivation:
+      setting.word = text;
+      break;
+    case KeyKind::kExpression:
+    case KeyKind::kLayerExpression:
+      setting.expression = Expression::parse(text);
+      break;
+    case KeyKind::kLayerTypes:
+      setting.expression = Expression::parse(text, split_words(key.words));
+      break;
+  }
+  return setting;
+}
+
+void add_names(std::set<std::string>& names, const std::optional<Expression>& expression) {
+  if (!expression.has_value()) return;
+  for (const std::string& name : expression->variables()) {
+    if (name != "i") names.insert(name);
+  }
+}
+
+// Every setting that can take effect, with the path to name it by.
+std::vector<std::pair<std::string, Setting>> effective_settings(const Family& family) {
+  std::vector<std::pair<std::string, Setting>> settings;
+  for (const VocabularyKey& key : vocabulary()) {
+    if (key.path.substr(0, 5) != "rope.") {
+      settings.emplace_back(key.path, family.setting(key.path));
+      continue;
+    }
+    for (const std::string_view type : kLayerTypes)
+      settings.emplace_back(key.path, family.rope_setting(type, key.path.substr(5)));
+  }
+  return settings;
+}
+
+std::vector<const Expression*> expressions_of(const TensorPattern& pattern) {
+  std::vector<const Expression*> all;
+  if (pattern.rows.has_value())
+    all = {&pattern.rows->begin, &pattern.rows->count, &pattern.rows->groups, &pattern.rows->stride};
+  if (pattern.add.has_value()) all.push_back(&*pattern.add);
+  if (pattern.scale.has_value()) all.push_back(&*pattern.scale);
+  return all;
+}
+
+class Checker {
+ public:
+  explicit Checker(const Family& family) : family_(family) {
+    for (const auto& [name, entry] : family.config)
+      declared_.push_back(name);
+  }
+
+  void check() {
+    for (const CanonicalName& name : canonical_names()) {
+      if (name.required && family_.config.count(std::string(name.name)) == 0)
+        fail_at(family_.top, "[config] lacks '{}' ({})", name.name, name.meaning);
+    }
+    for (const auto& [name, entry] : family_.config)
+      check_entry(name, entry);
+    for (const auto& [path, setting] : effective_settings(family_))
+      check_setting(path, setting);
+    for (const auto& [role, pattern] : family_.tensors) {
+      for (const Expression* expression : expressions_of(pattern))
+        check_names(*expression, pattern.where, role, false);
+    }
+    check_harmless();
+    check_own_names_are_used();
+  }
+
+ private:
+  void check_names(const Expression& expression, const Location& where, std::string_view what,
+                   bool per_layer) {
+    for (const std::string& name : expression.variables()) {
+      if (name == "i" && per_layer) continue;
+      if (name == "i")
+        fail_at(where, "'{}' has one value for all layers, but {} reads i", what, shown(expression.text()));
+      if (family_.config.count(name) != 0) continue;
+      fail_at(where, "'{}' reads {}, which [config] does not declare{}", what, shown(name),
+              did_you_mean(name, declared_));
+    }
+  }
+
+  void check_entry(const std::string& name, const ConfigEntry& entry) {
+    for (const auto& expression : {entry.if_missing, entry.if_null}) {
+      if (expression.has_value()) check_names(*expression, entry.where, "config." + name, false);
+    }
+    std::set<std::string> seen;
+    check_cycle(name, name, seen);
+  }
+
+  // Defaults may read other names; none may lead back to itself.
+  void check_cycle(const std::string& root, const std::string& name, std::set<std::string>& seen) {
+    if (!seen.insert(name).second) return;
+    const ConfigEntry& entry = family_.config.at(name);
+    std::set<std::string> next;
+    add_names(next, entry.if_missing);
+    add_names(next, entry.if_null);
+    for (const std::string& other : next) {
+      if (other == root)
+        fail_at(entry.where, "the default of '{}' depends on itself through '{}'", root, name);
+      if (family_.config.count(other) != 0) check_cycle(root, other, seen);
+    }
+  }
+
+  void check_setting(const std::string& path, const Setting& setting) {
+    const KeyKind kind = find_vocabulary_key(path)->kind;
+    const bool per_layer = kind == KeyKind::kLayerTypes || kind == KeyKind::kLayerExpression;
+    const bool by_default = setting.where.file == nullptr;
+    check_names(setting.expression, by_default ? family_.top : setting.where, path, per_layer);
+  }
+
+  void check_harmless() {
+    const std::set<std::string> consumed = family_.consumed_keys();
+    for (const auto& [key, rule] : family_.harmless) {
+      if (consumed.count(key) != 0)
+        fail_at(rule.where, "[harmless] names {}, which the family reads", shown(key));
+    }
+  }
+
+  void check_own_names_are_used() {
+    const std::set<std::string> used = family_.used_names();
+    for (const auto& [name, entry] : family_.config) {
+      const bool is_own = entry.where.file == family_.top.file;
+      if (!is_own || used.count(name) != 0 || find_canonical_name(name) != nullptr) continue;
+      std::vector<std::string> known(used.begin(), used.end());
+      for (const CanonicalName& canonical : canonical_names())
+        known.emplace_back(canonical.name);
+      fail_at(entry.where, "[config] declares {}, which nothing reads{}", shown(name),
+              did_you_mean(name, known));
+    }
+  }
+
+  const Family& family_;
+  std::vector<std::string> declared_;
+};
+
+ConfigEntry merge_entry(const ConfigEntry& parent, ConfigEntry child) {
+  if (child.keys.empty()) child.keys = parent.keys;
+  if (!child.if_missing.has_value()) child.if_missing = parent.if_missing;
+  if (!child.if_null.has_value()) child.if_null = parent.if_null;
+  return child;
+}
+
+}  // namespace
+
+std::string Location::text() const { return fmt::format("{}:{}", file == nullptr ? "family" : *file, line); }
+
+Setting Family::setting(std::string_view path) const {
+  const auto found = settings.find(std::string(path));
+  if (found != settings.end()) return found->second;
+  const VocabularyKey* key = find_vocabulary_key(path);
+  LLM2MNN_CHECK(key != nullptr);
+  return fallback_setting(*key);
+}
+
+Setting Family::rope_setting(std::string_view layer_type, std::string_view key) const {
+  const auto found = settings.find(fmt::format("rope.{}.{}", layer_type, key));
+  return found != settings.end() ? found->second : setting(fmt::format("rope.{}", key));
+}
+
+std::set<std::string> Family::used_names() const {
+  std::set<std::string> used;
+  for (const CanonicalName& name : canonical_names()) {
+    if (name.required) used.insert(std::string(name.name));
+  }
+  for (const auto& [path, setting] : effective_settings(*this))
+    add_names(used, setting.expression);
+  for (const auto& [role, pattern] : tensors) {
+    for (const Expression* expression : expressions_of(pattern))
+      add_names(used, *expression);
+  }
+  // Defaults read further names.
+  std::vector<std::string> open(used.begin(), used.end());
+  while (!open.empty()) {
+    const auto entry = config.find(open.back());
+    open.pop_back();
+    if (entry == config.end()) continue;
+    std::set<std::string> next;
+    add_names(next, entry->second.if_missing);
+    add_names(next, entry->second.if_null);
+    for (const std::string& name : next) {
+      if (used.insert(name).second) open.push_back(name);
+    }
+  }
+  return used;
+}
+
+std::set<std::string> Family::consumed_keys() const {
+  std::set<std::string> keys = {"model_type", "architectures"};
+  for (const std::string& name : used_names()) {
+    const auto entry = config.find(name);
+    if (entry == config.end()) continue;
+    const std::vector<std::string>& own = entry->second.keys;
+    if (own.empty()) keys.insert(name);
+    for (const std::string& key : own)
+      keys.insert(key);
+  }
+  for (const auto& [path, setting] : effective_settings(*this)) {
+    keys.insert(setting.keys.begin(), setting.keys.end());
+    if (path == "rope.scaling" && setting.word == "config") keys.insert({"rope_scaling", "rope_parameters"});
+  }
+  return keys;
+}
+
+Family inherit(Family child, const Family* parent) {
+  if (parent != nullptr) {
+    if (!child.base_prefix.has_value()) child.base_prefix = parent->base_prefix;
+    for (const auto& [name, entry] : parent->config) {
+      const auto [own, inserted] = child.config.emplace(name, entry);
+      if (!inserted) own->second = merge_entry(entry, own->second);
+    }
+    child.harmless.insert(parent->harmless.begin(), parent->harmless.end());
+    child.settings.insert(parent->settings.begin(), parent->settings.end());
+    child.tensors.insert(parent->tensors.begin(), parent->tensors.end());
+    child.ignore.insert(parent->ignore.begin(), parent->ignore.end());
+  }
+  Checker(child).check();
+  return child;
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,101 @@
+#pragma once
+// A family file in memory. Maps keep every derived list in one order.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "arch/expression.h"
+#include "arch/vocabulary.h"
+#include "base/error.h"
+
+namespace llm2mnn {
+
+/// Where something was written.
+struct Location {
+  std::shared_ptr<const std::string> file;
+  std::uint32_t line = 0;
+  /// "family.toml:12".
+  std::string text() const;
+};
+
+/// Throws Error(kFormat) "FILE:LINE: ...".
+template <typename... Args>
+[[noreturn]] void fail_at(const Location& where, fmt::format_string<Args...> format, Args&&... args) {
+  fail(ErrorKind::kFormat, "{}: {}", where.text(), fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// [config] NAME: where a value is found in config.json, and what holds when it is not there.
+struct ConfigEntry {
+  Location where;
+  std::vector<std::string> keys;  ///< tried in order; a dot goes into an object; empty: the name itself
+  std::optional<Expression> if_missing;  ///< `default`
+  std::optional<Expression> if_null;     ///< `null`; without it `default` holds
+};
+
+/// A choice or number of the vocabulary.
+struct Setting {
+  Location where;
+  std::string word;       ///< of a menu
+  Expression expression;  ///< of an expression, or the `default` of layer_types
+  /// kActivation and kLayerTypes: config keys, tried in order. Empty: `word` or `expression` always holds.
+  std::vector<std::string> keys;
+  std::map<std::string, std::string> words;  ///< config word -> menu word, before the general table
+};
+
+/// Rows of a stored tensor that a role takes: for g < groups, rows [begin + g * stride, + count).
+struct RowPick {
+  Expression begin, count;
+  Expression groups = Expression::constant(1);
+  Expression stride = Expression::constant(0);
+};
+
+struct TensorPattern {
+  Location where;
+  std::string name;  ///< with {i} for the layer
+  std::optional<RowPick> rows;
+  std::optional<Expression> add;    ///< to every element
+  std::optional<Expression> scale;  ///< of every element, after `add`
+};
+
+struct IgnoreRule {
+  Location where;
+  std::string rule;
+};
+
+/// A family: first as its file says, then with its ancestors' parts filled in.
+class Family {
+ public:
+  std::string name;
+  Location top;
+  std::string source;
+  std::string inherits;
+  std::optional<std::string> base_prefix;
+  std::vector<std::string> model_types;
+  std::vector<std::string> architectures;
+  std::map<std::string, ConfigEntry> config;
+  std::map<std::string, IgnoreRule> harmless;  ///< config keys that cannot change the result, with the reason
+  std::map<std::string, Setting> settings;
+  std::map<std::string, TensorPattern> tensors;
+  std::map<std::string, IgnoreRule> ignore;
+
+  /// The setting at `path`; the vocabulary's fallback when nobody set it.
+  Setting setting(std::string_view path) const;
+  /// A setting of the rope of one layer type: [rope.full] before [rope].
+  Setting rope_setting(std::string_view layer_type, std::string_view key) const;
+  /// Names of [config] that some expression or the code reads.
+  std::set<std::string> used_names() const;
+  /// Config keys that the family consumes, dotted paths by their first part too.
+  std::set<std::string> consumed_keys() const;
+};
+
+/// Parses one file; inheritance is not resolved. `file` is shown in messages.
+Family read_family(std::string_view text, std::string name, std::string file);
+
+/// `child` with what it does not say taken from `parent` (already complete), then checked as a whole.
+Family inherit(Family child, const Family* parent);
+
+}  // namespace llm2mnn

@@ -1,0 +1,338 @@
+// family.toml to Family: every key and every type checked, with the line.
+
+#include <toml++/toml.h>
+
+#include "arch/family_data.h"
+#include "arch/near_match.h"
+
+namespace llm2mnn {
+namespace {
+
+std::string_view type_word(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "a list";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+    case toml::node_type::floating_point:
+      return "a number";
+    case toml::node_type::boolean:
+      return "true or false";
+    default:
+      return "a date";
+  }
+}
+
+class Reader {
+ public:
+  Reader(std::string name, std::string file) : file_(std::make_shared<const std::string>(std::move(file))) {
+    family_.name = std::move(name);
+    family_.top = {file_, 1};
+  }
+
+  Family read(std::string_view text) {
+    const toml::table document = parse(text);
+    for (const auto& [key, node] : document)
+      read_top(key, node);
+    if (family_.model_types.empty()) fail_at(family_.top, "'model_types' is missing or empty");
+    return std::move(family_);
+  }
+
+ private:
+  toml::table parse(std::string_view text) {
+    try {
+      return toml::parse(text);
+    } catch (const toml::parse_error& error) {
+      fail_at({file_, error.source().begin.line}, "{}", shown(error.description(), 200));
+    }
+  }
+
+  Location at(const toml::node& node) const { return {file_, node.source().begin.line}; }
+  Location at(const toml::key& key) const { return {file_, key.source().begin.line}; }
+
+  [[noreturn]] void fail_unknown(const toml::key& key, std::string_view what,
+                                 const std::vector<std::string>& known) {
+    const std::string near = did_you_mean(key.str(), known);
+    const std::string all = near.empty() ? "; known: " + list_names(known, 12) : near;
+    fail_at(at(key), "unknown {} {}{}", what, shown(key.str()), all);
+  }
+
+  [[noreturn]] void fail_type(const toml::node& node, std::string_view key, std::string_view expected) {
+    fail_at(at(node), "{} must be {}, found {}", shown(key), expected, type_word(node));
+  }
+
+  std::string text_of(const toml::node& node, std::string_view key) {
+    const auto* value = node.as_string();
+    if (value == nullptr) fail_type(node, key, "a string");
+    return value->get();
+  }
+
+  std::vector<std::string> texts_of(const toml::node& node, std::string_view key) {
+    const toml::array* list = node.as_array();
+    if (list == nullptr) fail_type(node, key, "a list of strings");
+    std::vector<std::string> texts;
+    for (const toml::node& item : *list)
+      texts.push_back(text_of(item, key));
+    if (texts.empty()) fail_at(at(node), "{} is empty", shown(key));
+    return texts;
+  }
+
+  const toml::table& table_of(const toml::node& node, std::string_view key) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) fail_type(node, key, "a table");
+    return *table;
+  }
+
+  // A number, true, false, or an expression in a string.
+  Expression expression_of(const toml::node& node, std::string_view key,
+                           std::vector<std::string> words = {}) {
+    if (const auto* value = node.as_boolean()) return Expression::constant(value->get() ? 1 : 0);
+    if (const auto* value = node.as_integer()) return Expression::constant(static_cast<double>(value->get()));
+    if (const auto* value = node.as_floating_point()) {
+      if (!std::isfinite(value->get())) fail_at(at(node), "{} is not finite", shown(key));
+      return Expression::constant(value->get());
+    }
+    const auto* text = node.as_string();
+    if (text == nullptr) fail_type(node, key, "a number, true, false or an expression");
+    try {
+      return Expression::parse(text->get(), std::move(words));
+    } catch (Error& error) {
+      error.add_context(at(node).text());
+      throw;
+    }
+  }
+
+  void read_top(const toml::key& key, const toml::node& node) {
+    if (key == "source") {
+      family_.source = text_of(node, key);
+    } else if (key == "inherits") {
+      family_.inherits = text_of(node, key);
+      family_.top = at(node);
+    } else if (key == "base_prefix") {
+      family_.base_prefix = text_of(node, key);
+    } else if (key == "model_types") {
+      family_.model_types = texts_of(node, key);
+    } else if (key == "architectures") {
+      family_.architectures = texts_of(node, key);
+    } else if (key == "config") {
+      for (const auto& [name, entry] : table_of(node, key))
+        read_config_entry(name, entry);
+    } else if (key == "harmless") {
+      read_reasons(table_of(node, key), family_.harmless);
+    } else if (key == "ignore") {
+      read_reasons(table_of(node, key), family_.ignore);
+    } else if (key == "tensors") {
+      for (const auto& [role, pattern] : table_of(node, key))
+        read_tensor(role, pattern);
+    } else if (is_section(key.str())) {
+      read_section(std::string(key.str()), table_of(node, key));
+    } else {
+      fail_unknown(key, "key",
+                   {"source", "inherits", "base_prefix", "model_types", "architectures", "config", "harmless",
+                    "ignore", "tensors", "model", "norm", "block", "attention", "mlp", "rope"});
+    }
+  }
+
+  static bool is_section(std::string_view name) {
+    for (const VocabularyKey& key : vocabulary()) {
+      if (key.path.substr(0, key.path.find('.')) == name) return true;
+    }
+    return false;
+  }
+
+  static std::vector<std::string> keys_of_section(std::string_view section) {
+    std::vector<std::string> keys;
+    for (const VocabularyKey& key : vocabulary()) {
+      const std::size_t dot = key.path.find('.');
+      if (key.path.substr(0, dot) == section) keys.emplace_back(key.path.substr(dot + 1));
+    }
+    return keys;
+  }
+
+  void read_section(const std::string& section, const toml::table& table) {
+    for (const auto& [key, node] : table) {
+      const bool is_layer_type = section == "rope" && (key == "full" || key == "sliding");
+      if (is_layer_type) {
+        for (const auto& [inner_key, inner_node] : table_of(node, key))
+          read_setting("rope", "rope." + std::string(key.str()), inner_key, inner_node);
+      } else {
+        read_setting(section, section, key, node);
+      }
+    }
+  }
+
+  void read_setting(const std::string& section, const std::string& prefix, const toml::key& key,
+                    const toml::node& node) {
+    const VocabularyKey* known = find_vocabulary_key(section + "." + std::string(key.str()));
+    if (known == nullptr) {
+      std::vector<std::string> keys = keys_of_section(section);
+      if (prefix == "rope") keys.insert(keys.end(), {"full", "sliding"});
+      fail_unknown(key, fmt::format("key in [{}]:", prefix), keys);
+    }
+    Setting setting;
+    switch (known->kind) {
+      case KeyKind::kExpression:
+      case KeyKind::kLayerExpression:
+        setting.expression = expression_of(node, key);
+        break;
+      case KeyKind::kMenu:
+        setting.word = menu_word(node, key, known->words);
+        break;
+      case KeyKind::kActivation:
+      case KeyKind::kLayerTypes:
+        setting = selector_of(node, key, *known);
+        break;
+    }
+    setting.where = at(key);
+    family_.settings[prefix + "." + std::string(key.str())] = std::move(setting);
+  }
+
+  std::string menu_word(const toml::node& node, std::string_view key, std::string_view words) {
+    std::string word = text_of(node, key);
+    const std::vector<std::string> menu = split_words(words);
+    if (std::find(menu.begin(), menu.end(), word) == menu.end())
+      fail_at(at(node), "{} is {}, expected one of: {}{}", shown(key), shown(word), fmt::join(menu, ", "),
+              did_you_mean(word, menu));
+    return word;
+  }
+
+  void set_default(const toml::node& node, std::string_view key, const VocabularyKey& known,
+                   Setting& setting) {
+    if (known.kind == KeyKind::kActivation)
+      setting.word = menu_word(node, key, known.words);
+    else
+      setting.expression = expression_of(node, key, split_words(known.words));
+  }
+
+  Setting selector_of(const toml::node& node, std::string_view key, const VocabularyKey& known) {
+    Setting setting;
+    if (!node.is_table()) {
+      set_default(node, key, known, setting);
+      return setting;
+    }
+    const toml::table& table = *node.as_table();
+    for (const auto& [field, value] : table) {
+      if (field == "key")
+        setting.keys = {text_of(value, field)};
+      else if (field == "keys")
+        setting.keys = texts_of(value, field);
+      else if (field == "default")
+        set_default(value, field, known, setting);
+      else if (field == "words" && known.kind == KeyKind::kActivation)
+        read_words(table_of(value, field), known, setting);
+      else
+        fail_unknown(field, fmt::format("field of {}:", key), {"key", "keys", "default", "words"});
+    }
+    if (!table.contains("default")) fail_at(at(node), "{} lacks 'default'", shown(key));
+    return setting;
+  }
+
+  void read_words(const toml::table& table, const VocabularyKey& known, Setting& setting) {
+    for (const auto& [config_word, word] : table)
+      setting.words[std::string(config_word.str())] = menu_word(word, config_word, known.words);
+  }
+
+  void read_config_entry(const toml::key& name, const toml::node& node) {
+    for (const char c : name.str()) {
+      if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_')
+        fail_at(at(name), "config name {} must be made of letters, digits and '_'", shown(name.str()));
+    }
+    if (name == "i" || name == "full" || name == "sliding")
+      fail_at(at(name), "config name {} is a word of the expressions", shown(name.str()));
+    ConfigEntry entry;
+    entry.where = at(name);
+    for (const auto& [field, value] : table_of(node, name)) {
+      if (field == "key")
+        entry.keys = {text_of(value, field)};
+      else if (field == "keys")
+        entry.keys = texts_of(value, field);
+      else if (field == "default")
+        entry.if_missing = expression_of(value, field);
+      else if (field == "null")
+        entry.if_null = expression_of(value, field);
+      else
+        fail_unknown(field, fmt::format("field of [config] {}:", name.str()),
+                     {"key", "keys", "default", "null"});
+    }
+    family_.config[std::string(name.str())] = std::move(entry);
+  }
+
+  void read_reasons(const toml::table& table, std::map<std::string, IgnoreRule>& rules) {
+    for (const auto& [key, node] : table) {
+      IgnoreRule rule{at(key), text_of(node, key)};
+      if (rule.rule.empty()) fail_at(rule.where, "the reason for {} is empty", shown(key.str()));
+      rules[std::string(key.str())] = std::move(rule);
+    }
+  }
+
+  void read_tensor(const toml::key& key, const toml::node& node) {
+    const RoleInfo* role = find_role(key.str());
+    if (role == nullptr) {
+      std::vector<std::string> names;
+      for (const RoleInfo& known : roles())
+        names.emplace_back(known.name);
+      fail_unknown(key, "role", names);
+    }
+    TensorPattern pattern;
+    pattern.where = at(key);
+    if (node.is_table())
+      read_tensor_table(*node.as_table(), pattern);
+    else
+      pattern.name = text_of(node, key);
+    if (pattern.name.empty()) fail_at(pattern.where, "role {} lacks a tensor 'name'", shown(key.str()));
+    const bool has_index = pattern.name.find("{i}") != std::string::npos;
+    if (has_index != role->is_layer)
+      fail_at(pattern.where, "the name of role {} must {} '{{i}}'", shown(key.str()),
+              role->is_layer ? "contain" : "not contain");
+    family_.tensors[std::string(key.str())] = std::move(pattern);
+  }
+
+  void read_tensor_table(const toml::table& table, TensorPattern& pattern) {
+    for (const auto& [field, value] : table) {
+      if (field == "name")
+        pattern.name = text_of(value, field);
+      else if (field == "rows")
+        pattern.rows = row_pick_of(table_of(value, field), at(value));
+      else if (field == "add")
+        pattern.add = expression_of(value, field);
+      else if (field == "scale")
+        pattern.scale = expression_of(value, field);
+      else
+        fail_unknown(field, "field of a tensor:", {"name", "rows", "add", "scale"});
+    }
+  }
+
+  RowPick row_pick_of(const toml::table& table, const Location& where) {
+    RowPick pick;
+    for (const auto& [field, value] : table) {
+      if (field == "begin")
+        pick.begin = expression_of(value, field);
+      else if (field == "count")
+        pick.count = expression_of(value, field);
+      else if (field == "groups")
+        pick.groups = expression_of(value, field);
+      else if (field == "stride")
+        pick.stride = expression_of(value, field);
+      else
+        fail_unknown(field, "field of 'rows':", {"begin", "count", "groups", "stride"});
+    }
+    if (!table.contains("count")) fail_at(where, "'rows' lacks 'count'");
+    if (table.contains("groups") != table.contains("stride"))
+      fail_at(where, "'rows' needs both 'groups' and 'stride', or neither");
+    return pick;
+  }
+
+  std::shared_ptr<const std::string> file_;
+  Family family_;
+};
+
+}  // namespace
+
+Family read_family(std::string_view text, std::string name, std::string file) {
+  return Reader(std::move(name), std::move(file)).read(text);
+}
+
+}  // namespace llm2mnn

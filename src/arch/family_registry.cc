@@ -1,0 +1,205 @@
+#include <algorithm>
+
+#include "arch/config_reader.h"
+#include "arch/describe.h"
+#include "arch/embedded_families.h"
+#include "arch/family.h"
+#include "arch/family_data.h"
+#include "arch/near_match.h"
+
+namespace llm2mnn {
+namespace {
+
+constexpr std::uint64_t kMaxFamilyBytes = 1u << 20;  // a family file has a few kilobytes
+
+using FamilyList = std::vector<std::shared_ptr<const Family>>;
+
+const Family* find_by_name(const FamilyList& families, std::string_view name) {
+  for (const auto& family : families) {
+    if (family->name == name) return family.get();
+  }
+  return nullptr;
+}
+
+bool claims(const Family& family, std::string_view model_type) {
+  return std::find(family.model_types.begin(), family.model_types.end(), model_type) !=
+         family.model_types.end();
+}
+
+std::vector<std::string> all_model_types(const FamilyList& families) {
+  std::vector<std::string> types;
+  for (const auto& family : families)
+    types.insert(types.end(), family->model_types.begin(), family->model_types.end());
+  std::sort(types.begin(), types.end());
+  types.erase(std::unique(types.begin(), types.end()), types.end());
+  return types;
+}
+
+// Resolves inheritance between files of one set, whatever their order.
+class Resolver {
+ public:
+  Resolver(std::map<std::string, Family> raw, const FamilyList& done) : raw_(std::move(raw)), done_(done) {}
+
+  std::shared_ptr<const Family> resolve(const std::string& name) {
+    const auto ready = ready_.find(name);
+    if (ready != ready_.end()) return ready->second;
+    const Family& own = raw_.at(name);
+    if (!open_.insert(name).second) fail_at(own.top, "family {} inherits from itself", shown(name));
+    const Family* parent = own.inherits.empty() ? nullptr : parent_of(own);
+    auto family = std::make_shared<const Family>(inherit(own, parent));
+    open_.erase(name);
+    return ready_[name] = family;
+  }
+
+ private:
+  const Family* parent_of(const Family& own) {
+    if (raw_.count(own.inherits) != 0) return resolve(own.inherits).get();
+    if (const Family* parent = find_by_name(done_, own.inherits)) return parent;
+    std::vector<std::string> names;
+    for (const auto& [name, family] : raw_) {
+      if (name != own.name) names.push_back(name);
+    }
+    for (const auto& family : done_)
+      names.push_back(family->name);
+    const std::string near = did_you_mean(own.inherits, names);
+    fail_at(own.top, "inherits from family {}, which does not exist{}", shown(own.inherits),
+            near.empty() ? "; known: " + list_names(names, 12) : near);
+  }
+
+  std::map<std::string, Family> raw_;
+  const FamilyList& done_;
+  std::map<std::string, std::shared_ptr<const Family>> ready_;
+  std::set<std::string> open_;
+};
+
+bool is_constant(const Setting& setting, double value) {
+  return setting.expression.is_constant() &&
+         setting.expression.evaluate([](const std::string&) { return 0.0; }) == value;
+}
+
+// A setting that is off for good, on for good, or up to the config.
+void add_switch(std::vector<std::string>& features, const Family& family, std::string_view path) {
+  if (!is_constant(family.setting(path), 0)) features.emplace_back(path.substr(path.find('.') + 1));
+}
+
+std::vector<std::string> features_of(const Family& family) {
+  std::vector<std::string> features;
+  const auto add_menu = [&](std::string_view path) {
+    const VocabularyKey* key = find_vocabulary_key(path);
+    const std::string word = family.setting(path).word;
+    if (word != key->fallback)
+      features.push_back(fmt::format("{} {}", path.substr(path.find('.') + 1), word));
+  };
+  if (!is_constant(family.setting("model.embed_scale"), 1)) features.emplace_back("embed_scale");
+  if (!is_constant(family.setting("model.logit_scale"), 1)) features.emplace_back("logit_scale");
+  add_switch(features, family, "model.logit_softcap");
+  if (family.setting("norm.kind").word == "layer") features.emplace_back("layer_norm");
+  add_switch(features, family, "norm.gamma_offset");
+  add_menu("block.residual");
+  if (family.setting("attention.scale").where.file != nullptr) features.emplace_back("attention_scale");
+  for (const std::string_view path :
+       {"attention.q_bias", "attention.k_bias", "attention.v_bias", "attention.o_bias"})
+    add_switch(features, family, path);
+  if (family.setting("attention.qk_norm").word == "head") features.emplace_back("qk_norm");
+  add_switch(features, family, "attention.sliding_window");
+  if (!family.setting("attention.layer_types").keys.empty()) features.emplace_back("layer_types");
+  add_menu("mlp.kind");
+  for (const std::string_view path : {"mlp.gate_bias", "mlp.up_bias", "mlp.down_bias"})
+    add_switch(features, family, path);
+  const bool two_ropes = std::any_of(family.settings.begin(), family.settings.end(), [](const auto& item) {
+    return item.first.rfind("rope.full.", 0) == 0 || item.first.rfind("rope.sliding.", 0) == 0;
+  });
+  if (two_ropes) features.emplace_back("rope_by_layer_type");
+  if (family.setting("rope.dim").expression.text() != "head_dim") features.emplace_back("partial_rope");
+  if (family.setting("rope.pairing").word == "pair") features.emplace_back("pair_rope");
+  if (family.setting("rope.scaling").word == "config") features.emplace_back("rope_scaling");
+  return features;
+}
+
+const Family& select_family(const FamilyList& families, const JsonValue& config, std::string_view type) {
+  const std::vector<std::string> types = all_model_types(families);
+  std::string wanted(type);
+  if (wanted.empty()) {
+    const JsonValue* value = config.find("model_type");
+    if (value == nullptr || !value->is_string())
+      fail(ErrorKind::kFormat, "config.json: 'model_type' is {}; give one with --type (known: {})",
+           value == nullptr ? "missing" : "no string", list_names(types, 8));
+    wanted = std::string(value->as_string());
+  }
+  for (const auto& family : families) {
+    if (claims(*family, wanted)) return *family;
+  }
+  std::vector<std::string> near = near_matches(wanted, types, 8);
+  if (near.empty()) near = types;
+  fail(type.empty() ? ErrorKind::kUnsupported : ErrorKind::kInvalidArgument,
+       "{} {} is not supported; nearest: {}. Describe it in a file for --family{}",
+       type.empty() ? "config.json: model_type" : "--type:", shown(wanted), list_names(near, 8),
+       type.empty() ? ", or read it as another type with --type" : "");
+}
+
+}  // namespace
+
+FamilyRegistry FamilyRegistry::built_in() {
+  FamilyRegistry registry;
+  std::map<std::string, Family> raw;
+  for (const EmbeddedFamily& file : embedded_families()) {
+    const std::string name(file.name);
+    raw.emplace(name, read_family(file.text, name, fmt::format("families/{}/family.toml", name)));
+  }
+  try {
+    Resolver resolver(raw, registry.families_);
+    FamilyList families;
+    for (const auto& [name, family] : raw)
+      families.push_back(resolver.resolve(name));
+    registry.families_ = std::move(families);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kInternal, error.message());
+  }
+  return registry;
+}
+
+void FamilyRegistry::add_file(const std::filesystem::path& path) {
+  const std::string text = read_text_file(path, kMaxFamilyBytes);
+  // A file that lies as families/NAME/family.toml is named by its folder, any other by itself.
+  const bool is_folder = path.filename() == "family.toml" && path.has_parent_path();
+  std::string name = is_folder ? path.parent_path().filename().string() : path.stem().string();
+  std::string shown_file = path.filename().string();
+  const std::string quoted = shown(shown_file);
+  if (quoted.size() != shown_file.size() + 2) shown_file = quoted;
+  Family own = read_family(text, name, std::move(shown_file));
+  // A file may carry the name of a built-in family and still inherit from it.
+  const FamilyList built_in_families = families_;
+  const bool extends_namesake = own.inherits == name && find_by_name(families_, name) != nullptr;
+  if (extends_namesake) own.name = name += "+";
+  std::map<std::string, Family> raw;
+  raw.emplace(name, std::move(own));
+  families_.insert(families_.begin(), Resolver(std::move(raw), built_in_families).resolve(name));
+  has_user_family_ = true;
+}
+
+std::vector<FamilySummary> FamilyRegistry::summaries() const {
+  std::vector<FamilySummary> all;
+  for (const auto& family : families_)
+    all.push_back(
+        {family->name, family->model_types, family->architectures, family->inherits, features_of(*family)});
+  return all;
+}
+
+DecoderSpec FamilyRegistry::describe(const Checkpoint& checkpoint, std::string_view type) const {
+  const Family& family = select_family(families_, checkpoint.config(), type);
+  if (has_user_family_ && &family != families_.front().get())
+    fail(ErrorKind::kInvalidArgument,
+         "--family: {} describes model type {}, but the checkpoint is read as another; add its type to "
+         "model_types "
+         "or give --type {}",
+         shown(families_.front()->name), list_names(families_.front()->model_types),
+         families_.front()->model_types.front());
+  DescribeInput input{family, checkpoint.config(), checkpoint.tensors(), {}, !type.empty()};
+  for (const auto& other : families_) {
+    const std::set<std::string> keys = other->consumed_keys();
+    input.known_keys.insert(keys.begin(), keys.end());
+  }
+  return describe_model(input);
+}
+
+}  // namespace llm2mnn

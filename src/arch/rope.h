@@ -1,0 +1,46 @@
+#pragma once
+// Rotary frequencies from `rope_scaling` (transformers 4) or `rope_parameters` (transformers 5), computed as
+// transformers 4.57.6 does (modeling_rope_utils.py, ROPE_INIT_FUNCTIONS), in float32 where it uses float32.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arch/decoder_spec.h"
+#include "base/json.h"
+
+namespace llm2mnn {
+
+/// What a rope dictionary says; absent keys are empty. Equal parameters give equal tables.
+struct RopeParameters {
+  std::string kind = "default";
+  std::optional<double> theta;  ///< `rope_theta` inside the dictionary
+  std::optional<double> factor;
+  std::optional<double> original_max_position_embeddings;
+  std::optional<double> low_freq_factor;   ///< llama3
+  std::optional<double> high_freq_factor;  ///< llama3
+  std::optional<double> attention_factor;  ///< yarn, and all below
+  std::optional<double> beta_fast;
+  std::optional<double> beta_slow;
+  std::optional<double> mscale;
+  std::optional<double> mscale_all_dim;
+  std::optional<bool> truncate;
+
+  friend bool operator==(const RopeParameters&, const RopeParameters&) = default;
+};
+
+/// Reads one dictionary. `where` is its key in config.json, for messages. `kind_required`: a dictionary
+/// without `rope_type` or `type` is an error (transformers 4's rule for `rope_scaling`). `elsewhere` are keys
+/// that the caller reads from the dictionary itself.
+/// @throws Error(kUnsupported) naming an unknown kind or key; kFormat for a missing or impossible value.
+RopeParameters parse_rope_parameters(const JsonValue& dictionary, std::string_view where, bool kind_required,
+                                     const std::vector<std::string>& elsewhere = {});
+
+/// The table for heads of which `rotary_dim` channels rotate.
+/// @throws Error(kFormat) when the parameters give a frequency that is not finite and positive.
+RopeSpec make_rope(const RopeParameters& parameters, double theta, std::int64_t rotary_dim,
+                   std::int64_t max_position_embeddings);
+
+}  // namespace llm2mnn

@@ -1,0 +1,288 @@
+#include "arch/tensor_claims.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "arch/near_match.h"
+#include "base/checked.h"
+
+namespace llm2mnn {
+namespace {
+
+constexpr std::int64_t kAnyLayer = std::numeric_limits<std::int64_t>::max();
+
+std::string with_layer(std::string pattern, std::int64_t layer) {
+  const std::string number = std::to_string(layer);
+  for (std::size_t at = pattern.find("{i}"); at != std::string::npos; at = pattern.find("{i}", at))
+    pattern.replace(at, 3, number);
+  return pattern;
+}
+
+// Suffixes under which quantised checkpoints store what we would call a weight.
+constexpr std::array<std::string_view, 9> kQuantizedSuffixes = {
+    ".qweight",      ".qzeros",           ".g_idx",         ".scales", ".weight_packed",
+    ".weight_scale", ".weight_scale_inv", ".weight.absmax", ".SCB"};
+
+bool looks_quantized(std::string_view name) {
+  return std::any_of(kQuantizedSuffixes.begin(), kQuantizedSuffixes.end(), [&](std::string_view suffix) {
+    return name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
+  });
+}
+
+std::int64_t as_row(double value, const Location& where, std::string_view what) {
+  if (!(value >= 0) || value > 0x1p53 || value != std::floor(value))
+    fail_at(where, "'{}' of rows comes to {}, expected a non-negative integer", what, value);
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace
+
+bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers) {
+  if (pattern.empty()) return name.empty();
+  if (pattern.front() == '*') {
+    for (std::size_t skip = 0; skip <= name.size(); ++skip) {
+      if (matches_pattern(pattern.substr(1), name.substr(skip), num_layers)) return true;
+    }
+    return false;
+  }
+  if (pattern.substr(0, 3) == "{i}") {
+    std::int64_t layer = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
+    const bool is_number = error == std::errc() && name.front() != '-';
+    if (!is_number || layer >= num_layers) return false;
+    return matches_pattern(pattern.substr(3), name.substr(static_cast<std::size_t>(end - name.data())),
+                           num_layers);
+  }
+  return !name.empty() && pattern.front() == name.front() &&
+         matches_pattern(pattern.substr(1), name.substr(1), num_layers);
+}
+
+TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors)
+    : family_(family), config_(config), tensors_(tensors), used_by_(tensors.size()) {
+  const std::string prefix = family.base_prefix.value_or("");
+  strip_prefix_ = !prefix.empty() &&
+                  std::none_of(tensors.begin(), tensors.end(),
+                               [&](const TensorInfo& info) { return info.name.rfind(prefix, 0) == 0; });
+}
+
+std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t layer) const {
+  std::string name = layer < 0 ? pattern.name : with_layer(pattern.name, layer);
+  if (strip_prefix_ && name.rfind(*family_.base_prefix, 0) == 0) name.erase(0, family_.base_prefix->size());
+  return name;
+}
+
+std::optional<TensorId> TensorClaims::find_name(std::string_view name) const {
+  const auto found =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const TensorInfo& info, std::string_view key) { return info.name < key; });
+  if (found == tensors_.end() || found->name != name) return std::nullopt;
+  return static_cast<TensorId>(found - tensors_.begin());
+}
+
+std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t layer) const {
+  const auto pattern = family_.tensors.find(std::string(role));
+  if (pattern == family_.tensors.end()) return std::nullopt;
+  return find_name(tensor_name(pattern->second, layer));
+}
+
+Shape TensorClaims::expected_shape(const RoleInfo& role) {
+  const auto known = shapes_.find(std::string(role.name));
+  if (known != shapes_.end()) return known->second;
+  Shape shape;
+  std::string_view rest = role.shape;
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(", "), rest.size());
+    const Expression size = Expression::parse(std::string(rest.substr(0, comma)));
+    shape.push_back(static_cast<std::int64_t>(config_.evaluate(size, family_.top)));
+    rest.remove_prefix(std::min(comma + 2, rest.size()));
+  }
+  return shapes_[std::string(role.name)] = shape;
+}
+
+void TensorClaims::mark_used(TensorId id, const RoleInfo& role) {
+  std::string& user = used_by_[id];
+  if (!user.empty() && partial_.count(id) == 0)
+    fail(ErrorKind::kFormat, "tensor {} is used twice, as '{}' and as '{}', by family '{}'",
+         shown(tensors_[id].name), user, role.name, family_.name);
+  user = std::string(role.name);
+}
+
+Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expected) {
+  const TensorInfo& info = tensors_[id];
+  if (partial_.count(id) != 0)
+    fail(ErrorKind::kFormat, "tensor {} is used twice, in part as '{}' and whole as '{}', by family '{}'",
+         shown(info.name), used_by_[id], role.name, family_.name);
+  if (info.shape != expected)
+    fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
+         shape_text(info.shape), role.shape, shape_text(expected));
+  mark_used(id, role);
+  return Binding::source(id, info.shape);
+}
+
+Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& expected,
+                             const TensorPattern& pattern) {
+  const TensorInfo& info = tensors_[id];
+  const auto evaluate = [&](const Expression& expression, std::string_view what) {
+    return as_row(config_.evaluate(expression, pattern.where), pattern.where, what);
+  };
+  const std::int64_t begin = evaluate(pattern.rows->begin, "begin");
+  const std::int64_t count = evaluate(pattern.rows->count, "count");
+  const std::int64_t groups = evaluate(pattern.rows->groups, "groups");
+  const std::int64_t stride = evaluate(pattern.rows->stride, "stride");
+  std::int64_t num_rows = 0, end = 0;
+  const bool fits = checked_mul(groups, count, num_rows) && groups >= 1 &&
+                    checked_mul(groups - 1, stride, end) && checked_add(end, begin, end) &&
+                    checked_add(end, count, end);
+  if (!fits || num_rows != expected[0] || (groups > 1 && stride < count))
+    fail_at(pattern.where, "role '{}': rows gives {} groups of {} with stride {}, needs {} = {} rows in all",
+            role.name, groups, count, stride, role.shape.substr(0, role.shape.find(',')), expected[0]);
+  const bool shape_fits = info.shape.size() == expected.size() && info.shape[0] >= end &&
+                          (expected.size() == 1 || info.shape[1] == expected[1]);
+  if (!shape_fits)
+    fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json",
+         shown(info.name), shape_text(info.shape), role.name, end,
+         expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]));
+  mark_used(id, role);
+  std::vector<RowRun> runs;
+  if (count == 1 && groups > 1) {
+    runs.push_back({begin, groups, stride});
+  } else {
+    for (std::int64_t g = 0; g < groups; ++g)
+      runs.push_back({begin + g * stride, count, 1});
+  }
+  std::vector<RowClaim>& claims = partial_[id];
+  for (std::int64_t g = 0; g < groups; ++g)
+    claims.push_back({std::string(role.name), begin + g * stride, begin + g * stride + count});
+  return Binding::source(id, info.shape).gather_rows(std::move(runs));
+}
+
+Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
+  const RoleInfo* role = find_role(role_name);
+  LLM2MNN_CHECK(role != nullptr);
+  const auto found = family_.tensors.find(std::string(role_name));
+  if (found == family_.tensors.end())
+    fail_at(family_.top, "[tensors] names no tensor for role '{}', which this model needs", role_name);
+  const TensorPattern& pattern = found->second;
+  const std::string name = tensor_name(pattern, layer);
+  const std::optional<TensorId> id = find_name(name);
+  if (!id.has_value()) {
+    missing_.push_back(name);
+    return {};
+  }
+  const TensorInfo& info = tensors_[*id];
+  if (!is_weight_dtype(info.dtype))
+    fail(ErrorKind::kUnsupported, "tensor {} is {}; weights are read from F32, F16 and BF16",
+         shown(info.name), dtype_name(info.dtype));
+  const Shape expected = expected_shape(*role);
+  Binding binding =
+      pattern.rows.has_value() ? picked(*id, *role, expected, pattern) : whole(*id, *role, expected);
+  if (pattern.add.has_value())
+    binding = binding.add(static_cast<float>(config_.evaluate(*pattern.add, pattern.where)));
+  if (pattern.scale.has_value())
+    binding = binding.scale(static_cast<float>(config_.evaluate(*pattern.scale, pattern.where)));
+  return binding;
+}
+
+void TensorClaims::ignore(TensorId id, std::string rule) {
+  if (!used_by_[id].empty()) return;
+  used_by_[id] = "ignored";
+  ignored_.push_back({id, std::move(rule)});
+}
+
+void TensorClaims::fail_if_missing(std::int64_t layer) {
+  if (missing_.empty()) return;
+  constexpr std::size_t kMaxCandidates = 4000;  // comparing names costs time
+  std::vector<std::string> unused;
+  bool quantized = false;
+  for (TensorId id = 0; id < tensors_.size() && unused.size() < kMaxCandidates; ++id) {
+    if (used_by_[id].empty()) unused.push_back(tensors_[id].name);
+    quantized = quantized || looks_quantized(tensors_[id].name);
+  }
+  if (quantized)
+    fail(ErrorKind::kUnsupported,
+         "tensor {} is missing; the checkpoint is quantised already, which is not supported",
+         shown(missing_.front()));
+  const std::string place =
+      layer < 0 ? "" : fmt::format(" (looking at layer {} of {})", layer, config_.size("num_hidden_layers"));
+  fail(ErrorKind::kFormat, "missing tensors: {}{}{}", list_names(missing_), place,
+       did_you_mean(missing_.front(), unused));
+}
+
+bool TensorClaims::ignored_by_family(TensorId id) {
+  const std::int64_t num_layers = config_.size("num_hidden_layers");
+  const std::string& name = tensors_[id].name;
+  for (const auto& [pattern, rule] : family_.ignore) {
+    const bool strips = strip_prefix_ && pattern.rfind(*family_.base_prefix, 0) == 0;
+    const std::string_view shorter =
+        strips ? std::string_view(pattern).substr(family_.base_prefix->size()) : std::string_view(pattern);
+    if (!matches_pattern(shorter, name, num_layers)) continue;
+    ignore(id, rule.rule);
+    return true;
+  }
+  return false;
+}
+
+void TensorClaims::check_row_coverage() const {
+  for (const auto& [id, claims] : partial_) {
+    std::vector<RowClaim> sorted = claims;
+    std::sort(sorted.begin(), sorted.end(),
+              [](const RowClaim& a, const RowClaim& b) { return a.begin < b.begin; });
+    std::int64_t next = 0;
+    const RowClaim* last = nullptr;
+    for (const RowClaim& claim : sorted) {
+      if (claim.begin < next)
+        fail(ErrorKind::kFormat, "tensor {}: row {} is used twice, as '{}' and as '{}'",
+             shown(tensors_[id].name), claim.begin, last->role, claim.role);
+      if (claim.begin > next) break;
+      next = claim.end;
+      last = &claim;
+    }
+    if (next != tensors_[id].shape[0])
+      fail(ErrorKind::kFormat, "tensor {}: shape is {}, but row {} is used by no role of family '{}'",
+           shown(tensors_[id].name), shape_text(tensors_[id].shape), next, family_.name);
+  }
+}
+
+std::string TensorClaims::why_left_over(const std::string& name) const {
+  for (const auto& [role, pattern] : family_.tensors) {
+    std::string wanted = pattern.name;
+    if (strip_prefix_ && wanted.rfind(*family_.base_prefix, 0) == 0)
+      wanted.erase(0, family_.base_prefix->size());
+    if (!matches_pattern(wanted, name, kAnyLayer)) continue;
+    const std::int64_t num_layers = config_.size("num_hidden_layers");
+    if (!matches_pattern(wanted, name, num_layers))
+      return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
+    return fmt::format(": role '{}' is switched off by config.json or the family", role);
+  }
+  return {};
+}
+
+void TensorClaims::fail_left_over(const std::vector<TensorId>& left) const {
+  std::vector<std::string> names;
+  for (const TensorId id : left)
+    names.push_back(tensors_[id].name);
+  const auto quantized = std::find_if(names.begin(), names.end(), looks_quantized);
+  if (quantized != names.end())
+    fail(ErrorKind::kUnsupported, "tensor {} belongs to a quantised checkpoint, which is not supported",
+         shown(*quantized));
+  fail(ErrorKind::kFormat, "{} left over, family '{}' uses no {}{}",
+       names.size() == 1 ? "a tensor is" : fmt::format("{} tensors are", names.size()), family_.name,
+       list_names(names), why_left_over(names.front()));
+}
+
+std::vector<DecoderSpec::Ignored> TensorClaims::finish() {
+  std::vector<TensorId> left;
+  for (TensorId id = 0; id < tensors_.size(); ++id) {
+    if (used_by_[id].empty() && !ignored_by_family(id)) left.push_back(id);
+  }
+  if (!left.empty()) fail_left_over(left);
+  check_row_coverage();
+  std::sort(ignored_.begin(), ignored_.end(),
+            [](const auto& a, const auto& b) { return a.tensor < b.tensor; });
+  return std::move(ignored_);
+}
+
+}  // namespace llm2mnn

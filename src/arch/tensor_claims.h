@@ -1,0 +1,68 @@
+#pragma once
+// The exact-once rule: each tensor of the checkpoint is used once, every row of it, or ignored by a named
+// rule.
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arch/config_reader.h"
+#include "arch/decoder_spec.h"
+#include "arch/family_data.h"
+
+namespace llm2mnn {
+
+class TensorClaims {
+ public:
+  /// `tensors` sorted by name. References are kept.
+  TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors);
+
+  /// The weight of a role, for layer `layer` (-1: none). A missing tensor is remembered and gives an empty
+  /// binding, so that all missing ones of a layer can be named at once.
+  /// @throws Error: kFormat for a shape that config.json contradicts, or a tensor used twice; kUnsupported
+  /// for a dtype that holds no plain weights; kInvalidArgument never.
+  Binding claim(std::string_view role, std::int64_t layer = -1);
+  /// Whether the role's tensor is in the checkpoint.
+  std::optional<TensorId> find(std::string_view role, std::int64_t layer = -1) const;
+  /// Leaves a stored tensor out by a rule of the code.
+  void ignore(TensorId id, std::string rule);
+
+  /// @throws Error(kFormat) naming what `claim` missed so far, with near matches.
+  void fail_if_missing(std::int64_t layer);
+  /// Checks that nothing is left over and that no row is used twice or never.
+  /// @returns the ignored tensors, by name.
+  std::vector<DecoderSpec::Ignored> finish();
+
+ private:
+  struct RowClaim {
+    std::string role;
+    std::int64_t begin, end;
+  };
+
+  std::string tensor_name(const TensorPattern& pattern, std::int64_t layer) const;
+  std::optional<TensorId> find_name(std::string_view name) const;
+  Binding whole(TensorId id, const RoleInfo& role, const Shape& expected);
+  Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
+  Shape expected_shape(const RoleInfo& role);
+  void mark_used(TensorId id, const RoleInfo& role);
+  void check_row_coverage() const;
+  bool ignored_by_family(TensorId id);
+  [[noreturn]] void fail_left_over(const std::vector<TensorId>& left) const;
+  std::string why_left_over(const std::string& name) const;
+
+  const Family& family_;
+  ConfigReader& config_;
+  std::span<const TensorInfo> tensors_;
+  bool strip_prefix_ = false;         // the whole checkpoint lacks the base prefix
+  std::vector<std::string> used_by_;  // [tensors] role, or empty
+  std::map<TensorId, std::vector<RowClaim>> partial_;
+  std::vector<DecoderSpec::Ignored> ignored_;
+  std::vector<std::string> missing_;
+  std::map<std::string, Shape> shapes_;
+};
+
+/// Whether `name` fits `pattern`: `*` is any text, `{i}` a layer number below `num_layers`.
+bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers);
+
+}  // namespace llm2mnn

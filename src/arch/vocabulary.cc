@@ -1,0 +1,184 @@
+#include "arch/vocabulary.h"
+
+#include <algorithm>
+#include <array>
+
+namespace llm2mnn {
+namespace {
+
+using Kind = CanonicalName::Kind;
+
+constexpr std::array kVocabulary = {
+    VocabularyKey{"model.embed_scale", KeyKind::kExpression, "", "1", "multiplies the embedding"},
+    VocabularyKey{"model.logit_scale", KeyKind::kExpression, "", "1", "multiplies the logits"},
+    VocabularyKey{"model.logit_softcap", KeyKind::kExpression, "", "0", "c of c * tanh(logits / c); 0: none"},
+    VocabularyKey{"model.tied", KeyKind::kExpression, "", "tie_word_embeddings",
+                  "not 0: the head is the embedding and a stored head is ignored"},
+    VocabularyKey{"norm.kind", KeyKind::kMenu, "rms layer", "rms", "of every norm; layer subtracts the mean"},
+    VocabularyKey{"norm.eps", KeyKind::kExpression, "", "rms_norm_eps", "of every norm"},
+    VocabularyKey{"norm.gamma_offset", KeyKind::kExpression, "", "0", "added to every stored gamma"},
+    VocabularyKey{"norm.bias", KeyKind::kExpression, "", "0",
+                  "not 0: the norms of the hidden axis have a bias (roles *_bias)"},
+    VocabularyKey{"block.residual", KeyKind::kMenu, "pre sandwich post", "pre", "where the norms stand"},
+    VocabularyKey{"attention.scale", KeyKind::kExpression, "", "head_dim ^ -0.5",
+                  "multiplies the scores; folded into q"},
+    VocabularyKey{"attention.q_bias", KeyKind::kExpression, "", "0", "not 0: q_proj has a bias"},
+    VocabularyKey{"attention.k_bias", KeyKind::kExpression, "", "0", "not 0: k_proj has a bias"},
+    VocabularyKey{"attention.v_bias", KeyKind::kExpression, "", "0", "not 0: v_proj has a bias"},
+    VocabularyKey{"attention.o_bias", KeyKind::kExpression, "", "0", "not 0: o_proj has a bias"},
+    VocabularyKey{"attention.qk_norm", KeyKind::kMenu, "none head", "none",
+                  "head: q_norm and k_norm over each head, before the rotary embedding"},
+    VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
+                  "keys that a query of a sliding layer sees, itself included"},
+    VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding", "full",
+                  "the mask of each layer: a config list of full_attention and sliding_attention, or an "
+                  "expression of i"},
+    VocabularyKey{"mlp.kind", KeyKind::kMenu, "glu plain", "glu",
+                  "glu: down(act(gate x) * up x); plain: down(act(up x))"},
+    VocabularyKey{"mlp.activation", KeyKind::kActivation, "silu gelu_tanh gelu_erf relu relu2", "silu",
+                  "the MLP's nonlinearity"},
+    VocabularyKey{"mlp.gate_bias", KeyKind::kExpression, "", "0", "not 0: gate_proj has a bias"},
+    VocabularyKey{"mlp.up_bias", KeyKind::kExpression, "", "0", "not 0: up_proj has a bias"},
+    VocabularyKey{"mlp.down_bias", KeyKind::kExpression, "", "0", "not 0: down_proj has a bias"},
+    VocabularyKey{"rope.theta", KeyKind::kExpression, "", "rope_theta", "base of the rotary frequencies"},
+    VocabularyKey{"rope.dim", KeyKind::kExpression, "", "head_dim",
+                  "channels of a head that rotate, the first ones"},
+    VocabularyKey{
+        "rope.pairing", KeyKind::kMenu, "half pair", "half",
+        "half rotates channels (j, j + dim/2), pair (2j, 2j+1); pair becomes half by permuting q and k"},
+    VocabularyKey{"rope.scaling", KeyKind::kMenu, "config none", "config",
+                  "config: rope_scaling or rope_parameters of config.json apply"},
+    VocabularyKey{"rope.enabled", KeyKind::kLayerExpression, "", "1", "0: the layer has no rotary embedding"},
+};
+
+constexpr std::array kCanonicalNames = {
+    CanonicalName{"vocab_size", Kind::kSize, true, "rows of the embedding"},
+    CanonicalName{"hidden_size", Kind::kSize, true, "width of the residual stream"},
+    CanonicalName{"intermediate_size", Kind::kSize, true, "width of the MLP"},
+    CanonicalName{"num_hidden_layers", Kind::kSize, true, "decoder layers"},
+    CanonicalName{"num_attention_heads", Kind::kSize, true, "query heads"},
+    CanonicalName{"num_key_value_heads", Kind::kSize, true, "key and value heads"},
+    CanonicalName{"head_dim", Kind::kSize, true, "width of a head"},
+    CanonicalName{"max_position_embeddings", Kind::kSize, true, "context length"},
+    CanonicalName{"rms_norm_eps", Kind::kNumber, false, "epsilon of the norms"},
+    CanonicalName{"tie_word_embeddings", Kind::kBool, false, "whether the head is the embedding"},
+    CanonicalName{"rope_theta", Kind::kNumber, false, "base of the rotary frequencies"},
+    CanonicalName{"sliding_window", Kind::kCount, false, "keys that a query of a sliding layer sees"},
+};
+
+#define LLM2MNN_LINEAR(name, role, layer, rows, cols)                        \
+  RoleInfo{name, WeightRole::role, false, layer, rows ", " cols}, RoleInfo { \
+    name "_bias", WeightRole::role, true, layer, rows                        \
+  }
+#define LLM2MNN_NORM(name, role, layer, rows)                      \
+  RoleInfo{name, WeightRole::role, false, layer, rows}, RoleInfo { \
+    name "_bias", WeightRole::role, true, layer, rows              \
+  }
+
+constexpr std::array kRoles = {
+    RoleInfo{"embed_tokens", WeightRole::kEmbedTokens, false, false, "vocab_size, hidden_size"},
+    LLM2MNN_NORM("input_layernorm", kInputLayernorm, true, "hidden_size"),
+    LLM2MNN_LINEAR("q_proj", kQProj, true, "num_attention_heads * head_dim", "hidden_size"),
+    LLM2MNN_LINEAR("k_proj", kKProj, true, "num_key_value_heads * head_dim", "hidden_size"),
+    LLM2MNN_LINEAR("v_proj", kVProj, true, "num_key_value_heads * head_dim", "hidden_size"),
+    LLM2MNN_LINEAR("o_proj", kOProj, true, "hidden_size", "num_attention_heads * head_dim"),
+    RoleInfo{"q_norm", WeightRole::kQNorm, false, true, "head_dim"},
+    RoleInfo{"k_norm", WeightRole::kKNorm, false, true, "head_dim"},
+    LLM2MNN_NORM("post_attention_norm", kPostAttentionNorm, true, "hidden_size"),
+    LLM2MNN_NORM("pre_mlp_norm", kPreMlpNorm, true, "hidden_size"),
+    LLM2MNN_NORM("post_mlp_norm", kPostMlpNorm, true, "hidden_size"),
+    LLM2MNN_LINEAR("gate_proj", kGateProj, true, "intermediate_size", "hidden_size"),
+    LLM2MNN_LINEAR("up_proj", kUpProj, true, "intermediate_size", "hidden_size"),
+    LLM2MNN_LINEAR("down_proj", kDownProj, true, "hidden_size", "intermediate_size"),
+    LLM2MNN_NORM("norm", kNorm, false, "hidden_size"),
+    RoleInfo{"lm_head", WeightRole::kLmHead, false, false, "vocab_size, hidden_size"},
+};
+
+#undef LLM2MNN_LINEAR
+#undef LLM2MNN_NORM
+
+struct ActivationName {
+  std::string_view name;
+  Activation activation;
+};
+
+// The first name of each activation is the menu's word.
+constexpr std::array kActivationWords = {
+    ActivationName{"silu", Activation::kSilu},        ActivationName{"gelu_tanh", Activation::kGeluTanh},
+    ActivationName{"gelu_erf", Activation::kGeluErf}, ActivationName{"relu", Activation::kRelu},
+    ActivationName{"relu2", Activation::kRelu2},
+};
+
+// transformers activations.py, ACT2CLS. gelu_new, gelu_fast and gelu_accurate are the tanh approximation,
+// written in different ways.
+constexpr std::array kHfActivations = {
+    ActivationName{"silu", Activation::kSilu},
+    ActivationName{"swish", Activation::kSilu},
+    ActivationName{"gelu", Activation::kGeluErf},
+    ActivationName{"gelu_python", Activation::kGeluErf},
+    ActivationName{"gelu_new", Activation::kGeluTanh},
+    ActivationName{"gelu_fast", Activation::kGeluTanh},
+    ActivationName{"gelu_accurate", Activation::kGeluTanh},
+    ActivationName{"gelu_pytorch_tanh", Activation::kGeluTanh},
+    ActivationName{"gelu_python_tanh", Activation::kGeluTanh},
+    ActivationName{"relu", Activation::kRelu},
+    ActivationName{"relu2", Activation::kRelu2},
+};
+
+template <typename Table, typename Member>
+auto find_in(const Table& table, Member member, std::string_view name) -> decltype(table.data()) {
+  const auto found =
+      std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.*member == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+template <typename Table>
+std::optional<Activation> find_activation(const Table& table, std::string_view name) {
+  const ActivationName* row = find_in(table, &ActivationName::name, name);
+  return row == nullptr ? std::nullopt : std::optional(row->activation);
+}
+
+}  // namespace
+
+std::span<const VocabularyKey> vocabulary() { return kVocabulary; }
+std::span<const CanonicalName> canonical_names() { return kCanonicalNames; }
+std::span<const RoleInfo> roles() { return kRoles; }
+
+const VocabularyKey* find_vocabulary_key(std::string_view path) {
+  return find_in(kVocabulary, &VocabularyKey::path, path);
+}
+const CanonicalName* find_canonical_name(std::string_view name) {
+  return find_in(kCanonicalNames, &CanonicalName::name, name);
+}
+const RoleInfo* find_role(std::string_view name) { return find_in(kRoles, &RoleInfo::name, name); }
+
+std::vector<std::string> split_words(std::string_view words) {
+  std::vector<std::string> parts;
+  while (!words.empty()) {
+    const std::size_t end = std::min(words.find(' '), words.size());
+    parts.emplace_back(words.substr(0, end));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return parts;
+}
+
+std::optional<Activation> activation_of_hf_name(std::string_view name) {
+  return find_activation(kHfActivations, name);
+}
+std::optional<Activation> activation_of_word(std::string_view word) {
+  return find_activation(kActivationWords, word);
+}
+
+std::string_view activation_word(Activation activation) {
+  return std::find_if(kActivationWords.begin(), kActivationWords.end(),
+                      [&](const ActivationName& row) { return row.activation == activation; })
+      ->name;
+}
+
+std::string_view role_name(WeightRole role) {
+  return std::find_if(kRoles.begin(), kRoles.end(),
+                      [&](const RoleInfo& row) { return row.role == role && !row.is_bias; })
+      ->name;
+}
+
+}  // namespace llm2mnn
