@@ -189,7 +189,8 @@ class Describer {
   // only a base model ("LlamaModel") may say so without one.
   void check_absent_head() {
     bool is_said = false;
-    for (const std::string& name : family_.setting("model.tied").expression.variables())
+    const Setting tied = family_.setting("model.tied");
+    for (const std::string& name : tied.expression.variables())
       is_said = is_said || config_.is_given(name);
     const bool is_base =
         !architectures_.empty() && std::all_of(architectures_.begin(), architectures_.end(), is_base_model);

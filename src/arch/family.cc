@@ -176,8 +176,8 @@ Setting Family::rope_setting(std::string_view layer_type, std::string_view key) 
 
 std::set<std::string> Family::used_names() const {
   std::set<std::string> used;
-  for (const CanonicalName& name : canonical_names()) {
-    if (name.required) used.insert(std::string(name.name));
+  for (const CanonicalName& canonical : canonical_names()) {
+    if (canonical.required) used.insert(std::string(canonical.name));
   }
   for (const auto& [path, setting] : effective_settings(*this))
     add_names(used, setting.expression);
@@ -194,8 +194,8 @@ std::set<std::string> Family::used_names() const {
     std::set<std::string> next;
     add_names(next, entry->second.if_missing);
     add_names(next, entry->second.if_null);
-    for (const std::string& name : next) {
-      if (used.insert(name).second) open.push_back(name);
+    for (const std::string& other : next) {
+      if (used.insert(other).second) open.push_back(other);
     }
   }
   return used;
@@ -203,11 +203,11 @@ std::set<std::string> Family::used_names() const {
 
 std::set<std::string> Family::consumed_keys() const {
   std::set<std::string> keys = {"model_type", "architectures"};
-  for (const std::string& name : used_names()) {
-    const auto entry = config.find(name);
+  for (const std::string& used : used_names()) {
+    const auto entry = config.find(used);
     if (entry == config.end()) continue;
     const std::vector<std::string>& own = entry->second.keys;
-    if (own.empty()) keys.insert(name);
+    if (own.empty()) keys.insert(used);
     for (const std::string& key : own)
       keys.insert(key);
   }
