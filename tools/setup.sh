@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Sourced by quickstart.sh and test.sh, from the root of the tree. Each function does only what is missing.
 
 readonly venv=.venv
@@ -11,8 +12,9 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 # Debian packages of tools/apt-packages.txt.
 setup_packages() {
   command -v dpkg-query >/dev/null || die "this script needs Debian 12 or Ubuntu 24.04; elsewhere install the libraries of tools/apt-packages.txt by hand"
-  local missing=() name
-  for name in $(grep -v '^#' tools/apt-packages.txt); do
+  local missing=() name wanted
+  mapfile -t wanted < <(grep -v "^#" tools/apt-packages.txt)
+  for name in "${wanted[@]}"; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
   if [ ${#missing[@]} -eq 0 ]; then
