@@ -18,55 +18,14 @@ void CompatEmitter::emit(std::size_t node, const ir::GatedUnit& op) {
              faces_[op.gate].channels);
 }
 
-// cos [1,T,1,D] = (c, c); sin [1,T,1,D] = (-s, s): the sign of the rotation sits in the table.
 void CompatEmitter::emit(std::size_t node, const ir::RopeTable& op) {
   const auto [cos, sin] = emit_half_tables(graph_.nodes[node].name, op);
-  const auto dim = 2 * static_cast<std::int64_t>(op.inv_freq.size());
-  const std::string prefix = graph_.nodes[node].name;
-  const TensorId minus_sin = net_.unary(prefix + "/minus_sin", fb::UnaryKind::NEG, sin);
-  const TensorId cos_row = net_.concat(prefix + "/cos_row", {cos, cos}, 1);
-  const TensorId sin_row = net_.concat(prefix + "/sin_row", {minus_sin, sin}, 1);
-  set_heads(op.cos, net_.reshape(heads_name(op.cos), cos_row, {1, -1, 1, dim}), dim);
-  set_heads(op.sin, net_.reshape(heads_name(op.sin), sin_row, {1, -1, 1, dim}), dim);
+  emit_plain_rotary_rows(node, op, cos, sin);
 }
 
-//  x -- [slice: rotated part] -- halves -- concat(x2, x1) -- * sin --.
-//                             '------------------------------ * cos -- + -- [concat the tail] -- y
-TensorId CompatEmitter::rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y,
-                               std::int64_t num_heads, const ir::Rope& op) {
-  constexpr std::int32_t kChannelAxis = 3;
-  const TensorId whole = heads(x, num_heads, op.head_dim);
-  const bool is_partial = op.rotary_dim < op.head_dim;
-  TensorId part = whole;
-  const TensorId split = is_partial ? net_.vector1(static_cast<std::int32_t>(op.rotary_dim)) : kNone;
-  if (is_partial)
-    part = net_.strided_slice(prefix + "/rotated_part", whole, net_.vector1(0), split, kChannelAxis);
-  const auto [first, second] = net_.halves(prefix + "/halves", part, kChannelAxis);
-  const TensorId swapped = net_.concat(prefix + "/swapped", {second, first}, kChannelAxis);
-  const TensorId along = net_.binary(prefix + "/along", fb::BinaryKind::MUL, part, faces_[op.cos].heads);
-  const TensorId across = net_.binary(prefix + "/across", fb::BinaryKind::MUL, swapped, faces_[op.sin].heads);
-  if (!is_partial) return net_.binary(heads_name(y), fb::BinaryKind::ADD, along, across);
-  const TensorId rotated = net_.binary(prefix + "/rotated", fb::BinaryKind::ADD, along, across);
-  const TensorId end = net_.vector1(static_cast<std::int32_t>(op.head_dim));
-  const TensorId tail = net_.strided_slice(prefix + "/tail", whole, split, end, kChannelAxis);
-  return net_.concat(heads_name(y), {rotated, tail}, kChannelAxis);
-}
+void CompatEmitter::emit(std::size_t node, const ir::Rope& op) { emit_plain_rope(node, op); }
 
-void CompatEmitter::emit(std::size_t node, const ir::Rope& op) {
-  const std::string& prefix = graph_.nodes[node].name;
-  set_heads(op.q_out, rotate(prefix + "/q", op.q, op.q_out, op.num_attention_heads, op),
-            op.num_attention_heads * op.head_dim);
-  set_heads(op.k_out, rotate(prefix + "/k", op.k, op.k_out, op.num_key_value_heads, op),
-            op.num_key_value_heads * op.head_dim);
-}
-
-void CompatEmitter::emit(std::size_t, const ir::Attention& op) {
-  const TensorId q = heads(op.q, op.num_attention_heads, op.head_dim);
-  const TensorId k = heads(op.k, op.num_key_value_heads, op.head_dim);
-  const TensorId v = heads(op.v, op.num_key_value_heads, op.head_dim);
-  set_plain(op.y, net_.attention(plain_name(op.y), q, k, v, mask_of(op.mask), {}),
-            op.num_attention_heads * op.head_dim);
-}
+void CompatEmitter::emit(std::size_t, const ir::Attention& op) { emit_plain_attention(op); }
 
 void CompatEmitter::emit(std::size_t, const ir::SelectTokens& op) {
   set_plain(op.y, select(plain_name(op.y), plain(op.x), 1, fb::DataFormat::NCHW), faces_[op.x].channels);

@@ -129,17 +129,6 @@ NormParam Emitter::stored_norm(const ir::Norm& op) const {
   return {op.eps, op.rms, &*found, {}};
 }
 
-void Emitter::emit_plain_norm(const ir::Norm& op) {
-  const std::int64_t channels = op.size * op.heads;
-  const NormParam param = stored_norm(op);
-  if (op.heads == 1) {
-    set_plain(op.y, net_.layer_norm(plain_name(op.y), plain(op.x), param, fb::DataFormat::NCHW), channels);
-    return;
-  }
-  const TensorId x = heads(op.x, op.heads, op.size);
-  set_heads(op.y, net_.layer_norm(heads_name(op.y), x, param, fb::DataFormat::NCHW), channels);
-}
-
 TensorId Emitter::mask_of(ir::MaskKind kind) {
   if (!graph_.has_sliding_layers) return attention_mask_;
   // attention_type "mix": [2, 1, 1, T, S], plane 0 causal, plane 1 sliding.

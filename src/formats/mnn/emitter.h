@@ -63,6 +63,11 @@ class Emitter {
   /// A norm computed on the plain (or heads) face: right for every kind of norm.
   void emit_plain_norm(const ir::Norm& op);
   NormParam stored_norm(const ir::Norm& op) const;
+  /// Rows that `emit_plain_rope` multiplies with, as heads faces [1, T, 1, D]: cos is (c, c), sin is (-s, s).
+  void emit_plain_rotary_rows(std::size_t node, const ir::RopeTable& op, TensorId cos_half,
+                              TensorId sin_half);
+  void emit_plain_rope(std::size_t node, const ir::Rope& op);
+  void emit_plain_attention(const ir::Attention& op);
   /// The mask of a layer: the graph's input, or its plane when the model mixes masks.
   TensorId mask_of(ir::MaskKind kind);
   /// cos and sin [T, D/2] of `table`, in float32 products of the stored tables.
@@ -86,6 +91,8 @@ class Emitter {
     TensorId low = kNone;
   };
   Positions positions(std::int64_t num_positions);
+  TensorId rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y, std::int64_t num_heads,
+                  const ir::Rope& op);
   void emit_inputs();
 
   TensorId attention_mask_ = kNone;
@@ -109,9 +116,6 @@ class CompatEmitter final : public Emitter {
   void emit(std::size_t node, const ir::Rope& op) override;
   void emit(std::size_t node, const ir::Attention& op) override;
   void emit(std::size_t node, const ir::SelectTokens& op) override;
-
-  TensorId rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y, std::int64_t num_heads,
-                  const ir::Rope& op);
 };
 
 /// "Form B": activations stay packed from the first norm to the head; runtime 3.6.1.

@@ -19,7 +19,7 @@ NormParam PackedEmitter::inline_norm(std::size_t node) const {
 void PackedEmitter::emit(std::size_t node, const ir::Norm& op) {
   // A fused norm came out of its Add, an inlined one will come out of its RoPE.
   if (plan_.norm_is_fused[node] || plan_.norm_is_inlined[node]) return;
-  if (op.heads != 1 || !op.rms) {
+  if (op.heads != 1 || !op.rms || !fills_packs(op.size)) {
     emit_plain_norm(op);
     return;
   }
@@ -64,15 +64,28 @@ void PackedEmitter::emit(std::size_t node, const ir::GatedUnit& op) {
              channels);
 }
 
-// cos and sin [T, D], halves duplicated: the RoPE op reads both.
+// cos and sin [T, D], halves duplicated, for the RoPE op; signed rows for a rotation of plain ops.
 void PackedEmitter::emit(std::size_t node, const ir::RopeTable& op) {
   const auto [cos, sin] = emit_half_tables(graph_.nodes[node].name, op);
+  bool packed_reader = false;
+  bool plain_reader = false;
+  for (std::size_t n = node; n < graph_.nodes.size(); ++n) {
+    const auto* rope = std::get_if<ir::Rope>(&graph_.nodes[n].op);
+    if (rope == nullptr || rope->cos != op.cos) continue;
+    (plan_.is_plain[n] ? plain_reader : packed_reader) = true;
+  }
+  if (plain_reader) emit_plain_rotary_rows(node, op, cos, sin);
+  if (!packed_reader) return;
   const auto dim = 2 * static_cast<std::int64_t>(op.inv_freq.size());
   set_plain(op.cos, net_.concat(plain_name(op.cos), {cos, cos}, 1), dim);
   set_plain(op.sin, net_.concat(plain_name(op.sin), {sin, sin}, 1), dim);
 }
 
 void PackedEmitter::emit(std::size_t node, const ir::Rope& op) {
+  if (plan_.is_plain[node]) {
+    emit_plain_rope(node, op);
+    return;
+  }
   RopeParam param{op.rotary_dim, op.num_attention_heads, op.num_key_value_heads, op.head_dim, nullptr,
                   nullptr};
   NormParam q_norm, k_norm;
@@ -95,12 +108,16 @@ void PackedEmitter::emit(std::size_t node, const ir::Rope& op) {
   set_heads(op.k_out, k_out, op.num_key_value_heads * op.head_dim);
 }
 
-void PackedEmitter::emit(std::size_t, const ir::Attention& op) {
+void PackedEmitter::emit(std::size_t node, const ir::Attention& op) {
+  if (plan_.is_plain[node]) {
+    emit_plain_attention(op);
+    return;
+  }
   const TensorId q = heads(op.q, op.num_attention_heads, op.head_dim);
   const TensorId k = heads(op.k, op.num_key_value_heads, op.head_dim);
-  const TensorId v = packed(op.v);
-  set_packed(op.y, net_.attention(packed_name(op.y), q, k, v, mask_of(op.mask), {op.layer_idx, true}),
-             op.num_attention_heads * op.head_dim);
+  const TensorId y =
+      net_.attention(packed_name(op.y), q, k, packed(op.v), mask_of(op.mask), {op.layer_idx, true});
+  set_packed(op.y, y, op.num_attention_heads * op.head_dim);
 }
 
 void PackedEmitter::emit(std::size_t, const ir::SelectTokens& op) {
