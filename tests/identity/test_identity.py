@@ -9,10 +9,12 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.tool import TempDirCase, export, run  # noqa: E402
 
-OPTIONS = {"4 bits": ["--quant_bit", 4, "--quant_block", 32], "3 bits, symmetric": ["--quant_bit", 3, "--quant_block", 32, "--sym"],
+OPTIONS = {"4 bits": ["--quant_bit", 4, "--quant_block", 16], "3 bits, symmetric": ["--quant_bit", 3, "--quant_block", 16, "--sym"],
            "16 bits": ["--quant_bit", 16], "8 bits, embedding at 8": ["--quant_bit", 8, "--quant_block", 16, "--embed_bit", 8]}
 # A bf16, an f16 and an f32 source, tied and untied.
 MODELS = ("qwen3_tied", "llama_mqa_head_dim_f16", "qwen3_attention_bias_f32")
+# Wide enough for several tiles per matrix; no size is a power of two, so that codes of 3 bits straddle bytes and tiles.
+LARGE = ("qwen3_tied", {"hidden_size": 528, "intermediate_size": 1392, "vocab_size": 5003, "head_dim": 48})
 LEVEL_VARIABLE = "LLM2MNN_SIMD"
 
 
@@ -46,8 +48,9 @@ class Identity(TempDirCase):
                     self.assertEqual(got, reference)
 
     def test_threads_do_not_show(self):
-        for model in MODELS:
-            self.same({f"{model}, {n} threads": (self.checkpoint(model), ["--threads", n], None) for n in (1, 2, 8)})
+        for model, changes in (*((m, {}) for m in MODELS), LARGE):
+            checkpoint = self.checkpoint(model, **changes)
+            self.same({f"{checkpoint.name}, {n} threads": (checkpoint, ["--threads", n], None) for n in (1, 2, 8)})
 
     def test_storage_does_not_show(self):
         for model in MODELS:
@@ -60,8 +63,9 @@ class Identity(TempDirCase):
     def test_simd_levels_do_not_show(self):
         levels = simd_levels(self.checkpoint(MODELS[0]))
         self.assertGreater(len(levels), 1, "the tool names no SIMD levels")
-        for model in MODELS:
-            self.same({f"{model}, {level}": (self.checkpoint(model), [], {LEVEL_VARIABLE: level}) for level in levels})
+        for model, changes in (*((m, {}) for m in MODELS), LARGE):
+            checkpoint = self.checkpoint(model, **changes)
+            self.same({f"{checkpoint.name}, {level}": (checkpoint, [], {LEVEL_VARIABLE: level}) for level in levels})
 
 
 if __name__ == "__main__":

@@ -57,11 +57,12 @@ class TempDirCase(unittest.TestCase):
     def tearDownClass(cls):
         cls.holder.cleanup()
 
-    def checkpoint(self, name, mutate=None, form=None, reorder=False):
-        """The directory of a fixture's checkpoint, made once per class."""
-        out = self.tmp / "-".join(filter(None, ("checkpoint", name, mutate, form, "reordered" if reorder else None)))
+    def checkpoint(self, name, mutate=None, form=None, reorder=False, **changes):
+        """The directory of a fixture's checkpoint, made once per class; arguments as in make_fixture.make."""
+        parts = ["checkpoint", name, mutate, form, "reordered" if reorder else None, *(f"{k}_{v}" for k, v in changes.items())]
+        out = self.tmp / "-".join(filter(None, parts))
         if not out.exists():
-            make_fixture.make(name, out, mutate, form, reorder)
+            make_fixture.make(name, out, mutate, form, reorder, **changes)
         return out
 
 
