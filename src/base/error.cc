@@ -1,8 +1,10 @@
 #include "base/error.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstring>
+#include <vector>
 
 namespace llm2mnn {
 namespace {
@@ -39,6 +41,21 @@ bool is_unsafe(std::string_view sequence) {
   return false;
 }
 
+// Length of the sequence at the front of a non-empty `text`: an invalid byte counts alone.
+std::size_t sequence_bytes(std::string_view text) { return std::max<std::size_t>(1, utf8_length(text)); }
+
+// One sequence as it stands in a message.
+std::string escaped(std::string_view sequence) {
+  if (utf8_length(sequence) == 0 || is_unsafe(sequence)) {
+    std::string out;
+    for (const char c : sequence)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    return out;
+  }
+  if (sequence == "'" || sequence == "\\") return fmt::format("\\{}", sequence);
+  return std::string(sequence);
+}
+
 }  // namespace
 
 int exit_code(ErrorKind kind) {
@@ -62,33 +79,37 @@ int exit_code(ErrorKind kind) {
 }
 
 std::string shown(std::string_view name, std::size_t max_bytes) {
-  std::string out = "'";
-  const std::size_t head = max_bytes * 2 / 3;
-  const std::size_t tail = max_bytes - head;
+  const std::size_t head_bytes = max_bytes * 2 / 3;
+  std::string all;
+  std::string head;
+  std::size_t head_end = 0;
   std::size_t i = 0;
-  while (i < name.size()) {
-    if (name.size() > max_bytes && i >= head && i < name.size() - tail) {
-      out += "...";
-      i = name.size() - tail;
-      while (i < name.size() && (static_cast<unsigned char>(name[i]) & 0xC0u) == 0x80u)
-        ++i;
-      continue;
+  for (; i < name.size() && all.size() <= max_bytes; i += sequence_bytes(name.substr(i))) {
+    all += escaped(name.substr(i, sequence_bytes(name.substr(i))));
+    if (all.size() <= head_bytes) {
+      head = all;
+      head_end = i + sequence_bytes(name.substr(i));
     }
-    const std::size_t length = utf8_length(name.substr(i));
-    const std::string_view sequence = name.substr(i, length == 0 ? 1 : length);
-    if (length == 0 || is_unsafe(sequence)) {
-      for (const char c : sequence)
-        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else if (sequence == "'" || sequence == "\\") {
-      out += '\\';
-      out += sequence;
-    } else {
-      out += sequence;
-    }
-    i += sequence.size();
   }
-  out += '\'';
-  return out;
+  if (all.size() <= max_bytes) return "'" + all + "'";
+  // The tail may take what the head leaves; escapes make it longer than its source, so it is filled
+  // backwards.
+  const std::size_t tail_bytes = max_bytes - head_bytes;
+  std::size_t start = std::max(head_end, name.size() - std::min(name.size(), tail_bytes));
+  while (start < name.size() && (static_cast<unsigned char>(name[start]) & 0xC0u) == 0x80u)
+    ++start;
+  std::vector<std::string> pieces;
+  std::size_t total = 0;
+  for (i = start; i < name.size(); i += sequence_bytes(name.substr(i))) {
+    pieces.push_back(escaped(name.substr(i, sequence_bytes(name.substr(i)))));
+    total += pieces.back().size();
+  }
+  std::string tail;
+  for (const std::string& piece : pieces) {
+    if (total <= tail_bytes) tail += piece;
+    total -= total <= tail_bytes ? 0 : piece.size();
+  }
+  return "'" + head + "..." + tail + "'";
 }
 
 std::string system_message(int error_number) {

@@ -47,7 +47,8 @@ template <typename... Args>
 }
 
 /// `name` in single quotes for a message: control characters, invalid UTF-8 and quotes become escapes, and
-/// the middle of a long name is cut. Every name that comes from a file or the command line goes through here.
+/// the middle of a long name is cut, so that no more than `max_bytes` and "..." stand between the quotes.
+/// Every name that comes from a file or the command line goes through here.
 std::string shown(std::string_view name, std::size_t max_bytes = 100);
 
 /// The system's text for `error_number`, lower case, without errno macros ("no such file or directory").

@@ -59,7 +59,7 @@ bool is_json_number(std::string_view text) {
 // Length of the UTF-8 sequence at the front of `text`; 0 when it is invalid.
 std::size_t sequence_length(std::string_view text) {
   for (std::size_t length = 1; length <= std::min<std::size_t>(4, text.size()); ++length) {
-    if (simdjson::validate_utf8(text.data(), length)) return length;
+    if (is_utf8(text.substr(0, length))) return length;
   }
   return 0;
 }
@@ -309,6 +309,8 @@ void check_num_bytes(std::uint64_t num_bytes, const JsonLimits& limits) {
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 JsonBuffer::JsonBuffer(std::size_t num_bytes)
     : data_(std::make_unique_for_overwrite<char[]>(num_bytes + kSpareBytes)), num_bytes_(num_bytes) {

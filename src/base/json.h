@@ -45,6 +45,9 @@ struct JsonLimits {
   std::uint64_t max_tokens = 8u << 20;
 };
 
+/// Whether `text` is strict UTF-8 (no overlong forms, no surrogates).
+bool is_utf8(std::string_view text);
+
 /// Bytes to parse, with the spare bytes behind them that simdjson reads; saves a copy of a large document.
 class JsonBuffer {
  public:

@@ -44,7 +44,7 @@ const BadDocument kBadDocuments[] = {
     {"trailing_bracket", "{\"a\":1}}", "text after"},
     {"trailing_bracket_array", "[1]]", "byte 3: text after"},
     {"second_document", "[1][2]", "byte 3: text after"},
-    {"second_string", "\"a\" \"b\"", "byte 4: text after"},
+    {"second_string", "\"a\" \"b\"", "text after"},
     {"second_number", "1 2", "expected a value"},
     {"second_word", "true false", "expected a value"},
     {"open_object", "{\"a\":1", "it is cut off"},
