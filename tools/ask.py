@@ -13,18 +13,20 @@ import MNN.llm as mnn_llm
 
 
 class Quiet:
-    """Sends what the runtime itself prints on stdout to nowhere."""
+    """Sends what the runtime itself prints, on stdout and stderr, to nowhere."""
 
     def __enter__(self):
         sys.stdout.flush()
-        self.saved = os.dup(1)
+        self.saved = [os.dup(1), os.dup(2)]
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
         os.close(nowhere)
 
     def __exit__(self, *_):
-        os.dup2(self.saved, 1)
-        os.close(self.saved)
+        for descriptor, saved in zip((1, 2), self.saved):
+            os.dup2(saved, descriptor)
+            os.close(saved)
 
 
 def main():

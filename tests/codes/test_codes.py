@@ -133,6 +133,22 @@ class Codes(TempDirCase):
                 linears = self.check_package(name, package, 4, 32, False, 16)
                 self.check_embedding(name, package, linears, expected)
 
+    def test_the_check_sees_one_wrong_code_scale_or_offset(self):
+        source = self.source("llama_gqa")
+        package = self.case("llama_gqa", ["--quant_bit", 4, "--quant_block", 32], "spoilt")
+        linear = package.linears()["layers.0.down_proj"]
+        self.assertEqual(rounding_faults(linear, source["layers.0.down_proj"]), [])
+        offset, weight_bytes = linear.external[:2]
+        # The last code of the matrix, an offset, a scale (little endian: the high byte of each half).
+        for place in (offset + weight_bytes - 1, offset + weight_bytes + 1, offset + weight_bytes + 3):
+            data = bytearray(package.weight_path.read_bytes())
+            data[place] ^= 0x01
+            package.weight_path.write_bytes(data)
+            spoilt = Package(package.directory).linears()["layers.0.down_proj"]
+            self.assertNotEqual(rounding_faults(spoilt, source["layers.0.down_proj"]), [], f"byte {place}")
+            data[place] ^= 0x01
+            package.weight_path.write_bytes(data)
+
     def test_a_block_that_does_not_divide_is_refused_before_any_output(self):
         out = self.tmp / "refused"
         done = run("export", "--path", self.checkpoint("llama_odd_sizes_sharded"), "--dst_path", out, "--quant_bit", 4, "--quant_block", 64)
