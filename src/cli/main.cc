@@ -1,6 +1,328 @@
+// Flags, help, exit codes: the only place that decides what a process prints and how it ends.
+
+#include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
-int main() {
-  std::puts("llm2mnn " LLM2MNN_VERSION);
+#include "base/cancel.h"
+#include "base/error.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "convert/version.h"
+#include "kernels/simd.h"
+
+namespace llm2mnn::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 success; 2 bad flag or flag combination; 3 broken input (config, weights, tokenizer);\n"
+    "4 input that is valid but not supported; 5 the system refused a read or a write; 6 disk full;\n"
+    "70 a fault of this program; 130 stopped by INT; 143 stopped by TERM.";
+
+constexpr const char* kExportExample =
+    "Example:\n"
+    "  llm2mnn export --path Qwen3-0.6B --dst_path Qwen3-0.6B-MNN --quant_bit 4 --quant_block 64\n\n";
+
+// Values as typed; checked one by one in `options_from`, so that every message names its flag.
+struct Words {
+  std::string path, dst_path = "./model", export_format = "mnn", type, tokenizer_path, family;
+  std::string quant_bit = "4", quant_block = "64", lm_quant_bit, lm_quant_block, embed_bit, scale_bit, compat,
+              threads;
+  bool sym = false, seperate_embed = false, dry_run = false, overwrite = false;
+  Output output;
+};
+
+void add_output_flags(CLI::App& command, Words& words) {
+  command.add_flag("--json", words.output.json, "print the result as JSON");
+  command.add_flag("--quiet", words.output.quiet, "print nothing but errors");
+  command.add_flag("--verbose", words.output.verbose, "print long lists in full");
+}
+
+void add_foreign_flags(CLI::App& command) {
+  for (const ForeignFlag& flag : foreign_flags()) {
+    CLI::Option* option = nullptr;
+    if (flag.takes_value) {
+      option = command.add_option(flag.name);
+    } else {
+      option = command.add_flag(flag.name);
+    }
+    option->group("");  // known, but not shown in the help
+  }
+}
+
+void add_export(CLI::App& command, Words& words) {
+  command.add_option("--path", words.path, "checkpoint directory (config.json, safetensors, tokenizer.json)")
+      ->type_name("DIR")
+      ->required();
+  command.add_option("--dst_path", words.dst_path, "package directory; absent or empty (default ./model)")
+      ->type_name("DIR");
+  command.add_option("--export", words.export_format, "output format: mnn")->type_name("FORMAT");
+  command.add_option("--type", words.type, "treat the model as this model_type")->type_name("NAME");
+  command.add_option("--family", words.family, "a family file of your own (docs/adding-a-family.md)")
+      ->type_name("FILE");
+  command
+      .add_option("--tokenizer_path", words.tokenizer_path,
+                  "directory of the tokenizer files (default: --path)")
+      ->type_name("DIR");
+  command.add_option("--quant_bit", words.quant_bit, "bits per weight: 2-8, 16 or 32 (default 4)")
+      ->type_name("N");
+  command
+      .add_option("--quant_block", words.quant_block,
+                  "weights per scale: a multiple of 16; 0: whole rows (default 64)")
+      ->type_name("N");
+  command.add_option("--lm_quant_bit", words.lm_quant_bit, "the same for lm_head (default: --quant_bit)")
+      ->type_name("N");
+  command
+      .add_option("--lm_quant_block", words.lm_quant_block, "the same for lm_head (default: --quant_block)")
+      ->type_name("N");
+  command.add_flag("--sym", words.sym, "symmetric codes: scales without offsets");
+  command
+      .add_option("--scale_bit", words.scale_bit,
+                  "width of scales and offsets: 16 or 32 (default 16; 32 with --compat 3.1)")
+      ->type_name("N");
+  command.add_option("--embed_bit", words.embed_bit, "the embedding as its own file: 16 (bf16), 8 or 4 bits")
+      ->type_name("N");
+  command.add_flag("--seperate_embed", words.seperate_embed, "a tied embedding as its own bf16 file");
+  command.add_option("--compat", words.compat, "3.1: a graph for runtimes before 3.6.1")
+      ->type_name("VERSION");
+  command.add_flag("--dry_run", words.dry_run, "print the whole plan with exact sizes; write nothing");
+  command.add_flag("--overwrite", words.overwrite, "replace a package of ours at --dst_path");
+  command.add_option("--threads", words.threads, "worker threads (default: one per processor)")
+      ->type_name("N");
+  add_output_flags(command, words);
+  add_foreign_flags(command);
+  command.footer(std::string(kExportExample) + kExitCodes);
+}
+
+void add_inspect(CLI::App& command, Words& words) {
+  command.add_option("path", words.path, "checkpoint or package directory")->type_name("DIR")->required();
+  command.add_option("--type", words.type, "treat the model as this model_type")->type_name("NAME");
+  command.add_option("--family", words.family, "a family file of your own")->type_name("FILE");
+  add_output_flags(command, words);
+  command.footer(std::string("Example:\n  llm2mnn inspect Qwen3-0.6B\n\n") + kExitCodes);
+}
+
+void add_families(CLI::App& command, Words& words) {
+  command.add_option("--family", words.family, "also list a family file of your own")->type_name("FILE");
+  add_output_flags(command, words);
+  command.footer(std::string("Example:\n  llm2mnn families\n\n") + kExitCodes);
+}
+
+// Says that known flags of the incumbent have no effect here, or why they cannot be honoured.
+void handle_foreign_flags(const CLI::App& command, const Output& output) {
+  for (const ForeignFlag& flag : foreign_flags()) {
+    if (command.count(flag.name) == 0) continue;
+    if (flag.refused) fail(ErrorKind::kUnsupported, "{}: {}", flag.name, flag.reason);
+    if (!output.quiet && !output.json) fmt::print("note: {} has no effect: {}\n", flag.name, flag.reason);
+  }
+}
+
+ScaleType parse_scale_bit(const std::string& text) {
+  const std::int64_t bits = parse_number("--scale_bit", text, 32);
+  if (bits != 16 && bits != 32)
+    fail(ErrorKind::kInvalidArgument, "--scale_bit {}: expected 16 or 32", shown(text));
+  return bits == 16 ? ScaleType::kF16 : ScaleType::kF32;
+}
+
+int parse_embed_bit(const std::string& text) {
+  const std::int64_t bits = parse_number("--embed_bit", text, 16);
+  if (bits != 16 && bits != 8 && bits != 4) {
+    fail(ErrorKind::kInvalidArgument, "--embed_bit {}: expected 16 (bf16), 8 or 4", shown(text));
+  }
+  return static_cast<int>(bits);
+}
+
+void check_export_format(const std::string& format) {
+  if (format == "mnn") return;
+  if (format == "onnx") {
+    fail(ErrorKind::kUnsupported, "--export onnx: ONNX is not written by this version; --export mnn is");
+  }
+  fail(ErrorKind::kInvalidArgument, "--export {}: expected mnn", shown(format));
+}
+
+// An empty word would silently mean "not given".
+void check_not_empty(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0 || option->get_items_expected_max() == 0) continue;
+    for (const std::string& value : option->results()) {
+      if (value.empty()) fail(ErrorKind::kInvalidArgument, "{}: the value is empty", option->get_name());
+    }
+  }
+}
+
+ExportOptions options_from(const CLI::App& command, const Words& words) {
+  check_not_empty(command);
+  check_export_format(words.export_format);
+  ExportOptions options;
+  options.path = words.path;
+  options.dst_path = words.dst_path;
+  options.tokenizer_path = words.tokenizer_path;
+  options.family_path = words.family;
+  options.type = words.type;
+  options.quant_bit = parse_quant_bit("--quant_bit", words.quant_bit);
+  options.quant_block = parse_quant_block("--quant_block", words.quant_block);
+  if (!words.lm_quant_bit.empty())
+    options.lm_quant_bit = parse_quant_bit("--lm_quant_bit", words.lm_quant_bit);
+  if (!words.lm_quant_block.empty()) {
+    options.lm_quant_block = parse_quant_block("--lm_quant_block", words.lm_quant_block);
+  }
+  options.symmetric = words.sym;
+  if (!words.scale_bit.empty()) options.scale_type = parse_scale_bit(words.scale_bit);
+  if (!words.embed_bit.empty()) options.embed_bit = parse_embed_bit(words.embed_bit);
+  options.seperate_embed = words.seperate_embed;
+  if (options.seperate_embed && options.embed_bit.value_or(16) != 16) {
+    fail(ErrorKind::kInvalidArgument,
+         "--seperate_embed: writes a bf16 embedding, --embed_bit {} another; give one of the two",
+         *options.embed_bit);
+  }
+  if (!words.compat.empty()) {
+    if (words.compat != "3.1")
+      fail(ErrorKind::kInvalidArgument, "--compat {}: expected 3.1", shown(words.compat));
+    options.form = mnn::GraphForm::kCompat;
+  }
+  constexpr std::int64_t kMaxThreads =
+      1024;  // more workers than any machine that exports models has processors
+  if (!words.threads.empty()) {
+    options.threads = static_cast<unsigned>(parse_number("--threads", words.threads, kMaxThreads));
+    if (options.threads == 0) fail(ErrorKind::kInvalidArgument, "--threads '0': at least 1");
+  }
+  options.overwrite = words.overwrite;
+  return options;
+}
+
+std::vector<std::string> known_flags(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    names.push_back(command->get_name());
+    for (const CLI::Option* option : command->get_options())
+      names.push_back(option->get_name());
+  }
+  return names;
+}
+
+// CLI11's findings in our words: one line, literal flag, what to do.
+[[noreturn]] void fail_parse(const CLI::App& app, const CLI::ParseError& error,
+                             const std::vector<std::string>& arguments) {
+  const std::string command = app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name();
+  if (error.get_name() == "ExtrasError") {
+    for (const CLI::App* sub : app.get_subcommands()) {
+      for (const std::string& word : sub->remaining()) {
+        const auto near = near_matches(word.substr(0, word.find('=')), known_flags(app));
+        fail(ErrorKind::kInvalidArgument, "{}: unknown {}{}; see llm2mnn {} --help", shown(word),
+             word.starts_with("-") ? "flag" : "argument",
+             near.empty() ? "" : ", did you mean " + near.front() + "?", command);
+      }
+    }
+    const std::string word = arguments.empty() ? "" : arguments.front();
+    const auto near = near_matches(word, known_flags(app));
+    fail(ErrorKind::kInvalidArgument, "{}: unknown command{}; see llm2mnn --help", shown(word),
+         near.empty() ? "" : ", did you mean " + near.front() + "?");
+  }
+  std::string text = error.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  const std::string name = text.substr(0, text.find_first_of(": "));
+  if (error.get_name() == "RequiredError") {
+    fail(ErrorKind::kInvalidArgument, "{}: missing; see llm2mnn {} --help", name, command);
+  }
+  if (error.get_name() == "ArgumentMismatch") {
+    fail(ErrorKind::kInvalidArgument, "{}: expects exactly one value, once; see llm2mnn {} --help", name,
+         command);
+  }
+  fail(ErrorKind::kInvalidArgument, "{}; see llm2mnn {} --help", shown(text, 300), command);
+}
+
+// Commands that the design names and this version lacks are not "unknown".
+void refuse_later_commands(const std::vector<std::string>& arguments) {
+  for (const char* later : {"convert", "verify", "eval", "tokenize", "template"}) {
+    if (!arguments.empty() && arguments.front() == later) {
+      fail(ErrorKind::kUnsupported, "{}: not part of this version; export, inspect and families are", later);
+    }
+  }
+}
+
+int dispatch(const std::vector<std::string>& arguments) {
+  refuse_later_commands(arguments);
+  CLI::App app{"llm2mnn: a Hugging Face checkpoint becomes a package that the stock MNN LLM runtime loads."};
+  app.set_version_flag("--version", std::string("llm2mnn ") + kVersion);
+  app.set_help_flag("-h,--help", "print this help");
+  app.footer(std::string("llm2mnn --path DIR ... without a command means export.\nIn every flag name - and _ "
+                         "are the same.\n\n") +
+             kExportExample + kExitCodes);
+  Words words;
+  CLI::App* export_command = app.add_subcommand("export", "write an MNN package from a checkpoint");
+  CLI::App* inspect_command = app.add_subcommand("inspect", "show what a checkpoint or a package contains");
+  CLI::App* families_command = app.add_subcommand("families", "list the supported model types");
+  add_export(*export_command, words);
+  add_inspect(*inspect_command, words);
+  add_families(*families_command, words);
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(),
+                                      arguments.rend());  // the order CLI11 takes a vector in
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", (app.get_subcommands().empty() ? &app : app.get_subcommands().front())->help());
+    return 0;
+  } catch (const CLI::CallForVersion&) {
+    fmt::print("llm2mnn {}\n", kVersion);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    fail_parse(app, error, arguments);
+  }
+  select_simd_level();
+  if (export_command->parsed()) {
+    handle_foreign_flags(*export_command, words.output);
+    run_export_command(options_from(*export_command, words), words.dry_run, words.output);
+  } else if (inspect_command->parsed()) {
+    check_not_empty(*inspect_command);
+    ExportOptions options;
+    options.type = words.type;
+    options.family_path = words.family;
+    run_inspect_command(words.path, options, words.output);
+  } else if (families_command->parsed()) {
+    check_not_empty(*families_command);
+    ExportOptions options;
+    options.family_path = words.family;
+    run_families_command(options, words.output);
+  } else {
+    fail(ErrorKind::kInvalidArgument, "no command given; see llm2mnn --help");
+  }
   return 0;
 }
+
+// One line of at most 500 characters, whatever was in the message.
+void print_error(std::string message) {
+  std::replace_if(
+      message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  constexpr std::size_t kMaxLine = 480;
+  if (message.size() > kMaxLine) {
+    std::size_t end = kMaxLine;
+    while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0u) == 0x80u)
+      --end;
+    message = message.substr(0, end) + "...";
+  }
+  fmt::print(stderr, "llm2mnn: {}\n", message);
+}
+
+int run(int argc, char** argv) {
+  install_cancel_handlers();
+  try {
+    const int code = dispatch(normalised_arguments(argc, argv));
+    if (std::fflush(stdout) != 0) fail(ErrorKind::kIo, "cannot write to the standard output");
+    return code;
+  } catch (const Error& error) {
+    print_error(error.message());
+    if (error.kind() == ErrorKind::kCancelled) return 128 + cancel_signal();
+    return exit_code(error.kind());
+  } catch (const std::bad_alloc&) {
+    print_error("out of memory");
+    return exit_code(ErrorKind::kIo);
+  } catch (const std::exception& error) {
+    print_error(fmt::format("unexpected failure, please report: {}", error.what()));
+    return exit_code(ErrorKind::kInternal);
+  }
+}
+
+}  // namespace
+}  // namespace llm2mnn::cli
+
+int main(int argc, char** argv) { return llm2mnn::cli::run(argc, argv); }

@@ -1,0 +1,140 @@
+#include "cli/args.h"
+
+#include <algorithm>
+
+namespace llm2mnn::cli {
+namespace {
+
+constexpr int kMaxBlock = 1 << 19;  // the widest row that is supported at all
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j)
+    row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+bool is_command(std::string_view word) { return !word.starts_with("-"); }
+
+}  // namespace
+
+std::vector<std::string> normalised_arguments(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.size() > 2 && word.starts_with("--")) {
+      const std::size_t end = std::min(word.find('='), word.size());
+      std::replace(word.begin() + 2, word.begin() + static_cast<std::ptrdiff_t>(end), '-', '_');
+    }
+    arguments.push_back(std::move(word));
+  }
+  const bool front_flag = !arguments.empty() && !is_command(arguments.front()) &&
+                          arguments.front() != "--help" && arguments.front() != "-h" &&
+                          arguments.front() != "--version";
+  if (front_flag) arguments.insert(arguments.begin(), "export");
+  return arguments;
+}
+
+std::int64_t parse_number(std::string_view flag, std::string_view text, std::int64_t max) {
+  const bool digits =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || (text.size() > 1 && text.front() == '0')) {
+    fail(ErrorKind::kInvalidArgument, "{} {}: expected a number in plain decimal digits", flag, shown(text));
+  }
+  std::int64_t value = 0;
+  for (const char c : text) {
+    value = value * 10 + (c - '0');
+    if (value > max)
+      fail(ErrorKind::kInvalidArgument, "{} {}: at most {} is allowed", flag, shown(text), max);
+  }
+  return value;
+}
+
+std::vector<std::string> near_matches(std::string_view word, const std::vector<std::string>& known) {
+  std::vector<std::pair<std::size_t, std::string>> ranked;
+  for (const std::string& candidate : known) {
+    const std::size_t distance = edit_distance(word.substr(0, 64), candidate);
+    if (distance <= std::max<std::size_t>(2, candidate.size() / 3)) ranked.emplace_back(distance, candidate);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> names;
+  for (const auto& [distance, name] : ranked)
+    names.push_back(name);
+  return names;
+}
+
+int parse_quant_bit(std::string_view flag, std::string_view text) {
+  const std::int64_t bits = parse_number(flag, text, 32);
+  if ((bits < 2 || bits > 8) && bits != 16 && bits != 32) {
+    fail(ErrorKind::kInvalidArgument, "{} {}: expected 2 to 8, 16 (FP16) or 32 (FP32)", flag, shown(text));
+  }
+  return static_cast<int>(bits);
+}
+
+int parse_quant_block(std::string_view flag, std::string_view text) {
+  const std::int64_t block = parse_number(flag, text, kMaxBlock);
+  if (block % 16 != 0) {
+    fail(ErrorKind::kInvalidArgument, "{} {}: expected 0 (whole rows) or a multiple of 16", flag,
+         shown(text));
+  }
+  return static_cast<int>(block);
+}
+
+const std::vector<ForeignFlag>& foreign_flags() {
+  constexpr const char* kCalibrated =
+      "calibrated methods are not part of this version; plain rounding is what it does";
+  constexpr const char* kVisual =
+      "vision encoders are not exported by this version; it writes the text decoder";
+  static const std::vector<ForeignFlag> flags = {
+      {"--mnnconvert", true, false, "no converter is needed: llm.mnn is written directly"},
+      {"--onnx_slim", false, false, "there is no ONNX step to slim"},
+      {"--transformer_fuse", false, false, "attention is always the fused op"},
+      {"--group_conv_native", false, false, "a text decoder has no group convolution"},
+      {"--disable_fuse_qkv", false, false, "projections are written separately, as release 3.6.1 reads them"},
+      {"--disable_fuse_gate_up", false, false,
+       "projections are written separately, as release 3.6.1 reads them"},
+      {"--disable_fuse_ln", false, false, "norms are written as release 3.6.1 reads them"},
+      {"--disable_fuse_linear_attn_gate", false, false, "no supported family has linear attention"},
+      {"--skip_weight", false, true,
+       "a package without weights would answer nonsense; --dry_run shows the plan"},
+      {"--hqq", false, true, "HQQ is not part of this version; plain rounding is what it does"},
+      {"--awq", false, true, kCalibrated},
+      {"--smooth", false, true, kCalibrated},
+      {"--omni", false, true, kCalibrated},
+      {"--omni_epochs", true, true, kCalibrated},
+      {"--omni_lr", true, true, kCalibrated},
+      {"--omni_wd", true, true, kCalibrated},
+      {"--act_bit", true, true, kCalibrated},
+      {"--act_sym", false, true, kCalibrated},
+      {"--calib_data", true, true, kCalibrated},
+      {"--quant_config", true, true,
+       "recipes are not part of this version; --quant_bit and --lm_quant_bit set the widths"},
+      {"--lora_path", true, true,
+       "LoRA weights are not merged by this version; merge them into the checkpoint first"},
+      {"--lora_split", false, true,
+       "LoRA weights are not exported by this version; merge them into the checkpoint first"},
+      {"--gptq_path", true, true, "GPTQ files are not read by this version; give the unquantised checkpoint"},
+      {"--eagle_path", true, true, "speculative heads are not exported by this version"},
+      {"--dflash_path", true, true, "speculative heads are not exported by this version"},
+      {"--test", true, true, "this tool does not run models; load the package in the MNN runtime"},
+      {"--ppl", false, true, "this tool does not run models; set all_logits in the runtime"},
+      {"--visual_quant_bit", true, true, kVisual},
+      {"--visual_quant_block", true, true, kVisual},
+      {"--visual_sym", false, true, kVisual},
+      {"--generate_for_npu", false, true, "NPU packages are not written by this version"},
+      {"--disable_transformer_c4", false, true, "use --compat 3.1 for the graph without packed layouts"},
+  };
+  return flags;
+}
+
+}  // namespace llm2mnn::cli

@@ -1,0 +1,40 @@
+#pragma once
+// From words on the command line to checked options. `-` and `_` are the same in every flag name; numbers are
+// plain decimal digits; a flag that cannot be honoured is an error that says so by name.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "convert/options.h"
+
+namespace llm2mnn::cli {
+
+/// The command line with flag names normalised ("--quant-bit=4" to "--quant_bit=4") and "export" put in front
+/// when the first word is a flag of its own.
+std::vector<std::string> normalised_arguments(int argc, const char* const* argv);
+
+/// A non-negative number of plain decimal digits, at most `max`.
+/// @throws Error(kInvalidArgument) "--flag 'x': ...".
+std::int64_t parse_number(std::string_view flag, std::string_view text, std::int64_t max);
+
+/// Near matches of an unknown word among `known` (edit distance at most a third of its length), nearest
+/// first.
+std::vector<std::string> near_matches(std::string_view word, const std::vector<std::string>& known);
+
+/// `--quant_bit` and `--lm_quant_bit`: 2-8, 16 or 32.
+int parse_quant_bit(std::string_view flag, std::string_view text);
+/// `--quant_block` and `--lm_quant_block`: 0 or a multiple of 16.
+int parse_quant_block(std::string_view flag, std::string_view text);
+
+/// A flag of MNN's llmexport that this tool knows but does not act on.
+struct ForeignFlag {
+  const char* name;  ///< with dashes
+  bool takes_value;
+  bool refused;  ///< false: accepted without effect, which is said
+  const char* reason;
+};
+const std::vector<ForeignFlag>& foreign_flags();
+
+}  // namespace llm2mnn::cli

@@ -1,0 +1,234 @@
+#include "cli/commands.h"
+
+#include <chrono>
+#include <cstdio>
+#include <fmt/ranges.h>
+
+#include "cli/progress.h"
+#include "convert/export.h"
+#include "convert/inspect.h"
+#include "convert/manifest.h"
+#include "convert/report_json.h"
+#include "convert/version.h"
+
+namespace llm2mnn::cli {
+namespace {
+
+void line(std::string_view label, std::string_view text) { fmt::print("  {:<11}{}\n", label, text); }
+
+// A path or a name from a file, safe on a terminal and without the quotes that messages use.
+std::string bare(std::string_view text) {
+  const std::string quoted = shown(text, 200);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+std::string model_text(const DecoderSpec& spec) {
+  std::string text = fmt::format("{}, {} layers, hidden {}, vocab {}", bare(spec.model_type),
+                                 spec.layers.size(), spec.hidden_size, spec.vocab_size);
+  if (!spec.layers.empty()) {
+    const AttentionSpec& attention = spec.layers.front().attention;
+    text += fmt::format(", heads {}/{} of {}", attention.num_attention_heads, attention.num_key_value_heads,
+                        attention.head_dim);
+  }
+  return text;
+}
+
+void print_list(std::string_view label, const std::vector<std::string>& items, bool all) {
+  constexpr std::size_t kShown = 8;
+  if (items.empty()) return;
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i == kShown && !all) {
+      text += fmt::format(" and {} more (--verbose)", items.size() - kShown);
+      break;
+    }
+    text += (i == 0 ? "" : ", ") + bare(items[i]);
+  }
+  line(label, text);
+}
+
+void print_plan(const Plan& plan, const Output& output) {
+  line("model", fmt::format("{}, {} parameters", model_text(plan.spec), count_text(plan.num_parameters())));
+  for (const SchemeUse& use : scheme_uses(plan))
+    line("weights", fmt::format("{}: {}", use.what, use.scheme));
+  line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
+  line("size", fmt::format("{} ({:.2f} bits per weight in the linear layers)",
+                           size_text(plan.package_bytes()), plan.linear_bits_per_weight()));
+  line("runtime", fmt::format("MNN {} or later ({})", plan.runtime.version.text(), plan.runtime.because));
+  for (const std::string& note : plan.notes)
+    line("note", note);
+  std::vector<std::string> ignored;
+  for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
+    ignored.push_back(fmt::format("{} ({})", plan.checkpoint->tensor(entry.tensor).name, entry.rule));
+  }
+  print_list("left out", ignored, output.verbose);
+}
+
+void print_dry_run(const Plan& plan, const Output& output) {
+  fmt::print("llm2mnn {}: plan for {} (nothing is written)\n", kVersion, bare(plan.options.path.string()));
+  print_plan(plan, output);
+  print_list("not read", plan.spec.unread_config_keys, output.verbose);
+  const unsigned threads = effective_threads(plan.options);
+  line("memory",
+       fmt::format("{} of tiles for {} threads", size_text(stream_memory_bytes(plan, threads)), threads));
+  line("target", bare(plan.destination.string()));
+  for (const FilePlan& file : plan.files)
+    line("", fmt::format("{:<22} {:>14} bytes", file.name, file.bytes));
+  line("", fmt::format("{:<22} {:>14} bytes", "in all", plan.package_bytes()));
+  if (output.verbose) {
+    for (const mnn::LinearBlob& blob : plan.layout.linears) {
+      line("", fmt::format("{:<40} [{}, {}] at {}: {} bytes", plan.lowered.graph.weights[blob.weight].address,
+                           blob.rows, blob.cols, blob.offset, blob.end() - blob.offset));
+    }
+  }
+}
+
+std::string string_at(const JsonValue& object, std::string_view key) {
+  const JsonValue* value = object.find(key);
+  return value != nullptr && value->is_string() ? bare(value->as_string()) : "?";
+}
+
+void print_checkpoint(const std::filesystem::path& path, const CheckpointReport& report,
+                      const Output& output) {
+  fmt::print("{}: checkpoint, {}, {} file{}\n", bare(path.string()),
+             report.format == CheckpointFormat::kSafetensors ? "safetensors" : "pytorch_model.bin",
+             report.num_files, report.num_files == 1 ? "" : "s");
+  if (report.spec) {
+    line("model", model_text(*report.spec));
+    line("embedding", report.spec->tied ? "tied to lm_head" : "apart from lm_head");
+    for (const RopeSpec& rope : report.spec->ropes) {
+      line("rope", fmt::format("{}, {} of {} channels", rope.kind, rope.rotary_dim,
+                               report.spec->layers.front().attention.head_dim));
+    }
+    if (report.spec->sliding_window > 0)
+      line("window", fmt::format("{} tokens", report.spec->sliding_window));
+    for (const std::string& note : report.spec->notes)
+      line("note", note);
+  } else {
+    line("model", bare(report.model_type));
+    line("not exportable", "");
+    fmt::print("    {}\n", report.refusal);
+  }
+  for (const auto& [name, total] : report.dtypes) {
+    line("weights", fmt::format("{}: {} tensors, {} parameters, {}", name, total.tensors,
+                                count_text(total.parameters), size_text(total.bytes)));
+  }
+  if (!output.verbose) {
+    line("", "(--verbose lists the tensors)");
+    return;
+  }
+  for (const TensorInfo& tensor : report.tensors) {
+    line("", fmt::format("{} {} {}", bare(tensor.name), dtype_name(tensor.dtype), shape_text(tensor.shape)));
+  }
+}
+
+void print_package(const std::filesystem::path& path, const PackageReport& report) {
+  fmt::print("{}: MNN package{}\n", bare(path.string()),
+             report.has_manifest ? "" : " (made by another tool)");
+  if (report.has_manifest) {
+    line("made by", fmt::format("llm2mnn {}", string_at(report.manifest, "version")));
+    if (const JsonValue* model = report.manifest.find("model"))
+      line("model", string_at(*model, "model_type"));
+    if (const JsonValue* weights = report.manifest.find("weights");
+        weights != nullptr && weights->is_array()) {
+      for (const JsonValue& use : weights->as_array()) {
+        line("weights", fmt::format("{}: {}", string_at(use, "what"), string_at(use, "scheme")));
+      }
+    }
+    if (const JsonValue* bits = report.manifest.find("bits_per_weight");
+        bits != nullptr && bits->is_number()) {
+      line("bits", fmt::format("{:.2f} per weight in the linear layers", bits->as_double()));
+    }
+    if (const JsonValue* runtime = report.manifest.find("minimum_runtime")) {
+      line("runtime", fmt::format("MNN {} or later ({})", string_at(*runtime, "version"),
+                                  string_at(*runtime, "because")));
+    }
+  } else {
+    line("model", string_at(report.llm_config, "model_type"));
+  }
+  std::uint64_t total = 0;
+  for (const PackageReport::FileState& file : report.files) {
+    total += file.bytes;
+    line("", fmt::format("{:<22} {:>14} bytes{}", bare(file.name), file.bytes,
+                         file.fault.empty() ? "" : "  WRONG: " + file.fault));
+  }
+  line("size", size_text(total));
+}
+
+void check_package_files(const PackageReport& report) {
+  for (const PackageReport::FileState& file : report.files) {
+    if (!file.fault.empty()) {
+      fail(ErrorKind::kFormat, "{}: {}; export the package again", shown(file.name), file.fault);
+    }
+  }
+}
+
+FamilyRegistry registry_for(const ExportOptions& options) {
+  FamilyRegistry registry = FamilyRegistry::built_in();
+  if (!options.family_path.empty()) registry.add_file(options.family_path);
+  return registry;
+}
+
+}  // namespace
+
+void run_export_command(const ExportOptions& options, bool dry_run, const Output& output) {
+  const auto start = std::chrono::steady_clock::now();
+  const Plan plan = make_plan(options);
+  if (dry_run) {
+    if (output.json) {
+      fmt::print("{}\n", plan_report_json(plan, "planned"));
+    } else {
+      print_dry_run(plan, output);
+    }
+    return;
+  }
+  StreamProgress progress;
+  {
+    const ProgressDisplay display(progress, output.quiet);
+    run_export(plan, progress);
+  }
+  if (output.json) {
+    fmt::print("{}\n", plan_report_json(plan, "exported"));
+  } else if (!output.quiet) {
+    fmt::print("llm2mnn {}: {}\n", kVersion, bare(options.path.string()));
+    print_plan(plan, output);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    line("written", fmt::format("{} in {:.1f} s", bare(plan.destination.string()), seconds));
+  }
+}
+
+void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,
+                         const Output& output) {
+  if (is_package(path)) {
+    const PackageReport report = inspect_package(path);
+    if (output.json) {
+      fmt::print("{}\n", package_report_json(report));
+    } else {
+      print_package(path, report);
+    }
+    std::fflush(stdout);
+    check_package_files(report);
+    return;
+  }
+  const CheckpointReport report = inspect_checkpoint(path, registry_for(options), options.type);
+  if (output.json) {
+    fmt::print("{}\n", checkpoint_report_json(report));
+  } else {
+    print_checkpoint(path, report, output);
+  }
+}
+
+void run_families_command(const ExportOptions& options, const Output& output) {
+  const std::vector<FamilySummary> families = registry_for(options).summaries();
+  if (output.json) {
+    fmt::print("{}\n", families_report_json(families));
+    return;
+  }
+  fmt::print("{:<12}{:<22}{:<12}{}\n", "family", "model_type", "inherits", "features");
+  for (const FamilySummary& family : families) {
+    fmt::print("{:<12}{:<22}{:<12}{}\n", family.name, fmt::join(family.model_types, ", "), family.inherits,
+               fmt::join(family.features, ", "));
+  }
+}
+
+}  // namespace llm2mnn::cli

@@ -1,0 +1,99 @@
+#include "convert/export.h"
+
+#include <future>
+#include <list>
+
+#include "base/cancel.h"
+#include "convert/manifest.h"
+#include "convert/publish.h"
+
+namespace llm2mnn {
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+// Reads a finished file back (from the page cache) and hashes it.
+Digest128 hash_file(const File& file, std::uint64_t bytes) {
+  constexpr std::uint64_t kChunk = 1 << 20;  // stays in L2 between read and hash
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(bytes, kChunk)));
+  Hasher128 hasher;
+  for (std::uint64_t offset = 0; offset < bytes; offset += kChunk) {
+    throw_if_cancelled();
+    const auto part = std::span(buffer).first(static_cast<std::size_t>(std::min(kChunk, bytes - offset)));
+    file.read_exact(offset, part);
+    hasher.update(part);
+  }
+  return hasher.digest();
+}
+
+struct OpenFile {
+  std::string name;
+  std::uint64_t bytes;
+  File file;
+};
+
+// The package's files but for the manifest, open in the staging directory.
+class PackageFiles {
+ public:
+  explicit PackageFiles(StagingDirectory& staging) : staging_(staging) {}
+
+  const File& add(const std::string& name, std::span<const std::byte> content) {
+    return files_.emplace_back(name, content.size(), staging_.write_file(name, content)).file;
+  }
+  const File& add_large(const std::string& name, std::uint64_t bytes) {
+    OpenFile& open = files_.emplace_back(name, bytes, staging_.create_file(name));
+    open.file.reserve(bytes);
+    return open.file;
+  }
+  void sync() const {
+    for (const OpenFile& open : files_)
+      open.file.sync();
+  }
+  std::map<std::string, Digest128> digests() const {
+    std::map<std::string, Digest128> result;
+    for (const OpenFile& open : files_)
+      result[open.name] = hash_file(open.file, open.bytes);
+    return result;
+  }
+
+ private:
+  StagingDirectory& staging_;
+  std::list<OpenFile> files_;  // stable addresses
+};
+
+}  // namespace
+
+void check_free_space(const Plan& plan) {
+  const std::uint64_t free = free_bytes_for(plan.destination);
+  if (plan.package_bytes() <= free) return;
+  fail(ErrorKind::kNoSpace, "--dst_path {}: the package needs {} bytes and the disk has {} free",
+       shown(plan.destination.string()), plan.package_bytes(), free);
+}
+
+void run_export(const Plan& plan, StreamProgress& progress) {
+  check_free_space(plan);
+  throw_if_cancelled();
+  StagingDirectory staging(plan.destination);
+  PackageFiles files(staging);
+  const File& weight_file = files.add_large("llm.mnn.weight", plan.layout.total_bytes);
+  const File* embedding_file = nullptr;
+  if (!plan.embedding.file_name.empty()) {
+    embedding_file = &files.add_large(plan.embedding.file_name, plan.embedding.file_bytes());
+  }
+  files.add("llm.mnn", plan.graph_bytes);
+  files.add("config.json", bytes_of(plan.config_json));
+  files.add("llm_config.json", bytes_of(plan.llm_config_json));
+  files.add("tokenizer.mtok", bytes_of(plan.tokenizer.mtok));
+  files.add("tokenizer.txt", bytes_of(plan.tokenizer.txt));
+
+  ManifestDigests digests;
+  digests.source = stream_weights(plan, weight_file, embedding_file, progress);
+  // The disk works while the processor hashes what is still in the page cache.
+  std::future<void> synced = std::async(std::launch::async, [&] { files.sync(); });
+  digests.files = files.digests();
+  synced.get();
+  staging.write_file(kManifestName, bytes_of(make_manifest(plan, digests))).sync();
+  staging.publish(plan.options.overwrite);
+}
+
+}  // namespace llm2mnn

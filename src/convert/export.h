@@ -1,0 +1,16 @@
+#pragma once
+// The whole job: a plan becomes a published package.
+
+#include "convert/plan.h"
+#include "convert/stream.h"
+
+namespace llm2mnn {
+
+/// Refuses a plan whose package does not fit on the destination's disk.
+/// @throws Error(kNoSpace) with both figures.
+void check_free_space(const Plan& plan);
+
+/// Streams, syncs, hashes and publishes. Nothing appears at the destination unless everything succeeded.
+void run_export(const Plan& plan, StreamProgress& progress);
+
+}  // namespace llm2mnn

@@ -1,0 +1,96 @@
+#include "convert/inspect.h"
+
+#include "convert/publish.h"
+
+namespace llm2mnn {
+namespace fs = std::filesystem;
+namespace {
+
+JsonValue load_if_there(const fs::path& path) { return path_exists(path) ? load_json(path) : JsonValue(); }
+
+std::string string_member(const JsonValue& object, std::string_view key) {
+  const JsonValue* value = object.find(key);
+  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
+}
+
+PackageReport::FileState file_state(const fs::path& dir, const JsonValue& entry) {
+  PackageReport::FileState state;
+  state.name = string_member(entry, "name");
+  const JsonValue* bytes = entry.find("bytes");
+  if (state.name.empty() || state.name.find('/') != std::string::npos || bytes == nullptr) {
+    fail(ErrorKind::kFormat, "{}: 'files' holds an entry without a plain name and a size", kManifestName);
+  }
+  const std::int64_t expected = bytes->as_int64();
+  std::error_code error;
+  const std::uint64_t found = fs::file_size(dir / state.name, error);
+  if (error) {
+    state.fault = "missing";
+    return state;
+  }
+  state.bytes = found;
+  if (expected < 0 || found != static_cast<std::uint64_t>(expected)) {
+    state.fault = fmt::format("{} bytes, the manifest says {}", found, expected);
+  }
+  return state;
+}
+
+// Files of a package without a manifest: what its config names, as far as it is there.
+std::vector<PackageReport::FileState> files_of_other_tool(const fs::path& dir) {
+  std::vector<PackageReport::FileState> files;
+  for (const char* name :
+       {"llm.mnn", "llm.mnn.weight", "config.json", "llm_config.json", "tokenizer.mtok", "tokenizer.txt",
+        "embeddings_bf16.bin", "embeddings_int8.bin", "embeddings_int4.bin"}) {
+    std::error_code error;
+    const std::uint64_t bytes = fs::file_size(dir / name, error);
+    if (!error) files.push_back({name, bytes, {}});
+  }
+  return files;
+}
+
+}  // namespace
+
+bool is_package(const fs::path& dir) {
+  return path_exists(dir / kManifestName) ||
+         (path_exists(dir / "llm.mnn") && path_exists(dir / "llm_config.json"));
+}
+
+CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& registry,
+                                    std::string_view type) {
+  const Checkpoint checkpoint = Checkpoint::open(dir);
+  CheckpointReport report;
+  report.format = checkpoint.format();
+  report.num_files = checkpoint.num_files();
+  report.model_type = string_member(checkpoint.config(), "model_type");
+  report.tensors = checkpoint.tensors();
+  for (const TensorInfo& tensor : report.tensors) {
+    CheckpointReport::DTypeTotal& total = report.dtypes[std::string(dtype_name(tensor.dtype))];
+    total.tensors += 1;
+    total.parameters += static_cast<std::int64_t>(tensor.bytes) / dtype_bytes(tensor.dtype);
+    total.bytes += tensor.bytes;
+  }
+  try {
+    report.spec = registry.describe(checkpoint, type);
+  } catch (const Error& error) {
+    report.refusal = error.message();
+  }
+  return report;
+}
+
+PackageReport inspect_package(const fs::path& dir) {
+  PackageReport report;
+  report.manifest = load_if_there(dir / kManifestName);
+  report.config = load_if_there(dir / "config.json");
+  report.llm_config = load_if_there(dir / "llm_config.json");
+  report.has_manifest = !report.manifest.is_null();
+  if (!report.has_manifest) {
+    report.files = files_of_other_tool(dir);
+    return report;
+  }
+  const JsonValue* files = report.manifest.find("files");
+  if (files == nullptr || !files->is_array()) fail(ErrorKind::kFormat, "{}: no list 'files'", kManifestName);
+  for (const JsonValue& entry : files->as_array())
+    report.files.push_back(file_state(dir, entry));
+  return report;
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,51 @@
+#pragma once
+// What a checkpoint or a package contains, without reading its weights.
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arch/family.h"
+#include "checkpoint/checkpoint.h"
+
+namespace llm2mnn {
+
+struct CheckpointReport {
+  CheckpointFormat format = CheckpointFormat::kSafetensors;
+  std::size_t num_files = 0;
+  std::string model_type;
+  struct DTypeTotal {
+    std::int64_t tensors = 0;
+    std::int64_t parameters = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::string, DTypeTotal> dtypes;  ///< by safetensors name
+  std::vector<TensorInfo> tensors;           ///< sorted by name
+  std::optional<DecoderSpec> spec;           ///< when a family describes it
+  std::string refusal;                       ///< otherwise, why not
+};
+
+struct PackageReport {
+  bool has_manifest = false;  ///< false: written by another tool
+  JsonValue manifest;
+  JsonValue config;      ///< config.json
+  JsonValue llm_config;  ///< llm_config.json
+  struct FileState {
+    std::string name;
+    std::uint64_t bytes = 0;
+    std::string fault;  ///< "missing", "12 bytes, the manifest says 40"; empty when as it should be
+  };
+  std::vector<FileState> files;
+};
+
+/// Whether `dir` is an MNN package (as opposed to a checkpoint).
+bool is_package(const std::filesystem::path& dir);
+/// @throws Error as Checkpoint::open. A model that no family describes is a report with a refusal, no error.
+CheckpointReport inspect_checkpoint(const std::filesystem::path& dir, const FamilyRegistry& registry,
+                                    std::string_view type);
+/// @throws Error(kFormat) for a broken manifest or config.
+PackageReport inspect_package(const std::filesystem::path& dir);
+
+}  // namespace llm2mnn

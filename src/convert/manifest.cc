@@ -1,0 +1,104 @@
+#include "convert/manifest.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "convert/publish.h"
+#include "convert/version.h"
+
+namespace llm2mnn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json options_json(const ExportOptions& options) {
+  Json json;
+  json["quant_bit"] = options.quant_bit;
+  json["quant_block"] = options.quant_block;
+  json["lm_quant_bit"] = options.lm_quant_bit.value_or(options.quant_bit);
+  json["lm_quant_block"] = options.lm_quant_block.value_or(options.quant_block);
+  json["sym"] = options.symmetric;
+  json["scale_bit"] = options.effective_scale_type() == ScaleType::kF16 ? 16 : 32;
+  json["embed_bit"] = options.embed_bit ? Json(*options.embed_bit) : Json(nullptr);
+  json["seperate_embed"] = options.seperate_embed;
+  json["compat"] = options.form == mnn::GraphForm::kCompat ? Json("3.1") : Json(nullptr);
+  json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
+  return json;
+}
+
+Json ignored_json(const Plan& plan) {
+  Json list = Json::array();
+  for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
+    list.push_back({{"tensor", plan.checkpoint->tensor(entry.tensor).name}, {"rule", entry.rule}});
+  }
+  return list;
+}
+
+Json files_json(const Plan& plan, const ManifestDigests& digests) {
+  Json list = Json::array();
+  for (const FilePlan& file : plan.files) {
+    if (file.name == kManifestName) continue;
+    const auto digest = digests.files.find(file.name);
+    list.push_back({{"name", file.name},
+                    {"bytes", file.bytes},
+                    {"xxh128", (digest == digests.files.end() ? Digest128{} : digest->second).hex()}});
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<SchemeUse> scheme_uses(const Plan& plan) {
+  std::vector<SchemeUse> uses;
+  for (const mnn::LinearBlob& blob : plan.layout.linears) {
+    const bool head = plan.lowered.weights[blob.weight].role == WeightRole::kLmHead;
+    const SchemeUse use = {head ? "lm_head" : "linear layers", scheme_text(blob.scheme)};
+    const auto same = [&](const SchemeUse& other) {
+      return other.what == use.what && other.scheme == use.scheme;
+    };
+    if (std::none_of(uses.begin(), uses.end(), same)) uses.push_back(use);
+  }
+  const EmbeddingPlan& embedding = plan.embedding;
+  switch (embedding.kind) {
+    case EmbeddingPlan::Kind::kTied:
+      uses.push_back({"embedding", "the rows of lm_head"});
+      break;
+    case EmbeddingPlan::Kind::kBf16File:
+      uses.push_back({"embedding", "bf16, " + embedding.file_name});
+      break;
+    case EmbeddingPlan::Kind::kQuantFile:
+      uses.push_back({"embedding", scheme_text(embedding.scheme) + ", " + embedding.file_name});
+      break;
+  }
+  return uses;
+}
+
+std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
+  const DecoderSpec& spec = plan.spec;
+  Json json;
+  json["tool"] = "llm2mnn";
+  json["version"] = kVersion;
+  json["format"] = "mnn";
+  json["graph_form"] = plan.options.form == mnn::GraphForm::kPacked ? "packed" : "compat";
+  json["minimum_runtime"] = {{"version", plan.runtime.version.text()}, {"because", plan.runtime.because}};
+  json["model"] = {
+      {"model_type", spec.model_type},           {"family", spec.family},
+      {"num_hidden_layers", spec.layers.size()}, {"hidden_size", spec.hidden_size},
+      {"vocab_size", spec.vocab_size},           {"max_position_embeddings", spec.max_position_embeddings},
+      {"parameters", plan.num_parameters()}};
+  json["options"] = options_json(plan.options);
+  json["source"] = {{"xxh128", digests.source.hex()}};
+  Json weights = Json::array();
+  for (const SchemeUse& use : scheme_uses(plan))
+    weights.push_back({{"what", use.what}, {"scheme", use.scheme}});
+  json["weights"] = std::move(weights);
+  json["bits_per_weight"] = plan.linear_bits_per_weight();
+  json["tokenizer"] = {{"kind", plan.tokenizer.kind}, {"vocab_size", plan.tokenizer.vocab_size}};
+  json["notes"] = plan.notes;
+  json["ignored_tensors"] = ignored_json(plan);
+  json["unread_config_keys"] = spec.unread_config_keys;
+  json["files"] = files_json(plan, digests);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,286 @@
+#include "convert/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/checked.h"
+#include "convert/manifest.h"
+#include "convert/package_config.h"
+#include "convert/publish.h"
+
+namespace llm2mnn {
+namespace {
+
+// A tile is at least eight rows; rows beyond this many weights would break the memory promise. Wider than any
+// published model by a factor of ten.
+constexpr std::int64_t kMaxCols = 1 << 19;
+
+QuantScheme scheme_for(const ExportOptions& options, WeightRole role) {
+  const bool head = role == WeightRole::kLmHead;
+  return {.bits = head ? options.lm_quant_bit.value_or(options.quant_bit) : options.quant_bit,
+          .group_size = head ? options.lm_quant_block.value_or(options.quant_block) : options.quant_block,
+          .symmetric = options.symmetric,
+          .scale_type = options.effective_scale_type()};
+}
+
+// "16, 32, 64, 96" - the blocks that divide every one of `widths`; 0 always does.
+std::string common_blocks(const std::set<std::int64_t>& widths) {
+  std::string text = "0 (whole rows)";
+  const std::int64_t narrowest = *widths.begin();
+  std::vector<std::int64_t> blocks;
+  for (std::int64_t block = 16; block <= narrowest; block += 16) {
+    if (std::all_of(widths.begin(), widths.end(), [&](std::int64_t width) { return width % block == 0; })) {
+      blocks.push_back(block);
+    }
+  }
+  constexpr std::size_t kShown = 8;
+  if (blocks.size() > kShown) blocks.erase(blocks.begin(), blocks.end() - kShown);
+  for (const std::int64_t block : blocks)
+    text += fmt::format(", {}", block);
+  return text;
+}
+
+struct Width {
+  std::string layer;
+  std::int64_t cols;
+  std::int64_t block;
+};
+
+// "layers.*.mlp.down_proj (1000 wide)": one entry for all layers of a kind.
+std::string without_layer_number(const std::string& address) {
+  const std::size_t first = address.find('.');
+  const std::size_t second = first == std::string::npos ? first : address.find('.', first + 1);
+  if (!address.starts_with("layers.") || second == std::string::npos) return address;
+  return "layers.*" + address.substr(second);
+}
+
+void check_blocks(const std::vector<Width>& widths) {
+  std::map<std::string, std::int64_t> offenders;
+  std::set<std::int64_t> all_widths;
+  std::int64_t block = 0;
+  for (const Width& width : widths) {
+    all_widths.insert(width.cols);
+    if (width.block == 0 || width.cols % width.block == 0) continue;
+    offenders.emplace(without_layer_number(width.layer), width.cols);
+    block = width.block;
+  }
+  if (offenders.empty()) return;
+  std::string listed;
+  constexpr std::size_t kShown = 6;
+  for (const auto& [layer, cols] : offenders) {
+    if (static_cast<std::size_t>(std::count(listed.begin(), listed.end(), '(')) == kShown) {
+      listed += fmt::format(" and {} more", offenders.size() - kShown);
+      break;
+    }
+    listed += fmt::format("{}{} ({})", listed.empty() ? "" : ", ", layer, cols);
+  }
+  fail(ErrorKind::kInvalidArgument,
+       "--quant_block {}: does not divide the row width of {}; blocks that divide every layer: {}", block,
+       listed, common_blocks(all_widths));
+}
+
+std::vector<QuantScheme> choose_schemes(const Plan& plan) {
+  std::vector<QuantScheme> schemes;
+  std::vector<Width> widths;
+  for (std::size_t i = 0; i < plan.lowered.weights.size(); ++i) {
+    const LoweredWeight& weight = plan.lowered.weights[i];
+    const QuantScheme scheme = scheme_for(plan.options, weight.role);
+    schemes.push_back(scheme);
+    if (!weight.is_matrix) continue;
+    const std::string& address = plan.lowered.graph.weights[i].address;
+    const std::int64_t cols = weight.binding.cols();
+    if (cols > kMaxCols) {
+      fail(ErrorKind::kUnsupported, "{}: rows of {} weights; at most {} are supported", shown(address), cols,
+           kMaxCols);
+    }
+    if (scheme.is_float()) continue;
+    const std::string layer = address.ends_with(".weight") ? address.substr(0, address.size() - 7) : address;
+    widths.push_back({layer, cols, scheme.group_size});
+  }
+  const ExportOptions& options = plan.options;
+  if (options.embed_bit.value_or(16) < 16) {
+    widths.push_back({"embed_tokens", plan.spec.embed_tokens.cols(), options.quant_block});
+  }
+  check_blocks(widths);
+  return schemes;
+}
+
+// Rows of a tied table must start on byte boundaries; the runtime decodes only these widths (3.6.1).
+bool can_tie(const QuantScheme& head, std::int64_t cols) {
+  return (head.bits == 4 || head.bits == 8 || head.bits == 16) && (cols * head.bits) % 8 == 0;
+}
+
+EmbeddingPlan plan_embedding(const Plan& plan) {
+  const ExportOptions& options = plan.options;
+  EmbeddingPlan embedding;
+  embedding.rows = plan.spec.embed_tokens.rows();
+  embedding.cols = plan.spec.embed_tokens.cols();
+  const QuantScheme head = scheme_for(options, WeightRole::kLmHead);
+  if (plan.spec.tied && !options.seperate_embed && !options.embed_bit && can_tie(head, embedding.cols)) {
+    embedding.kind = EmbeddingPlan::Kind::kTied;
+    embedding.scheme = head;
+    return embedding;
+  }
+  const int bits = options.embed_bit.value_or(16);
+  if (bits == 16) {
+    embedding.kind = EmbeddingPlan::Kind::kBf16File;
+    embedding.file_name = "embeddings_bf16.bin";
+    embedding.codes_bytes = 2u * checked_cast<std::uint64_t>(embedding.rows * embedding.cols);
+    return embedding;
+  }
+  embedding.kind = EmbeddingPlan::Kind::kQuantFile;
+  embedding.file_name = fmt::format("embeddings_int{}.bin", bits);
+  embedding.scheme = {.bits = bits,
+                      .group_size = options.quant_block,
+                      .symmetric = options.symmetric,
+                      .scale_type = options.effective_scale_type()};
+  if (embedding.cols * bits % 8 != 0) {
+    fail(ErrorKind::kInvalidArgument,
+         "--embed_bit {}: rows of {} weights do not end on a byte; use --embed_bit 8 or 16", bits,
+         embedding.cols);
+  }
+  embedding.codes_bytes =
+      checked_cast<std::uint64_t>(codes_bytes(embedding.scheme, embedding.rows, embedding.cols));
+  embedding.alpha_bytes =
+      checked_cast<std::uint64_t>(alpha_bytes(embedding.scheme, embedding.rows, embedding.cols));
+  return embedding;
+}
+
+void raise(mnn::RuntimeNeed& need, mnn::RuntimeVersion version, std::string because) {
+  if (version > need.version) need = {version, std::move(because)};
+}
+
+mnn::RuntimeNeed package_runtime(const Plan& plan) {
+  mnn::RuntimeNeed need = mnn::minimum_runtime(plan.lowered.graph, plan.layout, plan.options.form);
+  const EmbeddingPlan& embedding = plan.embedding;
+  if (embedding.kind != EmbeddingPlan::Kind::kBf16File) {
+    if (embedding.scheme.bits == 16) raise(need, {3, 2, 0}, "fp16 rows of a tied embedding");
+    if (embedding.scheme.symmetric) raise(need, {3, 1, 1}, "symmetric embedding rows");
+    if (embedding.kind == EmbeddingPlan::Kind::kQuantFile)
+      raise(need, {3, 2, 4}, "a quantised embedding file");
+    if (!embedding.scheme.is_float() && embedding.scheme.scale_type == ScaleType::kF16) {
+      raise(need, {3, 6, 0}, "fp16 scales of the embedding");
+    }
+  }
+  if (plan.options.form == mnn::GraphForm::kPacked) raise(need, {3, 5, 0}, "tokenizer.mtok");
+  return need;
+}
+
+std::vector<float> read_vector(const Plan& plan, ir::WeightId id) {
+  const Binding& binding = plan.lowered.weights.at(id).binding;
+  std::vector<float> values(checked_cast<std::size_t>(binding.rows()));
+  std::vector<std::byte> scratch;
+  binding.read_rows(*plan.checkpoint, 0, binding.rows(), values.data(), scratch);
+  return values;
+}
+
+std::vector<std::int64_t> config_stop_ids(const JsonValue& config) {
+  const JsonValue* eos = config.find("eos_token_id");
+  if (eos == nullptr || eos->is_null()) return {};
+  try {
+    if (eos->is_number()) return {eos->as_int64()};
+    std::vector<std::int64_t> ids;
+    for (const JsonValue& id : eos->as_array())
+      ids.push_back(id.as_int64());
+    return ids;
+  } catch (Error& error) {
+    error.add_context("config.json: 'eos_token_id'");
+    throw;
+  }
+}
+
+void add_notes(Plan& plan) {
+  plan.notes.insert(plan.notes.end(), plan.spec.notes.begin(), plan.spec.notes.end());
+  plan.notes.insert(plan.notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
+  const ExportOptions& options = plan.options;
+  if (options.form == mnn::GraphForm::kCompat) {
+    if (!options.scale_type) {
+      plan.notes.push_back(
+          "--compat 3.1: scales are stored as fp32, since fp16 scales need runtime 3.6.0 (--scale_bit)");
+    }
+    plan.notes.push_back(plan.tokenizer.txt_limits);
+  }
+  if (plan.tokenizer.vocab_size > plan.spec.vocab_size) {
+    plan.notes.push_back(
+        fmt::format("the tokenizer has {} ids and the embedding {} rows: ids from {} on cannot be used",
+                    plan.tokenizer.vocab_size, plan.spec.vocab_size, plan.spec.vocab_size));
+  }
+  if (plan.spec.tied && plan.embedding.kind != EmbeddingPlan::Kind::kTied && !options.seperate_embed &&
+      !options.embed_bit) {
+    plan.notes.push_back(
+        fmt::format("the embedding is written as {}: the runtime reads tied rows at 4, 8 and 16 bits only",
+                    plan.embedding.file_name));
+  }
+}
+
+void list_files(Plan& plan) {
+  plan.files = {
+      {"llm.mnn", plan.graph_bytes.size()},           {"llm.mnn.weight", plan.layout.total_bytes},
+      {"config.json", plan.config_json.size()},       {"llm_config.json", plan.llm_config_json.size()},
+      {"tokenizer.mtok", plan.tokenizer.mtok.size()}, {"tokenizer.txt", plan.tokenizer.txt.size()}};
+  if (!plan.embedding.file_name.empty()) {
+    plan.files.insert(plan.files.begin() + 2, {plan.embedding.file_name, plan.embedding.file_bytes()});
+  }
+  plan.files.push_back({kManifestName, 0});
+  // All digests have one width, so the manifest's size is known before any of them.
+  plan.files.back().bytes = make_manifest(plan, {}).size();
+}
+
+}  // namespace
+
+std::uint64_t Plan::package_bytes() const {
+  std::uint64_t total = 0;
+  for (const FilePlan& file : files)
+    total += file.bytes;
+  return total;
+}
+
+std::int64_t Plan::num_parameters() const {
+  std::set<TensorId> ignored;
+  for (const DecoderSpec::Ignored& entry : spec.ignored)
+    ignored.insert(entry.tensor);
+  std::int64_t total = 0;
+  for (TensorId id = 0; id < checkpoint->tensors().size(); ++id) {
+    std::int64_t elements = 0;
+    if (!ignored.contains(id) && shape_elements(checkpoint->tensor(id).shape, elements)) total += elements;
+  }
+  return total;
+}
+
+double Plan::linear_bits_per_weight() const {
+  double bits = 0;
+  double weights = 0;
+  for (const mnn::LinearBlob& blob : layout.linears) {
+    const double count = static_cast<double>(blob.rows) * static_cast<double>(blob.cols);
+    bits += 8.0 * static_cast<double>(blob.codes_bytes + blob.alpha_bytes);
+    weights += count;
+  }
+  return weights > 0 ? bits / weights : 0;
+}
+
+Plan make_plan(const ExportOptions& options) {
+  Plan plan;
+  plan.options = options;
+  plan.destination = check_destination(options.dst_path, options.overwrite);
+  FamilyRegistry registry = FamilyRegistry::built_in();
+  if (!options.family_path.empty()) registry.add_file(options.family_path);
+  plan.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(options.path));
+  plan.spec = registry.describe(*plan.checkpoint, options.type);
+  plan.lowered = lower(plan.spec);
+  plan.schemes = choose_schemes(plan);
+  plan.layout = mnn::lay_out(plan.lowered.graph, plan.schemes, options.form);
+  plan.embedding = plan_embedding(plan);
+  plan.tokenizer = load_tokenizer(options.tokenizer_path.empty() ? options.path : options.tokenizer_path,
+                                  config_stop_ids(plan.checkpoint->config()));
+  plan.graph_bytes = mnn::write_graph(plan.lowered.graph, plan.layout, options.form,
+                                      [&](ir::WeightId id) { return read_vector(plan, id); });
+  plan.config_json = make_config_json(plan);
+  plan.llm_config_json = make_llm_config_json(plan);
+  plan.runtime = package_runtime(plan);
+  add_notes(plan);
+  list_files(plan);
+  return plan;
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,67 @@
+#pragma once
+// Everything that is decided before a weight is read: the canonical model, the graph, each matrix's scheme,
+// the offset of every byte, the small files, the minimum runtime. `--dry_run` prints this and stops.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arch/family.h"
+#include "checkpoint/checkpoint.h"
+#include "convert/options.h"
+#include "formats/mnn/mnn_package.h"
+#include "lower/lower.h"
+#include "tokenizer/tokenizer_package.h"
+
+namespace llm2mnn {
+
+/// Where the runtime finds an embedding row.
+struct EmbeddingPlan {
+  enum class Kind : std::uint8_t {
+    kTied,       ///< in lm_head's own blob of llm.mnn.weight
+    kBf16File,   ///< embeddings_bf16.bin
+    kQuantFile,  ///< embeddings_int8.bin or embeddings_int4.bin: codes, then fp32 scales
+  };
+  Kind kind = Kind::kBf16File;
+  QuantScheme scheme;             ///< of kQuantFile and kTied
+  std::string file_name;          ///< empty when tied
+  std::int64_t rows = 0;          ///< V
+  std::int64_t cols = 0;          ///< H
+  std::uint64_t codes_bytes = 0;  ///< of the file's first part (all of it for bf16)
+  std::uint64_t alpha_bytes = 0;
+  std::uint64_t file_bytes() const { return kind == Kind::kTied ? 0 : codes_bytes + alpha_bytes; }
+};
+
+struct FilePlan {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+
+struct Plan {
+  ExportOptions options;
+  std::filesystem::path destination;  ///< resolved
+  std::shared_ptr<const Checkpoint> checkpoint;
+  DecoderSpec spec;
+  Lowered lowered;
+  std::vector<QuantScheme> schemes;  ///< parallel to lowered.weights; meaningful for matrices
+  mnn::WeightFileLayout layout;
+  EmbeddingPlan embedding;
+  TokenizerPackage tokenizer;
+  mnn::RuntimeNeed runtime;
+  std::vector<std::byte> graph_bytes;  ///< llm.mnn
+  std::string config_json;             ///< config.json
+  std::string llm_config_json;         ///< llm_config.json
+  std::vector<std::string> notes;      ///< one line each: limits and decisions that the user should know
+  std::vector<FilePlan> files;  ///< every file of the package with its exact size, the manifest included
+
+  std::uint64_t package_bytes() const;
+  std::int64_t num_parameters() const;    ///< of the used tensors
+  double linear_bits_per_weight() const;  ///< over all matrices of llm.mnn.weight, scales included
+};
+
+/// Makes the plan. Reads headers, config and tokenizer, and the few small vectors that live inside llm.mnn;
+/// no matrix.
+/// @throws Error for everything that can be known to fail before the long work starts.
+Plan make_plan(const ExportOptions& options);
+
+}  // namespace llm2mnn

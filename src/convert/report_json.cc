@@ -1,0 +1,128 @@
+#include "convert/report_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "convert/manifest.h"
+#include "convert/stream.h"
+#include "convert/version.h"
+
+namespace llm2mnn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Names from files may hold anything; invalid UTF-8 becomes U+FFFD.
+std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+// Our own tree as the JSON writer's; numbers keep their digits where a double can hold them.
+Json from_value(const JsonValue& value) {
+  return value.is_null() ? Json(nullptr) : Json::parse(value.dump());
+}
+
+Json spec_json(const DecoderSpec& spec) {
+  const AttentionSpec* attention = spec.layers.empty() ? nullptr : &spec.layers.front().attention;
+  Json json = {
+      {"model_type", spec.model_type},           {"family", spec.family},
+      {"num_hidden_layers", spec.layers.size()}, {"hidden_size", spec.hidden_size},
+      {"vocab_size", spec.vocab_size},           {"max_position_embeddings", spec.max_position_embeddings},
+      {"sliding_window", spec.sliding_window},   {"tied", spec.tied}};
+  if (attention != nullptr) {
+    json["num_attention_heads"] = attention->num_attention_heads;
+    json["num_key_value_heads"] = attention->num_key_value_heads;
+    json["head_dim"] = attention->head_dim;
+  }
+  Json ropes = Json::array();
+  for (const RopeSpec& rope : spec.ropes)
+    ropes.push_back(rope.kind);
+  json["rope"] = std::move(ropes);
+  return json;
+}
+
+}  // namespace
+
+std::string plan_report_json(const Plan& plan, std::string_view status) {
+  Json json;
+  json["tool"] = "llm2mnn";
+  json["version"] = kVersion;
+  json["status"] = status;
+  json["path"] = plan.options.path.string();
+  json["dst_path"] = plan.destination.string();
+  json["model"] = spec_json(plan.spec);
+  json["model"]["parameters"] = plan.num_parameters();
+  Json weights = Json::array();
+  for (const SchemeUse& use : scheme_uses(plan))
+    weights.push_back({{"what", use.what}, {"scheme", use.scheme}});
+  json["weights"] = std::move(weights);
+  json["bits_per_weight"] = plan.linear_bits_per_weight();
+  Json files = Json::array();
+  for (const FilePlan& file : plan.files)
+    files.push_back({{"name", file.name}, {"bytes", file.bytes}});
+  json["files"] = std::move(files);
+  json["total_bytes"] = plan.package_bytes();
+  json["minimum_runtime"] = {{"version", plan.runtime.version.text()}, {"because", plan.runtime.because}};
+  json["threads"] = effective_threads(plan.options);
+  json["tile_memory_bytes"] = stream_memory_bytes(plan, effective_threads(plan.options));
+  json["notes"] = plan.notes;
+  Json ignored = Json::array();
+  for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
+    ignored.push_back({{"tensor", plan.checkpoint->tensor(entry.tensor).name}, {"rule", entry.rule}});
+  }
+  json["ignored_tensors"] = std::move(ignored);
+  json["unread_config_keys"] = plan.spec.unread_config_keys;
+  return text_of(json);
+}
+
+std::string checkpoint_report_json(const CheckpointReport& report) {
+  Json json;
+  json["kind"] = "checkpoint";
+  json["format"] = report.format == CheckpointFormat::kSafetensors ? "safetensors" : "pytorch_model.bin";
+  json["num_files"] = report.num_files;
+  json["model_type"] = report.model_type;
+  json["exportable"] = report.spec.has_value();
+  if (report.spec) {
+    json["model"] = spec_json(*report.spec);
+  } else {
+    json["refusal"] = report.refusal;
+  }
+  for (const auto& [name, total] : report.dtypes) {
+    json["dtypes"][name] = {
+        {"tensors", total.tensors}, {"parameters", total.parameters}, {"bytes", total.bytes}};
+  }
+  Json tensors = Json::array();
+  for (const TensorInfo& tensor : report.tensors) {
+    tensors.push_back({{"name", tensor.name}, {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}});
+  }
+  json["tensors"] = std::move(tensors);
+  return text_of(json);
+}
+
+std::string package_report_json(const PackageReport& report) {
+  Json json;
+  json["kind"] = "package";
+  json["has_manifest"] = report.has_manifest;
+  Json files = Json::array();
+  for (const PackageReport::FileState& file : report.files) {
+    Json entry = {{"name", file.name}, {"bytes", file.bytes}};
+    if (!file.fault.empty()) entry["fault"] = file.fault;
+    files.push_back(std::move(entry));
+  }
+  json["files"] = std::move(files);
+  json["manifest"] = from_value(report.manifest);
+  json["config"] = from_value(report.config);
+  json["llm_config"] = from_value(report.llm_config);
+  return text_of(json);
+}
+
+std::string families_report_json(const std::vector<FamilySummary>& families) {
+  Json json = Json::array();
+  for (const FamilySummary& family : families) {
+    json.push_back({{"name", family.name},
+                    {"model_types", family.model_types},
+                    {"architectures", family.architectures},
+                    {"inherits", family.inherits.empty() ? Json(nullptr) : Json(family.inherits)},
+                    {"features", family.features}});
+  }
+  return text_of(json);
+}
+
+}  // namespace llm2mnn
