@@ -9,7 +9,7 @@
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "convert/version.h"
-#include "kernels/simd.h"
+#include "kernels/simd_level.h"
 
 namespace llm2mnn::cli {
 namespace {
@@ -313,6 +313,9 @@ int run(int argc, char** argv) {
     print_error(error.message());
     if (error.kind() == ErrorKind::kCancelled) return 128 + cancel_signal();
     return exit_code(error.kind());
+  } catch (const std::filesystem::filesystem_error& error) {
+    print_error(fmt::format("{}: {}", shown(error.path1().string()), error.code().message()));
+    return exit_code(ErrorKind::kIo);
   } catch (const std::bad_alloc&) {
     print_error("out of memory");
     return exit_code(ErrorKind::kIo);

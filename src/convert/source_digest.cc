@@ -1,7 +1,7 @@
 #include "convert/source_digest.h"
 
 #include "base/checked.h"
-#include "quant/tile.h"
+#include "quant/tiles.h"
 
 namespace llm2mnn {
 

@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "convert/source_digest.h"
 #include "quant/rounding.h"
-#include "quant/tile.h"
+#include "quant/tiles.h"
 
 namespace llm2mnn {
 namespace {
