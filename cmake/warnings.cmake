@@ -2,6 +2,8 @@
 add_library(llm2mnn_options INTERFACE)
 target_compile_options(llm2mnn_options INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  # g++ 12 reports std::string's operator+ in optimised builds (GCC bug 105651).
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # Codes must not depend on the ISA: no fused multiply-add behind our back (docs/adr/0007).
   -ffp-contract=off)
 option(LLM2MNN_WERROR "Warnings are errors" OFF)

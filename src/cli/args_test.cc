@@ -1,0 +1,61 @@
+#include "cli/args.h"
+
+#include <gtest/gtest.h>
+
+namespace llm2mnn::cli {
+namespace {
+
+std::vector<std::string> normalised(std::vector<const char*> words) {
+  words.insert(words.begin(), "llm2mnn");
+  return normalised_arguments(static_cast<int>(words.size()), words.data());
+}
+
+using Words = std::vector<std::string>;
+
+TEST(Arguments, DashesInFlagNamesBecomeUnderscoresAndValuesStay) {
+  EXPECT_EQ(normalised({"export", "--dst-path", "my-model", "--quant-bit=4"}),
+            (Words{"export", "--dst_path", "my-model", "--quant_bit=4"}));
+  EXPECT_EQ(normalised({"export", "--dst-path=a-b=c-d"}), (Words{"export", "--dst_path=a-b=c-d"}));
+}
+
+TEST(Arguments, AFlagInFrontMeansExport) {
+  EXPECT_EQ(normalised({"--path", "x"}), (Words{"export", "--path", "x"}));
+  EXPECT_EQ(normalised({"--help"}), Words{"--help"});
+  EXPECT_EQ(normalised({"--version"}), Words{"--version"});
+  EXPECT_EQ(normalised({"inspect", "x"}), (Words{"inspect", "x"}));
+}
+
+TEST(Arguments, NumbersArePlainDecimalDigits) {
+  EXPECT_EQ(parse_number("--threads", "12", 100), 12);
+  EXPECT_EQ(parse_number("--threads", "0", 100), 0);
+  for (const char* bad : {"", "-1", "+1", "1.0", "0x4", " 4", "4 ", "04", "1e1", "٤", "101", "99999999999999999999"}) {
+    EXPECT_THROW(parse_number("--threads", bad, 100), Error) << bad;
+  }
+}
+
+TEST(Arguments, QuantBitIsTwoToEightOrSixteenOrThirtyTwo) {
+  for (const int bits : {2, 3, 4, 5, 6, 7, 8, 16, 32}) {
+    EXPECT_EQ(parse_quant_bit("--quant_bit", std::to_string(bits)), bits);
+  }
+  for (const int bits : {0, 1, 9, 15, 17, 31, 33}) {
+    EXPECT_THROW(parse_quant_bit("--quant_bit", std::to_string(bits)), Error) << bits;
+  }
+}
+
+TEST(Arguments, QuantBlockIsAMultipleOfSixteen) {
+  for (const int block : {0, 16, 32, 48, 64, 1024}) {
+    EXPECT_EQ(parse_quant_block("--quant_block", std::to_string(block)), block);
+  }
+  for (const int block : {1, 8, 24, 63}) {
+    EXPECT_THROW(parse_quant_block("--quant_block", std::to_string(block)), Error) << block;
+  }
+}
+
+TEST(Arguments, NearMatchesAreNearestFirst) {
+  const Words known = {"--quant_bit", "--quant_block", "--path"};
+  EXPECT_EQ(near_matches("--quant_bits", known).front(), "--quant_bit");
+  EXPECT_TRUE(near_matches("--frobnicate_everything", known).empty());
+}
+
+}  // namespace
+}  // namespace llm2mnn::cli
