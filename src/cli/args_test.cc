@@ -28,7 +28,8 @@ TEST(Arguments, AFlagInFrontMeansExport) {
 TEST(Arguments, NumbersArePlainDecimalDigits) {
   EXPECT_EQ(parse_number("--threads", "12", 100), 12);
   EXPECT_EQ(parse_number("--threads", "0", 100), 0);
-  for (const char* bad : {"", "-1", "+1", "1.0", "0x4", " 4", "4 ", "04", "1e1", "٤", "101", "99999999999999999999"}) {
+  for (const char* bad :
+       {"", "-1", "+1", "1.0", "0x4", " 4", "4 ", "04", "1e1", "٤", "101", "99999999999999999999"}) {
     EXPECT_THROW(parse_number("--threads", bad, 100), Error) << bad;
   }
 }
