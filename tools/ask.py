@@ -9,8 +9,6 @@ import pathlib
 import sys
 import time
 
-import MNN.llm as mnn_llm
-
 
 class Quiet:
     """Sends what the runtime itself prints, on stdout and stderr, to nowhere."""
@@ -39,6 +37,7 @@ def main():
     if not config.is_file():
         raise SystemExit(f"{args.package}: no package there (config.json is missing)")
     with Quiet():
+        import MNN.llm as mnn_llm  # prints what the CPU has
         model = mnn_llm.create(str(config))
         model.set_config({"sampler_type": "greedy", "max_new_tokens": args.max_new_tokens, "thread_num": os.cpu_count()})
         loaded = model._c_obj.load()

@@ -139,15 +139,16 @@ class Codes(TempDirCase):
         linear = package.linears()["layers.0.down_proj"]
         self.assertEqual(rounding_faults(linear, source["layers.0.down_proj"]), [])
         offset, weight_bytes = linear.external[:2]
-        # The last code of the matrix, an offset, a scale (little endian: the high byte of each half).
-        for place in (offset + weight_bytes - 1, offset + weight_bytes + 1, offset + weight_bytes + 3):
-            data = bytearray(package.weight_path.read_bytes())
-            data[place] ^= 0x01
-            package.weight_path.write_bytes(data)
-            spoilt = Package(package.directory).linears()["layers.0.down_proj"]
-            self.assertNotEqual(rounding_faults(spoilt, source["layers.0.down_proj"]), [], f"byte {place}")
-            data[place] ^= 0x01
-            package.weight_path.write_bytes(data)
+        # The lowest bit of the last code; the sign of the first offset and the lowest exponent bit of the first scale,
+        # both in the high byte of a half.
+        places = {"code": (offset + weight_bytes - 1, 0x01), "offset": (offset + weight_bytes + 1, 0x80), "scale": (offset + weight_bytes + 3, 0x04)}
+        for what, (place, bit) in places.items():
+            with self.subTest(spoilt=what):
+                good = package.weight_path.read_bytes()
+                package.weight_path.write_bytes(good[:place] + bytes([good[place] ^ bit]) + good[place + 1:])
+                spoilt = Package(package.directory).linears()["layers.0.down_proj"]
+                self.assertNotEqual(rounding_faults(spoilt, source["layers.0.down_proj"]), [])
+                package.weight_path.write_bytes(good)
 
     def test_a_block_that_does_not_divide_is_refused_before_any_output(self):
         out = self.tmp / "refused"
