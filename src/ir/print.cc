@@ -74,10 +74,12 @@ std::string print(const Graph& graph) {
   std::string text =
       fmt::format("input {} hidden_size={} vocab_size={}{}\n", graph.values[graph.input].name,
                   graph.hidden_size, graph.vocab_size, graph.has_sliding_layers ? " sliding" : "");
-  for (const Node& node : graph.nodes)
-    fmt::format_to(std::back_inserter(text), "{}: {} = {}({}{})\n", node.name,
-                   names(graph, outputs_of(node.op)), op_name(node.op), names(graph, inputs_of(node.op)),
-                   std::visit(Attributes{graph}, node.op));
+  for (const Node& node : graph.nodes) {
+    std::string arguments = names(graph, inputs_of(node.op)) + std::visit(Attributes{graph}, node.op);
+    if (arguments.starts_with(", ")) arguments.erase(0, 2);
+    fmt::format_to(std::back_inserter(text), "{}: {} = {}({})\n", node.name,
+                   names(graph, outputs_of(node.op)), op_name(node.op), arguments);
+  }
   fmt::format_to(std::back_inserter(text), "output {} {}\n", graph.values[graph.logits].name,
                  graph.values[graph.hidden_states].name);
   return text;

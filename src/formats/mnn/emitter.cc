@@ -181,12 +181,13 @@ std::pair<TensorId, TensorId> Emitter::emit_half_tables(const std::string& prefi
   const auto product = [this, &prefix](std::string_view name, TensorId a, TensorId b) {
     return net_.binary(fmt::format("{}/{}", prefix, name), fb::BinaryKind::MUL, a, b);
   };
-  const TensorId cos =
-      net_.binary(prefix + "/cos_half", fb::BinaryKind::SUB, product("cos_cos", cos_high, cos_low),
-                  product("sin_sin", sin_high, sin_low));
-  const TensorId sin =
-      net_.binary(prefix + "/sin_half", fb::BinaryKind::ADD, product("sin_cos", sin_high, cos_low),
-                  product("cos_sin", cos_high, sin_low));
+  // One statement each: the order of the ops must not hang on the compiler's order of arguments.
+  const TensorId cos_cos = product("cos_cos", cos_high, cos_low);
+  const TensorId sin_sin = product("sin_sin", sin_high, sin_low);
+  const TensorId cos = net_.binary(prefix + "/cos_half", fb::BinaryKind::SUB, cos_cos, sin_sin);
+  const TensorId sin_cos = product("sin_cos", sin_high, cos_low);
+  const TensorId cos_sin = product("cos_sin", cos_high, sin_low);
+  const TensorId sin = net_.binary(prefix + "/sin_half", fb::BinaryKind::ADD, sin_cos, cos_sin);
   return {cos, sin};
 }
 

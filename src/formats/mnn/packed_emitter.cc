@@ -102,8 +102,9 @@ void PackedEmitter::emit(std::size_t node, const ir::Rope& op) {
     k = std::get<ir::Norm>(graph_.nodes[*n].op).x;
   }
   const TensorId q_in = packed(q);
+  const TensorId k_in = packed(k);
   const auto [q_out, k_out] = net_.rope(graph_.nodes[node].name, heads_name(op.q_out), heads_name(op.k_out),
-                                        q_in, packed(k), faces_[op.cos].plain, faces_[op.sin].plain, param);
+                                        q_in, k_in, faces_[op.cos].plain, faces_[op.sin].plain, param);
   set_heads(op.q_out, q_out, op.num_attention_heads * op.head_dim);
   set_heads(op.k_out, k_out, op.num_key_value_heads * op.head_dim);
 }
@@ -115,8 +116,9 @@ void PackedEmitter::emit(std::size_t node, const ir::Attention& op) {
   }
   const TensorId q = heads(op.q, op.num_attention_heads, op.head_dim);
   const TensorId k = heads(op.k, op.num_key_value_heads, op.head_dim);
-  const TensorId y =
-      net_.attention(packed_name(op.y), q, k, packed(op.v), mask_of(op.mask), {op.layer_idx, true});
+  const TensorId v = packed(op.v);
+  const TensorId mask = mask_of(op.mask);
+  const TensorId y = net_.attention(packed_name(op.y), q, k, v, mask, {op.layer_idx, true});
   set_packed(op.y, y, op.num_attention_heads * op.head_dim);
 }
 

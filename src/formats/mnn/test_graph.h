@@ -1,0 +1,36 @@
+#pragma once
+// Tiny decoders for the tests of this folder.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "formats/mnn/mnn_package.h"
+#include "ir/graph.h"
+
+namespace llm2mnn::mnn::testing {
+
+/// Features of a one-layer decoder; the defaults make a Qwen 3.
+struct TinyOptions {
+  std::int64_t hidden_size = 16;
+  std::int64_t head_dim = 4;  ///< 4 query heads, 2 key heads
+  std::int64_t vocab_size = 20;
+  bool has_bias = false;
+  bool has_qk_norm = true;
+  bool has_rope = true;
+  bool rms = true;
+  ir::MaskKind mask = ir::MaskKind::kFull;
+  ir::UnaryKind activation = ir::UnaryKind::kSilu;
+  int num_layers = 1;
+};
+
+ir::Graph tiny_graph(const TinyOptions& options = {});
+
+/// One scheme for every weight.
+std::vector<QuantScheme> schemes_of(const ir::Graph& graph, int bits, std::int64_t group_size = 0,
+                                    bool symmetric = false, ScaleType scale_type = ScaleType::kF32);
+
+/// A vector of ones of the weight's size.
+VectorReader ones(const ir::Graph& graph);
+
+}  // namespace llm2mnn::mnn::testing

@@ -1,0 +1,120 @@
+// The makers behind test_graph.h, and the proof that what they make is well formed.
+
+#include "formats/mnn/test_graph.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace llm2mnn::mnn::testing {
+namespace {
+
+class Maker {
+ public:
+  explicit Maker(const TinyOptions& options) : options_(options) {}
+
+  ir::Graph make() {
+    graph_.hidden_size = options_.hidden_size;
+    graph_.vocab_size = options_.vocab_size;
+    graph_.has_sliding_layers = options_.mask == ir::MaskKind::kSliding;
+    graph_.input = graph_.add_value("/embed_tokens");
+    if (options_.has_rope) {
+      cos_ = graph_.add_value("/rotary/cos");
+      sin_ = graph_.add_value("/rotary/sin");
+      const std::vector<float> inv_freq(static_cast<std::size_t>(options_.head_dim / 2), 0.5F);
+      graph_.add_node("/rotary", ir::RopeTable{cos_, sin_, inv_freq, 1.0, 4096});
+    }
+    ir::ValueId x = graph_.input;
+    for (int i = 0; i < options_.num_layers; ++i)
+      x = layer(i, x);
+    const ir::ValueId last = graph_.add_value("/last");
+    graph_.add_node("/select", ir::SelectTokens{x, last});
+    graph_.hidden_states = norm("/norm", last, options_.hidden_size, 1);
+    graph_.logits = linear("/lm_head", graph_.hidden_states, options_.hidden_size, options_.vocab_size);
+    return std::move(graph_);
+  }
+
+ private:
+  ir::ValueId linear(const std::string& name, ir::ValueId x, std::int64_t in, std::int64_t out) {
+    const ir::WeightId weight = graph_.add_weight(name + ".weight", {out, in});
+    std::optional<ir::WeightId> bias;
+    if (options_.has_bias) bias = graph_.add_weight(name + ".bias", {out});
+    const ir::ValueId y = graph_.add_value(name + "/output");
+    graph_.add_node(name, ir::Linear{x, y, weight, bias, in, out});
+    return y;
+  }
+  ir::ValueId norm(const std::string& name, ir::ValueId x, std::int64_t size, std::int64_t heads) {
+    const ir::WeightId gamma = graph_.add_weight(name + ".weight", {size});
+    const ir::ValueId y = graph_.add_value(name + "/output");
+    graph_.add_node(name, ir::Norm{x, y, gamma, {}, options_.rms, 1e-6, size, heads});
+    return y;
+  }
+  ir::ValueId add(const std::string& name, ir::ValueId a, ir::ValueId b) {
+    const ir::ValueId y = graph_.add_value(name + "/output");
+    graph_.add_node(name, ir::Add{a, b, y});
+    return y;
+  }
+
+  ir::ValueId layer(int idx, ir::ValueId x) {
+    constexpr std::int64_t kQueryHeads = 4, kKeyHeads = 2;
+    const std::int64_t hidden = options_.hidden_size, dim = options_.head_dim, inner = 2 * hidden;
+    const std::string p = fmt::format("/layers.{}", idx);
+    const ir::ValueId n = norm(p + "/input_norm", x, hidden, 1);
+    ir::ValueId q = linear(p + "/q_proj", n, hidden, kQueryHeads * dim);
+    ir::ValueId k = linear(p + "/k_proj", n, hidden, kKeyHeads * dim);
+    const ir::ValueId v = linear(p + "/v_proj", n, hidden, kKeyHeads * dim);
+    if (options_.has_qk_norm) {
+      q = norm(p + "/q_norm", q, dim, kQueryHeads);
+      k = norm(p + "/k_norm", k, dim, kKeyHeads);
+    }
+    if (options_.has_rope) {
+      const ir::ValueId q_out = graph_.add_value(p + "/rope/q");
+      const ir::ValueId k_out = graph_.add_value(p + "/rope/k");
+      graph_.add_node(p + "/rope",
+                      ir::Rope{q, k, cos_, sin_, q_out, k_out, kQueryHeads, kKeyHeads, dim, dim});
+      q = q_out;
+      k = k_out;
+    }
+    const ir::ValueId a = graph_.add_value(p + "/attention/output");
+    graph_.add_node(p + "/attention",
+                    ir::Attention{q, k, v, a, kQueryHeads, kKeyHeads, dim, idx, options_.mask});
+    const ir::ValueId h = add(p + "/residual", x, linear(p + "/o_proj", a, kQueryHeads * dim, hidden));
+    const ir::ValueId m = norm(p + "/mlp_norm", h, hidden, 1);
+    const ir::ValueId gate = linear(p + "/gate_proj", m, hidden, inner);
+    const ir::ValueId up = linear(p + "/up_proj", m, hidden, inner);
+    const ir::ValueId y = graph_.add_value(p + "/act/output");
+    graph_.add_node(p + "/act", ir::GatedUnit{gate, up, y, options_.activation});
+    return add(p + "/mlp_residual", h, linear(p + "/down_proj", y, inner, hidden));
+  }
+
+  TinyOptions options_;
+  ir::Graph graph_;
+  ir::ValueId cos_ = ir::kNoValue;
+  ir::ValueId sin_ = ir::kNoValue;
+};
+
+}  // namespace
+
+ir::Graph tiny_graph(const TinyOptions& options) { return Maker(options).make(); }
+
+std::vector<QuantScheme> schemes_of(const ir::Graph& graph, int bits, std::int64_t group_size, bool symmetric,
+                                    ScaleType scale_type) {
+  const QuantScheme scheme{bits, static_cast<int>(group_size), symmetric, scale_type};
+  return std::vector<QuantScheme>(graph.weights.size(), scheme);
+}
+
+VectorReader ones(const ir::Graph& graph) {
+  return [&graph](ir::WeightId id) {
+    return std::vector<float>(static_cast<std::size_t>(graph.weights[id].shape[0]), 1.0F);
+  };
+}
+
+TEST(TinyGraph, IsWellFormedWithAnyFeature) {
+  TinyOptions bare;
+  bare.has_qk_norm = bare.has_rope = bare.rms = false;
+  bare.has_bias = true;
+  bare.num_layers = 2;
+  EXPECT_NO_THROW(ir::verify(tiny_graph()));
+  EXPECT_NO_THROW(ir::verify(tiny_graph(bare)));
+}
+
+}  // namespace llm2mnn::mnn::testing

@@ -1,0 +1,276 @@
+#include "lower/lower.h"
+
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+
+#include "base/error.h"
+
+namespace llm2mnn {
+namespace {
+
+/// A checkpoint that has one zero tensor for every matrix shape of the tiny model, so that bindings have
+/// shapes. H 8, F 12, Hq 2, Hkv 1, Dh 4, V 10.
+class LowerTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    dir_ = std::filesystem::path(::testing::TempDir()) / "llm2mnn_lower_test";
+    std::filesystem::create_directories(dir_);
+    std::ofstream(dir_ / "config.json") << "{}";
+    std::string header;
+    std::uint64_t end = 0;
+    for (const auto& [o, i] : {std::pair{8, 8}, {4, 8}, {12, 8}, {8, 12}, {10, 8}}) {
+      const std::uint64_t bytes = 4u * static_cast<std::uint64_t>(o * i);
+      header += fmt::format(R"({}"{}x{}":{{"dtype":"F32","shape":[{},{}],"data_offsets":[{},{}]}})",
+                            header.empty() ? "{" : ",", o, i, o, i, end, end + bytes);
+      end += bytes;
+    }
+    header += "}";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    std::ofstream file(dir_ / "model.safetensors", std::ios::binary);
+    for (int i = 0; i < 8; ++i)
+      file.put(static_cast<char>(header.size() >> (8 * i) & 0xff));
+    file << header << std::string(end, '\0');
+    file.close();
+    checkpoint_ = std::make_unique<Checkpoint>(Checkpoint::open(dir_));
+  }
+  static void TearDownTestSuite() {
+    checkpoint_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  static LinearSpec linear(std::string address, WeightRole role, int o, int i, bool bias = false) {
+    const auto id = checkpoint_->find(fmt::format("{}x{}", o, i));
+    return {std::move(address), role, Binding::source(*checkpoint_, id.value()),
+            bias ? Binding::constant(o, 0.5F) : Binding()};
+  }
+  static NormSpec norm(std::string address, WeightRole role, int n) {
+    return {std::move(address), role, NormKind::kRms, 1e-6, Binding::constant(n, 1), Binding()};
+  }
+
+  static LayerSpec layer(int idx, ResidualKind residual) {
+    const std::string p = fmt::format("layers.{}", idx);
+    LayerSpec layer;
+    layer.residual = residual;
+    if (residual != ResidualKind::kPost) {
+      layer.input_norm = norm(p + ".input_layernorm", WeightRole::kInputLayernorm, 8);
+      layer.pre_mlp_norm = norm(p + ".post_attention_layernorm", WeightRole::kPreMlpNorm, 8);
+    }
+    if (residual != ResidualKind::kPre) {
+      layer.post_attention_norm = norm(p + ".post_attention_norm", WeightRole::kPostAttentionNorm, 8);
+      layer.post_mlp_norm = norm(p + ".post_mlp_norm", WeightRole::kPostMlpNorm, 8);
+    }
+    layer.attention.q_proj = linear(p + ".self_attn.q_proj", WeightRole::kQProj, 8, 8);
+    layer.attention.k_proj = linear(p + ".self_attn.k_proj", WeightRole::kKProj, 4, 8);
+    layer.attention.v_proj = linear(p + ".self_attn.v_proj", WeightRole::kVProj, 4, 8);
+    layer.attention.o_proj = linear(p + ".self_attn.o_proj", WeightRole::kOProj, 8, 8);
+    layer.attention.num_attention_heads = 2;
+    layer.attention.num_key_value_heads = 1;
+    layer.attention.head_dim = 4;
+    layer.mlp.gate_proj = linear(p + ".mlp.gate_proj", WeightRole::kGateProj, 12, 8);
+    layer.mlp.up_proj = linear(p + ".mlp.up_proj", WeightRole::kUpProj, 12, 8);
+    layer.mlp.down_proj = linear(p + ".mlp.down_proj", WeightRole::kDownProj, 8, 12);
+    return layer;
+  }
+
+  static DecoderSpec decoder(ResidualKind residual, int layers = 1) {
+    DecoderSpec spec;
+    spec.hidden_size = 8;
+    spec.vocab_size = 10;
+    spec.max_position_embeddings = 64;
+    spec.ropes.push_back({"default", 4, {1.0F, 0.01F}, 1.0, 0});
+    for (int i = 0; i < layers; ++i)
+      spec.layers.push_back(layer(i, residual));
+    spec.norm = norm("norm", WeightRole::kNorm, 8);
+    spec.lm_head = linear("lm_head", WeightRole::kLmHead, 10, 8);
+    return spec;
+  }
+
+  static std::string op_list(const DecoderSpec& spec) {
+    std::string text;
+    for (const ir::Node& node : lower(spec).graph.nodes)
+      text += fmt::format("{} {}\n", ir::op_name(node.op), node.name);
+    return text;
+  }
+  static std::size_t count(const DecoderSpec& spec, std::string_view name) {
+    std::size_t found = 0;
+    for (const ir::Node& node : lower(spec).graph.nodes)
+      found += ir::op_name(node.op) == name ? 1 : 0;
+    return found;
+  }
+
+  static std::filesystem::path dir_;
+  static std::unique_ptr<Checkpoint> checkpoint_;
+};
+std::filesystem::path LowerTest::dir_;
+std::unique_ptr<Checkpoint> LowerTest::checkpoint_;
+
+TEST_F(LowerTest, QwenLikeLayerAsText) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  attention.q_norm = norm("layers.0.self_attn.q_norm", WeightRole::kQNorm, 4);
+  attention.k_norm = norm("layers.0.self_attn.k_norm", WeightRole::kKNorm, 4);
+  attention.q_proj.bias = Binding::constant(8, 0.5F);
+  EXPECT_EQ(ir::print(lower(spec).graph),
+            "input /embed_tokens/output hidden_size=8 vocab_size=10\n"
+            "/rotary.0: /rotary.0/cos, /rotary.0/sin = RopeTable(rotary_dim=4, factor=1, positions=32768)\n"
+            "/layers.0/input_layernorm: /layers.0/input_layernorm/output = Norm(/embed_tokens/output, "
+            "gamma=layers.0.input_layernorm.weight[8], rms, eps=1e-06, heads=1)\n"
+            "/layers.0/self_attn/q_proj: /layers.0/self_attn/q_proj/output = "
+            "Linear(/layers.0/input_layernorm/output, weight=layers.0.self_attn.q_proj.weight[8, 8], "
+            "bias=layers.0.self_attn.q_proj.bias[8])\n"
+            "/layers.0/self_attn/k_proj: /layers.0/self_attn/k_proj/output = "
+            "Linear(/layers.0/input_layernorm/output, weight=layers.0.self_attn.k_proj.weight[4, 8])\n"
+            "/layers.0/self_attn/v_proj: /layers.0/self_attn/v_proj/output = "
+            "Linear(/layers.0/input_layernorm/output, weight=layers.0.self_attn.v_proj.weight[4, 8])\n"
+            "/layers.0/self_attn/q_norm: /layers.0/self_attn/q_norm/output = "
+            "Norm(/layers.0/self_attn/q_proj/output, gamma=layers.0.self_attn.q_norm.weight[4], rms, "
+            "eps=1e-06, heads=2)\n"
+            "/layers.0/self_attn/k_norm: /layers.0/self_attn/k_norm/output = "
+            "Norm(/layers.0/self_attn/k_proj/output, gamma=layers.0.self_attn.k_norm.weight[4], rms, "
+            "eps=1e-06, heads=1)\n"
+            "/layers.0/self_attn/rotary: /layers.0/self_attn/rotary/q, /layers.0/self_attn/rotary/k = "
+            "Rope(/layers.0/self_attn/q_norm/output, /layers.0/self_attn/k_norm/output, /rotary.0/cos, "
+            "/rotary.0/sin, heads=2/1, head_dim=4, rotary_dim=4)\n"
+            "/layers.0/self_attn/attention: /layers.0/self_attn/attention/output = "
+            "Attention(/layers.0/self_attn/rotary/q, /layers.0/self_attn/rotary/k, "
+            "/layers.0/self_attn/v_proj/output, heads=2/1, head_dim=4, layer=0, mask=full)\n"
+            "/layers.0/self_attn/o_proj: /layers.0/self_attn/o_proj/output = "
+            "Linear(/layers.0/self_attn/attention/output, weight=layers.0.self_attn.o_proj.weight[8, 8])\n"
+            "/layers.0/attention_residual: /layers.0/attention_residual/output = "
+            "Add(/embed_tokens/output, /layers.0/self_attn/o_proj/output)\n"
+            "/layers.0/post_attention_layernorm: /layers.0/post_attention_layernorm/output = "
+            "Norm(/layers.0/attention_residual/output, gamma=layers.0.post_attention_layernorm.weight[8], "
+            "rms, eps=1e-06, heads=1)\n"
+            "/layers.0/mlp/gate_proj: /layers.0/mlp/gate_proj/output = "
+            "Linear(/layers.0/post_attention_layernorm/output, weight=layers.0.mlp.gate_proj.weight[12, 8])\n"
+            "/layers.0/mlp/up_proj: /layers.0/mlp/up_proj/output = "
+            "Linear(/layers.0/post_attention_layernorm/output, weight=layers.0.mlp.up_proj.weight[12, 8])\n"
+            "/layers.0/mlp/act: /layers.0/mlp/act/output = GatedUnit(/layers.0/mlp/gate_proj/output, "
+            "/layers.0/mlp/up_proj/output, silu)\n"
+            "/layers.0/mlp/down_proj: /layers.0/mlp/down_proj/output = Linear(/layers.0/mlp/act/output, "
+            "weight=layers.0.mlp.down_proj.weight[8, 12])\n"
+            "/layers.0/mlp_residual: /layers.0/mlp_residual/output = "
+            "Add(/layers.0/attention_residual/output, /layers.0/mlp/down_proj/output)\n"
+            "/select_tokens: /select_tokens/output = SelectTokens(/layers.0/mlp_residual/output)\n"
+            "/norm: /norm/output = Norm(/select_tokens/output, gamma=norm.weight[8], rms, eps=1e-06, "
+            "heads=1)\n"
+            "/lm_head: /lm_head/output = Linear(/norm/output, weight=lm_head.weight[10, 8])\n"
+            "output /lm_head/output /norm/output\n");
+}
+
+TEST_F(LowerTest, SandwichNormsStandBeforeAndAfterEachHalf) {
+  DecoderSpec spec = decoder(ResidualKind::kSandwich);
+  spec.layers[0].attention.mask = MaskKind::kSliding;
+  spec.embed_scale = 8;
+  spec.logit_softcap = 30;
+  EXPECT_EQ(op_list(spec),
+            "Scale /embed_scale\n"
+            "RopeTable /rotary.0\n"
+            "Norm /layers.0/input_layernorm\n"
+            "Linear /layers.0/self_attn/q_proj\n"
+            "Linear /layers.0/self_attn/k_proj\n"
+            "Linear /layers.0/self_attn/v_proj\n"
+            "Rope /layers.0/self_attn/rotary\n"
+            "Attention /layers.0/self_attn/attention\n"
+            "Linear /layers.0/self_attn/o_proj\n"
+            "Norm /layers.0/post_attention_norm\n"
+            "Add /layers.0/attention_residual\n"
+            "Norm /layers.0/post_attention_layernorm\n"
+            "Linear /layers.0/mlp/gate_proj\n"
+            "Linear /layers.0/mlp/up_proj\n"
+            "GatedUnit /layers.0/mlp/act\n"
+            "Linear /layers.0/mlp/down_proj\n"
+            "Norm /layers.0/post_mlp_norm\n"
+            "Add /layers.0/mlp_residual\n"
+            "SelectTokens /select_tokens\n"
+            "Norm /norm\n"
+            "Linear /lm_head\n"
+            "Scale /logit_scale\n"
+            "Unary /logit_softcap/tanh\n"
+            "Scale /logit_softcap\n");
+  EXPECT_TRUE(lower(spec).graph.has_sliding_layers);
+}
+
+TEST_F(LowerTest, PostNormsPlainMlpAndNoRotaryEmbedding) {
+  DecoderSpec spec = decoder(ResidualKind::kPost);
+  spec.layers[0].attention.rope_idx = -1;
+  spec.layers[0].mlp.kind = MlpKind::kPlain;
+  spec.layers[0].mlp.activation = Activation::kRelu2;
+  EXPECT_EQ(op_list(spec),
+            "Linear /layers.0/self_attn/q_proj\n"
+            "Linear /layers.0/self_attn/k_proj\n"
+            "Linear /layers.0/self_attn/v_proj\n"
+            "Attention /layers.0/self_attn/attention\n"
+            "Linear /layers.0/self_attn/o_proj\n"
+            "Norm /layers.0/post_attention_norm\n"
+            "Add /layers.0/attention_residual\n"
+            "Linear /layers.0/mlp/up_proj\n"
+            "Unary /layers.0/mlp/act\n"
+            "Linear /layers.0/mlp/down_proj\n"
+            "Norm /layers.0/post_mlp_norm\n"
+            "Add /layers.0/mlp_residual\n"
+            "SelectTokens /select_tokens\n"
+            "Norm /norm\n"
+            "Linear /lm_head\n");
+}
+
+TEST_F(LowerTest, SoftcapAndScaleMakeOneFactorBeforeTheTanh) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.logit_scale = 0.5;
+  spec.logit_softcap = 4;
+  std::vector<double> factors;
+  for (const ir::Node& node : lower(spec).graph.nodes)
+    if (const auto* scale = std::get_if<ir::Scale>(&node.op)) factors.push_back(scale->factor);
+  EXPECT_EQ(factors, (std::vector<double>{0.125, 4}));
+}
+
+TEST_F(LowerTest, EqualRopesShareOneTableAndUnusedOnesHaveNone) {
+  DecoderSpec spec = decoder(ResidualKind::kPre, 2);
+  spec.ropes.push_back(spec.ropes[0]);
+  spec.ropes.push_back({"default", 4, {1.0F, 0.5F}, 1.0, 0});
+  spec.layers[1].attention.rope_idx = 1;
+  EXPECT_EQ(count(spec, "RopeTable"), 1u);
+  spec.layers[1].attention.rope_idx = 2;
+  EXPECT_EQ(count(spec, "RopeTable"), 2u);
+}
+
+TEST_F(LowerTest, NormOverAllHeadsIsOneRow) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.layers[0].attention.q_norm = norm("layers.0.self_attn.q_norm", WeightRole::kQNorm, 8);
+  for (const ir::Node& node : lower(spec).graph.nodes)
+    if (node.name == "/layers.0/self_attn/q_norm") {
+      EXPECT_EQ(std::get<ir::Norm>(node.op).heads, 1);
+      EXPECT_EQ(std::get<ir::Norm>(node.op).size, 8);
+    }
+}
+
+TEST_F(LowerTest, WeightsCarryRoleAndKind) {
+  const Lowered lowered = lower(decoder(ResidualKind::kPre));
+  ASSERT_EQ(lowered.weights.size(), lowered.graph.weights.size());
+  for (std::size_t i = 0; i < lowered.weights.size(); ++i) {
+    EXPECT_EQ(lowered.weights[i].is_matrix, lowered.graph.weights[i].shape.size() == 2);
+    EXPECT_EQ(lowered.weights[i].binding.rows(), lowered.graph.weights[i].shape[0]);
+  }
+  EXPECT_EQ(lowered.weights.back().role, WeightRole::kLmHead);
+}
+
+TEST_F(LowerTest, NormsThatDoNotFitTheResidualAreAFault) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.layers[0].residual = ResidualKind::kSandwich;
+  EXPECT_THROW(lower(spec), Error);
+}
+
+TEST(RopeTablePositions, AreFourTimesTheContextWithinBounds) {
+  EXPECT_EQ(rope_table_positions(0), 32768);
+  EXPECT_EQ(rope_table_positions(8192), 32768);
+  EXPECT_EQ(rope_table_positions(8193), 4 * 8193);
+  EXPECT_EQ(rope_table_positions(1 << 22), 1 << 24);
+  EXPECT_EQ(rope_table_positions(INT64_MAX), 1 << 24);
+}
+
+}  // namespace
+}  // namespace llm2mnn
