@@ -65,7 +65,7 @@ std::size_t pack_whole(const std::uint8_t* codes, std::size_t n, int bits, std::
     case 7:
       return pack_eights<7>(codes, n, out);
     default:
-      std::memcpy(out, codes, n);
+      if (n > 0) std::memcpy(out, codes, n);
       return n;
   }
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/convert.h"
 #include "kernels/kernel_table.h"
@@ -20,6 +21,19 @@ bool is_finite(float value) { return (bits_of(value) & kF32Inf) != kF32Inf; }
 
 /// 1.5 * 2^23: adding it to |t| < 2^22 rounds t half to even and leaves the integer in the low mantissa bits.
 constexpr float kRoundMagic = 12582912.0f;
+
+/// Calls body(constant) with the dtype as a compile-time constant, so that no loop tests it.
+template <typename Body>
+auto with_dtype(DType dtype, Body body) {
+  switch (dtype) {
+    case DType::kBF16:
+      return body(std::integral_constant<DType, DType::kBF16>());
+    case DType::kF16:
+      return body(std::integral_constant<DType, DType::kF16>());
+    default:
+      return body(std::integral_constant<DType, DType::kF32>());
+  }
+}
 
 struct Grid {
   float scale;
@@ -59,12 +73,14 @@ void store(const GridRule& rule, float value, std::byte* out) {
 }  // namespace
 
 bool decode(const std::byte* src, DType dtype, std::size_t n, float* out) {
-  bool finite = true;
-  for (std::size_t i = 0; i < n; ++i) {
-    out[i] = load_value(src, dtype, i);
-    finite = finite && is_finite(out[i]);
-  }
-  return finite;
+  return with_dtype(dtype, [=](auto type) {
+    bool finite = true;
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] = load_value(src, type, i);
+      finite = finite && is_finite(out[i]);
+    }
+    return finite;
+  });
 }
 
 bool encode(const float* src, std::size_t n, DType dtype, std::byte* out) {
@@ -86,20 +102,22 @@ bool encode(const float* src, std::size_t n, DType dtype, std::byte* out) {
 
 bool group_min_max(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,
                    float* min, float* max) {
-  bool finite = true;
-  for (std::size_t g = 0; g < num_groups; ++g) {
-    float low = load_value(src, dtype, g * group_len);
-    float high = low;
-    for (std::size_t i = 0; i < group_len; ++i) {
-      const float value = load_value(src, dtype, g * group_len + i);
-      finite = finite && is_finite(value);
-      low = std::min(low, value);
-      high = std::max(high, value);
+  return with_dtype(dtype, [=](auto type) {
+    bool finite = true;
+    for (std::size_t g = 0; g < num_groups; ++g) {
+      float low = load_value(src, type, g * group_len);
+      float high = low;
+      for (std::size_t i = 0; i < group_len; ++i) {
+        const float value = load_value(src, type, g * group_len + i);
+        finite = finite && is_finite(value);
+        low = std::min(low, value);
+        high = std::max(high, value);
+      }
+      min[g] = low + 0.0f;  // -0 + +0 is +0
+      max[g] = high + 0.0f;
     }
-    min[g] = low + 0.0f;  // -0 + +0 is +0
-    max[g] = high + 0.0f;
-  }
-  return finite;
+    return finite;
+  });
 }
 
 bool group_grids(const GridRule& rule, const float* min, const float* max, std::size_t num_groups,
@@ -125,14 +143,16 @@ void group_codes(const std::byte* src, DType dtype, std::size_t group_len, std::
                  const float* scale, const float* offset, int bits, std::uint8_t* codes) {
   const auto half = static_cast<float>(1 << (bits - 1));
   const float magic = kRoundMagic + half;
-  for (std::size_t g = 0; g < num_groups; ++g) {
-    for (std::size_t i = g * group_len; i < (g + 1) * group_len; ++i) {
-      // Clamping before rounding: the ends are integers, so the result is the same.
-      const float t = (load_value(src, dtype, i) - offset[g]) / scale[g];
-      const float clamped = std::min(std::max(t, -half), half - 1);
-      codes[i] = static_cast<std::uint8_t>(bits_of(clamped + magic));
+  with_dtype(dtype, [=](auto type) {
+    for (std::size_t g = 0; g < num_groups; ++g) {
+      for (std::size_t i = g * group_len; i < (g + 1) * group_len; ++i) {
+        // Clamping before rounding: the ends are integers, so the result is the same.
+        const float t = (load_value(src, type, i) - offset[g]) / scale[g];
+        const float clamped = std::min(std::max(t, -half), half - 1);
+        codes[i] = static_cast<std::uint8_t>(bits_of(clamped + magic));
+      }
     }
-  }
+  });
 }
 
 void pack_codes(const std::uint8_t* codes, std::size_t n, int bits, std::byte* out) {
