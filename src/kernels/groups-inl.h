@@ -230,7 +230,7 @@ VecOf<hn::Rebind<std::uint32_t, DF>> code_pairs(DF df, const CodeRule<DF>& rule,
   return hn::Or(even, hn::ShiftLeft<8>(odd));  // even's bits 8-15 are zero
 }
 
-/// Codes of blocks of 4 * Lanes values; returns how many values of `n` it did.
+/// Codes of blocks of 2 * Lanes values; returns how many values of `n` it did.
 template <class Source, class DF>
 std::size_t codes_of_pairs(DF df, const CodeRule<DF>& rule, const std::byte* src, std::size_t n,
                            std::uint8_t* codes) {
@@ -243,9 +243,17 @@ std::size_t codes_of_pairs(DF df, const CodeRule<DF>& rule, const std::byte* src
     const auto bytes = hn::ConcatEven(d16, hn::BitCast(d16, high), hn::BitCast(d16, low));
     hn::StoreU(bytes, d16, reinterpret_cast<std::uint16_t*>(codes + i));
   }
+  if (i + 2 * lanes <= n) {
+    const hn::Half<decltype(d16)> half;
+    const auto pairs = hn::BitCast(d16, code_pairs<Source>(df, rule, src + 2 * i));
+    const auto bytes = hn::LowerHalf(half, hn::ConcatEven(d16, pairs, pairs));
+    hn::StoreU(bytes, half, reinterpret_cast<std::uint16_t*>(codes + i));
+    i += 2 * lanes;
+  }
   return i;
 }
 
+/// Codes of blocks of 4 * Lanes values; returns how many values of `n` it did.
 template <class DF>
 std::size_t codes_of_f32(DF df, const CodeRule<DF>& rule, const std::byte* src, std::size_t n,
                          std::uint8_t* codes) {
@@ -270,8 +278,10 @@ struct GroupCodes {
   float offset;
   int bits;
 
+  /// Returns how many values of `n` it did: those that fill vectors of Lanes(df).
   template <class DF>
-  std::size_t run(DF df, const std::byte* src, std::size_t n, std::uint8_t* codes) const {
+  HWY_INLINE std::size_t run(DF df, const std::byte* src, std::size_t n, std::uint8_t* codes) const {
+    if (n < (std::is_same_v<Source, float> ? 4 : 2) * hn::Lanes(df)) return 0;
     const auto half = static_cast<float>(1 << (bits - 1));
     const CodeRule<DF> rule = {hn::Set(df, scale), hn::Set(df, offset), hn::Set(df, -half),
                                hn::Set(df, half - 1), hn::Set(df, 12582912.0f + half)};
@@ -292,11 +302,9 @@ void codes_of_groups(const std::byte* src, DType dtype, std::size_t group_len, s
     const std::byte* in = src + g * group_len * value_bytes;
     std::uint8_t* out = codes + g * group_len;
     std::size_t i = group.run(hn::ScalableTag<float>(), in, group_len, out);
-    // Remainders of 16 and 32 values: vectors of 4 and 8 lanes.
-    if (i < group_len)
-      i += group.run(hn::CappedTag<float, 8>(), in + i * value_bytes, group_len - i, out + i);
-    if (i < group_len)
-      i += group.run(hn::CappedTag<float, 4>(), in + i * value_bytes, group_len - i, out + i);
+    // Remainders of 16 and 32 values want shorter vectors.
+    i += group.run(hn::CappedTag<float, 8>(), in + i * value_bytes, group_len - i, out + i);
+    i += group.run(hn::CappedTag<float, 4>(), in + i * value_bytes, group_len - i, out + i);
     if (i < group_len) {
       scalar::group_codes(in + i * value_bytes, dtype, group_len - i, 1, scale + g, offset + g, bits,
                           out + i);
