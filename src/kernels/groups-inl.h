@@ -120,22 +120,30 @@ bool group_min_max(const std::byte* src, DType dtype, std::size_t group_len, std
 
 template <class DF>
 struct GridLanes {
-  VecOf<DF> scale;  // before rounding to the stored type, 1 where the group is constant
+  VecOf<DF> range;   // max - min, or max(|min|, |max|)
+  VecOf<DF> levels;  // steps in the range
+  VecOf<DF> scale;   // before rounding to the stored type, 1 where the group is constant
   VecOf<DF> offset;
 };
 
 template <class DF>
 GridLanes<DF> unrounded_grids(DF df, const GridRule& rule, VecOf<DF> min, VecOf<DF> max) {
-  const auto one = hn::Set(df, 1.0f);
   const auto half = static_cast<float>(1 << (rule.bits - 1));
-  if (rule.symmetric) {
-    const auto abs_max = hn::Max(hn::Neg(min), max);
-    const auto scale = hn::Div(abs_max, hn::Set(df, half - 1));
-    return {hn::IfThenElse(hn::Eq(abs_max, hn::Zero(df)), one, scale), hn::Zero(df)};
-  }
-  const auto scale = hn::Div(hn::Sub(max, min), hn::Set(df, 2 * half - 1));
-  const auto offset = hn::Add(min, hn::Mul(scale, hn::Set(df, half)));
-  return {hn::IfThenElse(hn::Eq(min, max), one, scale), offset};
+  const auto range = rule.symmetric ? hn::Max(hn::Neg(min), max) : hn::Sub(max, min);
+  const auto levels = hn::Set(df, rule.symmetric ? half - 1 : 2 * half - 1);
+  const auto scale = hn::Div(range, levels);
+  const auto offset = rule.symmetric ? hn::Zero(df) : hn::Add(min, hn::Mul(scale, hn::Set(df, half)));
+  const auto constant = hn::Eq(range, hn::Zero(df));
+  return {range, levels, hn::IfThenElse(constant, hn::Set(df, 1.0f), scale), offset};
+}
+
+/// The next larger pattern where the rounded scale falls short of the range by more than half a step.
+template <class DF, class D32 = hn::Rebind<std::uint32_t, DF>>
+VecOf<D32> grow_short_scales(DF df, const GridLanes<DF>& grids, VecOf<D32> bits, VecOf<DF> scale) {
+  const D32 d32;
+  const auto missing = hn::Sub(grids.range, hn::Mul(scale, grids.levels));
+  const auto is_short = hn::Gt(missing, hn::Mul(scale, hn::Set(df, 0.5f)));
+  return hn::Add(bits, hn::And(hn::VecFromMask(d32, hn::RebindMask(d32, is_short)), hn::Set(d32, 1u)));
 }
 
 /// Stores Lanes(df) grids as FP16. Lanes of `seen` keep the largest magnitude as FP16 bits.
@@ -143,18 +151,17 @@ template <class DF, class V32>
 void store_f16_grids(DF df, const GridRule& rule, const GridLanes<DF>& grids, float* scale, float* offset,
                      std::byte* alpha, V32& seen) {
   const hn::Rebind<std::uint32_t, DF> d32;
-  const auto magnitude = hn::Set(d32, 0x7fffu);
-  // A zero pattern would be a step of nothing: 1 is 2^-24.
-  const auto scale_bits = hn::Max(f32_to_half(df, grids.scale), hn::Set(d32, 1u));
+  const auto nearest = f32_to_half(df, grids.scale);
+  const auto scale_bits = grow_short_scales(df, grids, nearest, half_to_f32(d32, nearest));
   const auto offset_bits = f32_to_half(df, grids.offset);
-  seen = hn::Max(seen, scale_bits);
-  seen = hn::Max(seen, hn::Xor(offset_bits, hn::And(offset_bits, hn::Set(d32, 0x8000u))));
+  seen = hn::Max(seen, nearest);
+  seen = hn::Max(seen, hn::AndNot(hn::Set(d32, 0x8000u), offset_bits));
   hn::StoreU(half_to_f32(d32, scale_bits), df, scale);
   hn::StoreU(half_to_f32(d32, offset_bits), df, offset);
   if (rule.symmetric) {
     const hn::Rebind<std::uint16_t, DF> d16;
     const hn::Rebind<std::int32_t, DF> di32;
-    const auto bits = hn::And(scale_bits, magnitude);
+    const auto bits = hn::And(scale_bits, hn::Set(d32, 0x7fffu));  // DemoteTo saturates
     hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, bits)), d16, lanes_at<std::uint16_t>(alpha));
   } else {
     const auto pair = hn::Or(offset_bits, hn::ShiftLeft<16>(scale_bits));
@@ -167,16 +174,16 @@ template <class DF, class V32>
 void store_f32_grids(DF df, const GridRule& rule, const GridLanes<DF>& grids, float* scale, float* offset,
                      std::byte* alpha, V32& seen) {
   const hn::Rebind<std::uint32_t, DF> d32;
-  const auto scale_bits = hn::Max(hn::BitCast(d32, grids.scale), hn::Set(d32, 1u));
-  const auto offset_bits = hn::BitCast(d32, grids.offset);
-  seen = hn::Max(seen, scale_bits);
-  seen = hn::Max(seen, hn::And(offset_bits, hn::Set(d32, 0x7fffffffu)));
-  hn::StoreU(hn::BitCast(df, scale_bits), df, scale);
+  const auto nearest = hn::BitCast(d32, grids.scale);
+  const auto stored_scale = hn::BitCast(df, grow_short_scales(df, grids, nearest, grids.scale));
+  seen = hn::Max(seen, nearest);
+  seen = hn::Max(seen, hn::BitCast(d32, hn::Abs(grids.offset)));
+  hn::StoreU(stored_scale, df, scale);
   hn::StoreU(grids.offset, df, offset);
   if (rule.symmetric) {
-    hn::StoreU(hn::BitCast(df, scale_bits), df, lanes_at<float>(alpha));
+    hn::StoreU(stored_scale, df, lanes_at<float>(alpha));
   } else {
-    hn::StoreInterleaved2(grids.offset, hn::BitCast(df, scale_bits), df, lanes_at<float>(alpha));
+    hn::StoreInterleaved2(grids.offset, stored_scale, df, lanes_at<float>(alpha));
   }
 }
 

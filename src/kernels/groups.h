@@ -28,8 +28,9 @@ std::size_t grid_bytes(const GridRule& rule);
 /// The grid of each range, in float32 with one rounding per operation:
 ///   asymmetric: scale = (max - min) / (2^bits - 1), offset = min + scale * 2^(bits-1);
 ///   symmetric:  scale = max(|min|, |max|) / (2^(bits-1) - 1), offset = 0;
-/// then each rounded to its stored type; a scale that rounds to zero becomes the type's smallest positive
-/// value. max == min (symmetric: both 0): scale 1, offset min.
+/// then each rounded to its stored type. A scale that then leaves more than half a step of the range
+/// uncovered (only among the smallest values of the type; zero is one of them) becomes the next larger value.
+/// max == min (symmetric: both 0): scale 1, offset min.
 /// @param scale,offset  the stored values, as float32.
 /// @param alpha         num_groups * grid_bytes(rule) bytes: (offset, scale) pairs, or scales when symmetric.
 /// @return false when a range, scale or offset is beyond its type; the outputs are then of no use.

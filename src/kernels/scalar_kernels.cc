@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 
 #include "kernels/convert.h"
@@ -43,22 +42,22 @@ struct Grid {
 /// `value` as stored: rounded to FP16 or kept.
 float stored(const GridRule& rule, float value) { return rule.f16 ? f16_to_f32(f32_to_f16(value)) : value; }
 
+/// The next larger value of the stored type.
+float next_stored(const GridRule& rule, float scale) {
+  if (rule.f16) return f16_to_f32(static_cast<std::uint16_t>(f32_to_f16(scale) + 1));
+  return std::bit_cast<float>(bits_of(scale) + 1);
+}
+
 Grid grid_of(const GridRule& rule, float min, float max) {
   const auto half = static_cast<float>(1 << (rule.bits - 1));
-  float scale = 1;
-  float offset = 0;
-  if (rule.symmetric) {
-    const float abs_max = std::max(-min, max);
-    if (abs_max == 0) return {1, 0};
-    scale = abs_max / (half - 1);
-  } else {
-    if (min == max) return {1, stored(rule, min)};
-    scale = (max - min) / (2 * half - 1);
-    offset = stored(rule, min + scale * half);
-  }
-  scale = stored(rule, scale);
-  if (scale == 0) scale = rule.f16 ? 0x1p-24f : std::numeric_limits<float>::denorm_min();
-  return {scale, offset};
+  const float range = rule.symmetric ? std::max(-min, max) : max - min;
+  if (range == 0) return {1, rule.symmetric ? 0 : stored(rule, min)};
+  const float levels = rule.symmetric ? half - 1 : 2 * half - 1;
+  const float unrounded = range / levels;
+  float scale = stored(rule, unrounded);
+  // Only among the smallest steps of the type, where rounding may lose a third of the range or all of it.
+  if (range - scale * levels > scale * 0.5f) scale = next_stored(rule, scale);
+  return {scale, rule.symmetric ? 0 : stored(rule, min + unrounded * half)};
 }
 
 void store(const GridRule& rule, float value, std::byte* out) {

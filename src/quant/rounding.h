@@ -25,15 +25,20 @@ struct WeightRows {
 /// scheme's scale type, then code = clamp(round_half_even((w - offset) / scale), -2^(bits-1), 2^(bits-1) -
 /// 1). Symmetric: scale = max|w| / (2^(bits-1) - 1), rounded, code = clamp(round_half_even(w / scale), ...).
 /// A constant group is scale 1, code 0, offset the constant (symmetric: an all-zero group is scale 1, code
-/// 0). A scale that would round to zero becomes the smallest positive value of its type. 16 and 32 bits: the
-/// values as FP16 (round half to even) or FP32.
+/// 0). 16 and 32 bits: the values as FP16 (round half to even) or FP32.
+///
+/// All arithmetic is float32, one rounding per operation. A stored scale that leaves more than half a step of
+/// the range uncovered, which takes a step among the smallest of its type (zero included), becomes the next
+/// larger value. So every weight is within scale * (1/2 + 2^(bits-23)) of its value; a weight that meets the
+/// end of the code range may miss by the rounding of the offset more.
 ///
 /// @param codes  codes_bytes(scheme, rows, cols) bytes: unsigned code + 2^(bits-1), one MSB-first bit stream.
 ///               Precondition: rows * cols * bits is a multiple of 8, or these are the matrix's last rows.
 /// @param alpha  alpha_bytes(scheme, rows, cols) bytes: per group (offset, scale), or scale when symmetric.
-/// @throws Error(kFormat) "row R: NaN|Inf ..." (R counted from `first_row`) for a value that is not finite,
-/// and for a
-///         value, scale or offset beyond the range of its stored type. Never clips in silence.
+/// @throws Error(kFormat) "row R: NaN|Inf in column C ..." (R counted from `first_row`) for a value that is
+/// not
+///         finite, and "row R: ..." for a value, scale or offset beyond the range of its stored type. Never
+///         clips in silence; the outputs are then of no use.
 /// The result does not depend on the ISA. Thread-safe.
 /// Source: MNN's default rounding; stored-first as in the BlockGrid rule of docs/adr.
 void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,

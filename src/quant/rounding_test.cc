@@ -148,9 +148,9 @@ std::string message_of(const Source& source, const QuantScheme& scheme, std::int
 
 // ---- The law ----
 
-/// Every weight is within half a stored step of its value; a weight that met the end of the code range may
-/// miss by the rounding of scale and offset to their stored type instead. `slack` is float32's share of the
-/// quotient: two roundings of at most 2^-24 on a number of at most 2^(bits-1) + 1 steps.
+/// Every weight is within half a stored step of its value. A weight that met the end of the code range may
+/// miss by the rounding of the offset more. `slack` is float32's share of the quotient: two roundings of at
+/// most 2^-24 on a number of at most 2^(bits-1) + 1 steps. Nothing is allowed for the rounding of the scale.
 void expect_within_half_step(const Source& source, const QuantScheme& scheme, const Result& result) {
   const auto cols = static_cast<std::size_t>(source.rows.cols);
   const std::size_t group_len = scheme.group_size == 0 ? cols : static_cast<std::size_t>(scheme.group_size);
@@ -159,16 +159,11 @@ void expect_within_half_step(const Source& source, const QuantScheme& scheme, co
     const double* w = source.values.data() + group * group_len;
     const auto [low, high] = std::minmax_element(w, w + group_len);
     const Stored stored = read_stored(result.alpha, scheme, group);
-    double scale = (*high - *low) / (2 * half - 1);
-    double offset = *low + scale * half;
-    if (scheme.symmetric) {
-      scale = std::max(-*low, *high) / (half - 1);
-      offset = 0;
-    }
-    const bool constant = scheme.symmetric ? *low == 0 && *high == 0 : *low == *high;
-    if (constant) scale = 1;
-    if (constant) offset = *low;
-    const double rounding = half * std::fabs(stored.scale - scale) + std::fabs(stored.offset - offset);
+    double offset = *low + (*high - *low) / (2 * half - 1) * half;  // before it was rounded
+    if (*low == *high) offset = *low;
+    if (scheme.symmetric) offset = 0;
+    const bool constant = *low == *high;
+    const double rounding = std::fabs(stored.offset - offset);
     const double slack = std::ldexp(half + 1, -23) * stored.scale;
     ASSERT_GT(stored.scale, 0) << "group " << group;
     for (std::size_t i = 0; i < group_len; ++i) {
@@ -347,12 +342,32 @@ TEST(Rounding, TheSignOfAZeroNeverReachesTheBytes) {
   }
 }
 
-TEST(Rounding, ATinyRangeUsesTheSmallestStoredStep) {
+TEST(Rounding, AScaleThatWouldRoundToZeroIsTheSmallestOfItsType) {
   std::vector<float> values(16, 0x1p-24f);
   values[5] = 0x1.4p-24f;  // a step of 2^-26 / 15 is nothing in FP16
-  const QuantScheme scheme{4, 16, false, ScaleType::kF16};
-  const Result result = quantize(make_source(values, DType::kF32, 1, 16), scheme);
-  EXPECT_EQ(read_stored(result.alpha, scheme, 0).scale, 0x1p-24);
+  const Source source = make_source(values, DType::kF32, 1, 16);
+  const Source subnormal = make_source({0, 0x1p-149f, 0, 0, 0, 0, 0, 0}, DType::kF32, 1, 8);
+  for_each_level([&](const std::string&) {
+    const QuantScheme f16{4, 16, false, ScaleType::kF16};
+    EXPECT_EQ(read_stored(quantize(source, f16).alpha, f16, 0).scale, 0x1p-24);
+    const QuantScheme f32{4, 0, false, ScaleType::kF32};
+    EXPECT_EQ(read_stored(quantize(subnormal, f32).alpha, f32, 0).scale, 0x1p-149);
+  });
+}
+
+TEST(Rounding, AScaleThatFallsShortOfTheRangeGrowsByOneUnit) {
+  // 255 steps of 1.4 * 2^-24: the nearest half, 2^-24, would lose 102 steps.
+  std::vector<float> values(16, 0.0f);
+  values[3] = 357 * 0x1p-24f;
+  for_each_level([&](const std::string&) {
+    for (const bool symmetric : {false, true}) {
+      const QuantScheme scheme{8, 16, symmetric, ScaleType::kF16};
+      const Source source = make_source(values, DType::kF32, 1, 16);
+      const Result result = quantize(source, scheme);
+      EXPECT_EQ(read_stored(result.alpha, scheme, 0).scale, (symmetric ? 3 : 2) * 0x1p-24);
+      expect_within_half_step(source, scheme, result);
+    }
+  });
 }
 
 TEST(Rounding, NamesTheRowOfANaNOrInf) {
