@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/checked.h"
-#include "tokenizer/mtok.h"
 
 namespace llm2mnn {
 
@@ -81,11 +80,11 @@ std::vector<std::uint32_t> encode_word(const BpeModel& bpe, const std::vector<Ra
   }
 }
 
-std::vector<AddedToken> unreachable_syllables(const TokenizerModel& model) {
+std::vector<AddedToken> unreachable_syllables(const TokenizerModel& model,
+                                              const std::vector<RankedMerge>& merges) {
   std::vector<AddedToken> tokens;
   if (!model.bpe.ignore_merges) return tokens;
   constexpr std::size_t kMaxSyllableBytes = 64;  // spelt in the byte alphabet; bounds the quadratic search
-  const std::vector<RankedMerge> merges = sorted_merges(model.bpe);
   std::string text;
   for (std::size_t i = 0; i < model.bpe.pieces.size(); ++i) {
     const std::string_view piece = model.bpe.pieces.text(i);

@@ -22,4 +22,11 @@ std::vector<RankedMerge> sorted_merges(const BpeModel& bpe);
 std::vector<std::uint32_t> encode_word(const BpeModel& bpe, const std::vector<RankedMerge>& merges,
                                        std::string_view word);
 
+/// Whole-word pieces that BPE merges cannot reach and that are safe to match as added tokens: a blank and
+/// letters of which one is in U+1EA0..U+1EF9, that is a Vietnamese syllable, which is a word of its own
+/// wherever it occurs. Only for models with `ignore_merges`; ascending by id.
+/// @param merges  `sorted_merges` of the model.
+std::vector<AddedToken> unreachable_syllables(const TokenizerModel& model,
+                                              const std::vector<RankedMerge>& merges);
+
 }  // namespace llm2mnn

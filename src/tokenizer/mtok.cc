@@ -1,8 +1,9 @@
 #include "tokenizer/mtok.h"
 
 #include <algorithm>
-#include <numeric>
+#include <array>
 #include <string_view>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -26,14 +27,8 @@ class Bytes {
  public:
   void u8(std::uint8_t value) { out_ += static_cast<char>(value); }
   void flag(bool value) { u8(value ? 1 : 0); }
-  void u16(std::uint16_t value) {
-    u8(static_cast<std::uint8_t>(value & 0xFF));
-    u8(static_cast<std::uint8_t>(value >> 8));
-  }
-  void u32(std::uint32_t value) {
-    u16(static_cast<std::uint16_t>(value & 0xFFFF));
-    u16(static_cast<std::uint16_t>(value >> 16));
-  }
+  void u16(std::uint16_t value) { append(value); }
+  void u32(std::uint32_t value) { append(value); }
   void count(std::size_t value) { u32(checked_cast<std::uint32_t>(value)); }
   /// A string of at most 65,535 bytes; `what` names it in the error.
   void str(std::string_view text, std::string_view what) {
@@ -48,6 +43,14 @@ class Bytes {
   std::string take() { return std::move(out_); }
 
  private:
+  template <typename T>
+  void append(T value) {
+    std::array<char, sizeof(T)> bytes;
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      bytes[i] = static_cast<char>(static_cast<unsigned char>(value >> (8 * i)));
+    out_.append(bytes.data(), bytes.size());
+  }
+
   std::string out_;
 };
 
@@ -130,21 +133,37 @@ void write_pre_tokenizer(const TokenizerModel& model, std::vector<std::string>& 
     write_pre_tokenizer_step(step, notes, out);
 }
 
-void write_bpe(const TokenizerModel& model, Bytes& out) {
-  const PieceTable table = whole_table(model);
-  std::vector<std::uint32_t> order(table.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return table.text(a) < table.text(b); });
-  const std::vector<RankedMerge> merges = sorted_merges(model.bpe);
+/// Ids in the order of their texts' bytes.
+std::vector<std::uint32_t> ids_by_text(const IdTable& table) {
+  struct Key {
+    std::uint64_t head;  // the first eight bytes, which decide nearly every comparison
+    std::uint32_t id;
+  };
+  std::vector<Key> keys(table.size());
+  for (std::size_t id = 0; id < table.size(); ++id) {
+    std::uint64_t head = 0;
+    const std::string_view text = table.text(id);
+    for (std::size_t i = 0; i < 8; ++i)
+      head = (head << 8) | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0u);
+    keys[id] = {head, static_cast<std::uint32_t>(id)};
+  }
+  std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+    return a.head != b.head ? a.head < b.head : table.text(a.id) < table.text(b.id);
+  });
+  std::vector<std::uint32_t> ids(keys.size());
+  std::transform(keys.begin(), keys.end(), ids.begin(), [](const Key& key) { return key.id; });
+  return ids;
+}
 
+void write_bpe(const IdTable& table, const std::vector<RankedMerge>& merges, Bytes& out) {
   out.u8(kModelBpe);
   out.count(table.size());
   out.flag(false);  // byte_fallback
   out.flag(false);  // byte_level: the ByteLevel step of the pre-tokenizer spells the bytes
   out.count(merges.size());
-  for (const std::uint32_t index : order) {
-    out.str(table.text(index), "piece");
-    out.u32(table.id(index));
+  for (const std::uint32_t id : ids_by_text(table)) {
+    out.str(table.text(id), "piece");
+    out.u32(id);
   }
   for (const RankedMerge& merge : merges) {
     out.u32(merge.left);
@@ -161,8 +180,9 @@ void write_added_token(const AddedToken& token, Bytes& out) {
   out.str(token.content, "added token");
 }
 
-void write_added_tokens(const TokenizerModel& model, std::vector<std::string>& notes, Bytes& out) {
-  const std::vector<AddedToken> syllables = unreachable_syllables(model);
+void write_added_tokens(const TokenizerModel& model, const std::vector<RankedMerge>& merges,
+                        std::vector<std::string>& notes, Bytes& out) {
+  const std::vector<AddedToken> syllables = unreachable_syllables(model, merges);
   out.count(model.added.size() + syllables.size());
   for (const AddedToken& token : model.added)
     write_added_token(token, out);
@@ -178,30 +198,26 @@ void write_added_tokens(const TokenizerModel& model, std::vector<std::string>& n
 
 }  // namespace
 
-PieceTable whole_table(const TokenizerModel& model) {
-  const std::uint32_t num_ids = model.num_ids();
-  std::vector<bool> used(num_ids);
-  PieceTable table;
-  for (const AddedToken& token : model.added) {
-    used[token.id] = true;
-    table.insert(token.content, token.id);
-  }
-  for (std::size_t i = 0; i < model.bpe.pieces.size(); ++i) {
-    const std::uint32_t id = model.bpe.pieces.id(i);
+IdTable::IdTable(const TokenizerModel& model) : texts_(model.num_ids()) {
+  std::vector<bool> used(texts_.size());
+  const auto set = [&](std::uint32_t id, std::string_view text) {
+    texts_[id] = text;
     used[id] = true;
-    table.insert(model.bpe.pieces.text(i), id);
-  }
-  for (std::uint32_t id = 0; id < num_ids; ++id) {
+  };
+  for (std::size_t i = 0; i < model.bpe.pieces.size(); ++i)
+    set(model.bpe.pieces.id(i), model.bpe.pieces.text(i));
+  for (const AddedToken& token : model.added)
+    set(token.id, token.content);
+  for (std::size_t id = 0; id < texts_.size(); ++id) {
     if (used[id]) continue;
     std::string filler = fmt::format("<|unused_{}|>", id);
-    while (!table.insert(filler, id))
+    while (model.find_id(filler))
       filler += '_';
+    texts_[id] = fillers_.emplace_back(std::move(filler));
   }
-  LLM2MNN_CHECK(table.size() == num_ids);
-  return table;
 }
 
-std::string write_mtok(const TokenizerModel& model, const RuntimeTexts& texts,
+std::string write_mtok(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts,
                        std::vector<std::string>& notes) {
   Bytes out;
   constexpr std::size_t kBytesPerPiece = 16;  // 6 around a text of 7 on average, with room for the rest
@@ -210,9 +226,10 @@ std::string write_mtok(const TokenizerModel& model, const RuntimeTexts& texts,
   write_header(model, texts, out);
   write_normalizer(model, out);
   write_pre_tokenizer(model, notes, out);
-  write_bpe(model, out);
+  const std::vector<RankedMerge> merges = sorted_merges(model.bpe);
+  write_bpe(table, merges, out);
   out.u8(kDecoderByteLevel);
-  write_added_tokens(model, notes, out);
+  write_added_tokens(model, merges, notes, out);
   out.count(texts.chat_template.size());
   out.raw(texts.chat_template);
   out.str(texts.eos_token, "eos_token");

@@ -1,8 +1,11 @@
 #pragma once
 // tokenizer.mtok: the whole pipeline in the binary form of MNN's runtime 3.5.0 and later.
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tokenizer/tokenizer_model.h"
@@ -16,19 +19,23 @@ struct RuntimeTexts {
   bool clean_up_tokenization_spaces = false;
 };
 
+/// The text of each id below `num_ids()`: a piece, an added token, or a filler where an id is unused. Texts
+/// are unique. Refers to the model, which must stay.
+class IdTable {
+ public:
+  explicit IdTable(const TokenizerModel& model);
+  std::size_t size() const { return texts_.size(); }
+  std::string_view text(std::size_t id) const { return texts_[id]; }
+
+ private:
+  std::vector<std::string_view> texts_;
+  std::deque<std::string> fillers_;
+};
+
 /// Bytes of tokenizer.mtok. Lines about what the runtime cannot express go to `notes`.
 /// @throws Error kUnsupported for a pattern that the runtime's regex engine cannot match.
 /// Source: MNN 3.6.1, transformers/llm/engine/src/tokenizer/tokenizer.cpp, type 4 (PIPELINE).
-std::string write_mtok(const TokenizerModel& model, const RuntimeTexts& texts,
+std::string write_mtok(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts,
                        std::vector<std::string>& notes);
-
-/// Whole-word pieces that BPE merges cannot reach and that are safe to match as added tokens: a blank and
-/// letters of which one is in U+1EA0..U+1EF9, that is a Vietnamese syllable, which is a word of its own
-/// wherever it occurs. Only for models with `ignore_merges`; ascending by id.
-std::vector<AddedToken> unreachable_syllables(const TokenizerModel& model);
-
-/// A string for each id below `num_ids()`: pieces, added tokens, and a filler where an id is unused.
-/// Unique strings; an added token's content wins over a piece with its id.
-PieceTable whole_table(const TokenizerModel& model);
 
 }  // namespace llm2mnn

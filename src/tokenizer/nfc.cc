@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <utf8proc.h>
+#include <utility>
 
 #include "base/error.h"
 #include "tokenizer/tokenizer_model.h"
@@ -47,7 +49,7 @@ struct Composite {
   char32_t code_point;
   char32_t prefix;
   char32_t mark;
-  std::size_t chain;  // length of the full decomposition
+  CodePoints parts;  // the full decomposition
 };
 
 class Table {
@@ -55,7 +57,9 @@ class Table {
   std::vector<Replacement> build() {
     scan();
     add_mark_swaps();
+    add_late_marks();
     add_pairs();
+    add_swaps(arabic_marks(), combining_class);
     add_hangul();
     return std::move(out_);
   }
@@ -84,41 +88,61 @@ class Table {
       const CodePoints parts = normalize(CodePoints(1, c), false);
       const CodePoints prefix = normalize(parts.substr(0, parts.size() - 1), true);
       if (prefix.size() != 1) continue;
-      composites_.push_back({c, prefix[0], parts.back(), parts.size()});
-      if (combining_class(parts.back()) != 0) marks_.push_back(parts.back());
+      composites_.push_back({c, prefix[0], parts.back(), parts});
+      pairs_.insert({prefix[0], parts.back()});
+      if (combining_class(parts.back()) != 0) marks_.insert(parts.back());
     }
-    std::sort(marks_.begin(), marks_.end());
-    marks_.erase(std::unique(marks_.begin(), marks_.end()), marks_.end());
     std::stable_sort(composites_.begin(), composites_.end(),
-                     [](const Composite& a, const Composite& b) { return a.chain < b.chain; });
+                     [](const Composite& a, const Composite& b) { return a.parts.size() < b.parts.size(); });
   }
 
-  /// Bubble sort: each pass over the ordered pairs moves every mark by at least one place.
+  /// Canonical order of marks, by bubble sort: each pass over the ordered pairs moves every mark by at least
+  /// one place. All pairs of all marks would be 400,000 steps: marks of one script stand together.
   void add_mark_swaps() {
-    std::vector<char32_t> latin;
-    for (const char32_t m : marks_) {
-      if (m < 0x370) latin.push_back(m);
-    }
-    constexpr int kPasses = 2;  // text has at most three marks on a letter
+    constexpr int kPasses = 2;  // enough for three marks on a letter
     for (int pass = 0; pass < kPasses; ++pass) {
-      add_swaps(latin);
-      add_swaps(marks_of(0x591, 0x5C7));  // Hebrew
-      add_swaps(marks_of(0x64B, 0x670));  // Arabic
+      add_swaps(CodePoints(marks_.begin(), marks_.lower_bound(0x370)), combining_class);
+      add_swaps(marks_between(0x591, 0x5C7), combining_class);  // Hebrew
+      add_swaps(arabic_marks(), arabic_class);
+      constexpr char32_t kScript = 0x80;  // from Devanagari to Myanmar each half block is one script
+      for (char32_t first = 0x900; first < 0x1100; first += kScript) {
+        add_swaps(marks_between(first, first + kScript - 1), combining_class);
+      }
     }
   }
-  static std::vector<char32_t> marks_of(char32_t first, char32_t last) {
-    std::vector<char32_t> marks;
+  static CodePoints marks_between(char32_t first, char32_t last) {
+    CodePoints marks;
     for (char32_t c = first; c <= last; ++c) {
-      if (combining_class(c) != 0) marks.push_back(c);
+      if (combining_class(c) != 0) marks += c;
     }
     return marks;
   }
-  void add_swaps(std::vector<char32_t> marks) {
+  static CodePoints arabic_marks() { return marks_between(0x64B, 0x655) + CodePoints(1, 0x670); }
+  /// Madda and hamza compose with the letter across vowel signs, so they go in front of these until the pairs
+  /// are done.
+  static int arabic_class(char32_t c) {
+    const int real = combining_class(c);
+    return c >= 0x653 && c <= 0x655 ? real - 255 : real;
+  }
+  void add_swaps(CodePoints marks, int (*class_of)(char32_t)) {
     std::stable_sort(marks.begin(), marks.end(),
-                     [](char32_t a, char32_t b) { return combining_class(a) > combining_class(b); });
+                     [&](char32_t a, char32_t b) { return class_of(a) > class_of(b); });
     for (const char32_t high : marks) {
       for (const char32_t low : marks) {
-        if (combining_class(low) < combining_class(high)) add({high, low}, {low, high});
+        if (class_of(low) < class_of(high)) add({high, low}, {low, high});
+      }
+    }
+  }
+
+  /// A composite and a mark that belongs in front of the composite's own (e with circumflex + dot below).
+  void add_late_marks() {
+    for (const Composite& c : composites_) {
+      for (const char32_t mark : marks_) {
+        if (combining_class(mark) >= combining_class(c.mark)) continue;
+        if (!pairs_.contains({c.parts[0], mark}) && !pairs_.contains({c.prefix, mark})) continue;
+        const CodePoints from = {c.code_point, mark};
+        const CodePoints composed = normalize(from, true);
+        if (composed != from) add(from, composed);
       }
     }
   }
@@ -143,8 +167,9 @@ class Table {
   }
 
   std::vector<Replacement> out_;
-  std::vector<Composite> composites_;
-  std::vector<char32_t> marks_;
+  std::vector<Composite> composites_;              // shorter decompositions first
+  std::set<std::pair<char32_t, char32_t>> pairs_;  // prefix and mark of each
+  std::set<char32_t> marks_;
 };
 
 }  // namespace

@@ -11,10 +11,10 @@ struct Replacement {
 };
 
 /// Replacements that, applied one after the other over the whole text, turn it into NFC: single code points
-/// first, then pairs of marks in the wrong order, then base and mark pairs, shorter chains first, then
-/// Hangul. Exact for text whose marks compose with the character in front of them; the rest of what NFC does
-/// (reordering of marks that do not compose, composition across a mark in between) is covered for the marks
-/// of Latin, Greek, Cyrillic, Hebrew and Arabic only. Made once per run from utf8proc's Unicode data.
+/// first, marks of one script into canonical order, then base and mark into their composite, shorter chains
+/// first, then Hangul. Not covered: more than three marks in reversed order on one letter, marks of different
+/// scripts, and (outside Arabic) composition across a mark that stays (a + U+0331 + U+0301). Made once per
+/// run from utf8proc's Unicode data.
 const std::vector<Replacement>& nfc_replacements();
 
 }  // namespace llm2mnn

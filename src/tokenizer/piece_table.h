@@ -35,13 +35,19 @@ class PieceTable {
     std::uint32_t size;
     std::uint32_t id;
   };
+  /// The hash stands beside the index so that most other texts are passed over without a look at them.
+  struct Bucket {
+    std::uint32_t hash;
+    std::uint32_t index_plus_one;  // 0 = empty
+  };
+  static std::uint32_t hash_of(std::string_view text);
   /// Slot of `buckets_` that holds `text`, or the empty one where it would go.
-  std::size_t slot_of(std::string_view text) const;
+  std::size_t slot_of(std::string_view text, std::uint32_t hash) const;
   void grow();
 
   std::string text_;
   std::vector<Entry> entries_;
-  std::vector<std::uint32_t> buckets_;  // open addressing, 1 + index, 0 = empty; a power of two
+  std::vector<Bucket> buckets_;  // open addressing; the size is a power of two
 };
 
 }  // namespace llm2mnn

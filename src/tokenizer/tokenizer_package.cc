@@ -143,13 +143,14 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
   if (package.stop_ids.empty()) {
     package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
   }
+  const IdTable table(model);
   try {
-    package.mtok = write_mtok(model, texts, package.notes);
+    package.mtok = write_mtok(model, table, texts, package.notes);
   } catch (Error& error) {
     error.add_context("tokenizer.json");
     throw;
   }
-  TxtFile txt = write_txt(model, texts);
+  TxtFile txt = write_txt(model, table, texts);
   package.txt = std::move(txt.bytes);
   package.txt_limits = std::move(txt.limits);
   return package;

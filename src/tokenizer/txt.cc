@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -10,7 +11,8 @@ namespace llm2mnn {
 namespace {
 
 bool fits_a_line(std::string_view text) {
-  return !text.empty() && text.find_first_of(std::string_view("\n\r\0", 3)) == std::string_view::npos;
+  return !text.empty() &&
+         std::none_of(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; });
 }
 
 void append_header(const TokenizerModel& model, const RuntimeTexts& texts, std::string& out) {
@@ -32,19 +34,27 @@ void append_header(const TokenizerModel& model, const RuntimeTexts& texts, std::
 }
 
 /// Lines of the vocabulary, by id; text that fits no line becomes a filler.
-void append_vocabulary(const PieceTable& table, std::string& out) {
-  std::vector<std::uint32_t> index_of(table.size());
-  for (std::size_t i = 0; i < table.size(); ++i)
-    index_of[table.id(i)] = static_cast<std::uint32_t>(i);
+void append_vocabulary(const IdTable& table, std::string& out) {
   for (std::size_t id = 0; id < table.size(); ++id) {
-    const std::string_view text = table.text(index_of[id]);
-    if (fits_a_line(text)) {
-      out += text;
+    if (fits_a_line(table.text(id))) {
+      out += table.text(id);
     } else {
-      out += fmt::format("<|line_{}|>", id);
+      fmt::format_to(std::back_inserter(out), "<|line_{}|>", id);
     }
     out += '\n';
   }
+}
+
+bool append_merge(std::string_view left, std::string_view right, std::string& out) {
+  const auto is_plain = [](std::string_view text) {
+    return fits_a_line(text) && text.find(' ') == std::string_view::npos;
+  };
+  if (!is_plain(left) || !is_plain(right)) return false;  // outside the byte alphabet: never met in a text
+  out += left;
+  out += ' ';
+  out += right;
+  out += '\n';
+  return true;
 }
 
 std::string describe_limits(const TokenizerModel& model, bool whole_alphabet) {
@@ -60,29 +70,20 @@ std::string describe_limits(const TokenizerModel& model, bool whole_alphabet) {
 
 }  // namespace
 
-TxtFile write_txt(const TokenizerModel& model, const RuntimeTexts& texts) {
+TxtFile write_txt(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts) {
   TxtFile file;
   std::string& out = file.bytes;
-  const PieceTable table = whole_table(model);
   const PieceTable& pieces = model.bpe.pieces;
   constexpr std::size_t kBytesPerLine = 12;
   out.reserve(kBytesPerLine * (table.size() + model.bpe.merges.size()));
   append_header(model, texts, out);
 
-  std::vector<std::uint32_t> index_of(table.size());
-  for (std::size_t i = 0; i < pieces.size(); ++i)
-    index_of[pieces.id(i)] = static_cast<std::uint32_t>(i);
+  // Parts of merges are pieces, and the table has the pieces' own texts: an added token with a piece's id has
+  // its text too.
   std::string merges;
   std::size_t num_merges = 0;
   for (const BpeMerge& merge : model.bpe.merges) {
-    const std::string_view left = pieces.text(index_of[merge.left]),
-                           right = pieces.text(index_of[merge.right]);
-    const auto is_plain = [](std::string_view text) {
-      return fits_a_line(text) && text.find(' ') == std::string_view::npos;
-    };
-    if (!is_plain(left) || !is_plain(right)) continue;  // outside the byte alphabet: never met in a text
-    merges += fmt::format("{} {}\n", left, right);
-    ++num_merges;
+    if (append_merge(table.text(merge.left), table.text(merge.right), merges)) ++num_merges;
   }
   out += fmt::format("{} {}\n", table.size(), num_merges);
   append_vocabulary(table, out);

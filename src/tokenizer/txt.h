@@ -16,6 +16,6 @@ struct TxtFile {
 /// The vocabulary in the byte alphabet and the merges; every added token is a special id, longest first,
 /// since the runtime takes the first one that matches.
 /// Source: MNN 3.6.1, transformers/llm/engine/src/tokenizer/tokenizer.cpp, type 3 (HUGGINGFACE).
-TxtFile write_txt(const TokenizerModel& model, const RuntimeTexts& texts);
+TxtFile write_txt(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts);
 
 }  // namespace llm2mnn
