@@ -1,9 +1,9 @@
 """Ids of the stock MNN runtime against Hugging Face's `tokenizers`, string by string.
 
-    test_runtime_ids.py --tokenizer DIR --files DIR [--corpus FILE ...] [--added N]
+    test_runtime_ids.py --tokenizer DIR (--files DIR | --writer PROGRAM) [--corpus FILE ...]
 
 DIR of --tokenizer holds tokenizer.json; DIR of --files holds tokenizer.mtok as llm2mnn wrote it (a whole package will
-do). The runtime wants a graph before it opens a tokenizer, so a graph of one addition is made to carry it.
+do), or PROGRAM, called with the two directories, writes it. The runtime wants a graph before it opens a tokenizer, so a graph of one addition is made to carry it.
 Each string runs in a worker process under a time limit: a crash or a hang of the runtime is one wrong string.
 Needs the wheels MNN and tokenizers.
 """
@@ -45,7 +45,8 @@ def make_carrier(folder, mtok):
     (folder / "config.json").write_text(json.dumps({
         "llm_model": "llm.mnn", "llm_weight": "llm.mnn.weight", "tokenizer_file": "tokenizer.mtok",
         "backend_type": "cpu", "thread_num": 1}))
-    shutil.copyfile(mtok, folder / "tokenizer.mtok")
+    if mtok.parent != folder:
+        shutil.copyfile(mtok, folder / "tokenizer.mtok")
 
 
 def worker(folder):
@@ -112,11 +113,14 @@ def read_corpus(paths):
     return [s for s in strings if "\0" not in s]  # the wheel's strings end at NUL
 
 
-def compare(tokenizer, runtime, strings, verbose):
-    """Strings whose ids differ, with and without the BOS alike being wrong."""
+def compare(tokenizer, prefix, runtime, strings, verbose):
+    """Strings whose ids differ; a missing or second BOS is a difference."""
     wrong = []
     for text in strings:
-        expected = tokenizer.encode(text, add_special_tokens=True).ids
+        if prefix is None:
+            expected = tokenizer.encode(text, add_special_tokens=True).ids
+        else:
+            expected = prefix + tokenizer.encode(text, add_special_tokens=False).ids
         found = runtime.ask(text)
         if found != expected:
             wrong.append(text)
@@ -135,7 +139,10 @@ def silent_added_tokens(document, runtime, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", type=pathlib.Path, required=True)
-    parser.add_argument("--files", type=pathlib.Path, required=True)
+    parser.add_argument("--files", type=pathlib.Path)
+    parser.add_argument("--writer", type=pathlib.Path)
+    parser.add_argument("--prefix", type=int, nargs="*",
+                        help="ids that transformers puts in front, where its class and not tokenizer.json says so")
     parser.add_argument("--corpus", type=pathlib.Path, nargs="*", default=[HERE / "corpus.jsonl"])
     parser.add_argument("--added", type=int, default=100, help="added tokens to decode")
     parser.add_argument("--verbose", type=int, default=20, help="wrong strings to show")
@@ -149,9 +156,13 @@ def main():
     strings = read_corpus(args.corpus)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        make_carrier(folder, args.files / "tokenizer.mtok")
+        files = args.files
+        if args.writer:
+            files = folder
+            subprocess.run([args.writer, args.tokenizer, folder], check=True, stdout=subprocess.DEVNULL)
+        make_carrier(folder, files / "tokenizer.mtok")
         runtime = Runtime(folder)
-        wrong = compare(reference, runtime, strings, args.verbose)
+        wrong = compare(reference, args.prefix, runtime, strings, args.verbose)
         silent = silent_added_tokens(document, runtime, args.added)
         runtime.close()
     print(f"{args.tokenizer.name}: {len(wrong)} of {len(strings)} strings wrong, {len(silent)} added tokens do not print {silent[:3]}")

@@ -1,0 +1,98 @@
+"""Reads tokenizer.mtok, the binary tokenizer file of MNN's runtime 3.5.0 and later. Shares nothing with the writer."""
+import struct
+
+
+class Reader:
+    def __init__(self, data):
+        self.data = data
+        self.pos = 0
+
+    def line(self):
+        end = self.data.index(b"\n", self.pos)
+        text = self.data[self.pos:end].decode()
+        self.pos = end + 1
+        return text
+
+    def take(self, size):
+        if self.pos + size > len(self.data):
+            raise ValueError(f"file ends at {len(self.data)}, {size} bytes wanted at {self.pos}")
+        self.pos += size
+        return self.data[self.pos - size:self.pos]
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def u32(self):
+        return struct.unpack("<I", self.take(4))[0]
+
+    def str(self):
+        return self.take(struct.unpack("<H", self.take(2))[0]).decode()
+
+    def bool(self):
+        value = self.u8()
+        if value > 1:
+            raise ValueError(f"flag of {value} at {self.pos - 1}")
+        return bool(value)
+
+
+def read_normalizer(r):
+    kind = r.u8()
+    if kind == 0:
+        return None
+    if kind == 2:
+        return ("Prepend", r.str())
+    if kind == 3:
+        return ("Replace", r.str(), r.str())
+    if kind == 4:
+        return ("Sequence", [read_normalizer(r) for _ in range(r.u32())])
+    raise ValueError(f"normalizer type {kind}")
+
+
+def read_pre_tokenizer(r):
+    kind = r.u8()
+    if kind == 0:
+        return None
+    if kind == 1:
+        return ("ByteLevel", r.bool())
+    if kind == 3:
+        return ("Metaspace", r.str(), r.bool())
+    if kind == 4:
+        return ("Split", r.str(), r.bool(), {0: "Isolated", 1: "Removed", 2: "MergedWithPrevious"}[r.u8()])
+    if kind == 6:
+        return ("Sequence", [read_pre_tokenizer(r) for _ in range(r.u32())])
+    raise ValueError(f"pre-tokenizer type {kind}")
+
+
+def read_bpe(r):
+    kind, num_pieces = r.u8(), r.u32()
+    if kind != 0:
+        raise ValueError(f"model type {kind}")
+    model = {"byte_fallback": r.bool(), "byte_level": r.bool()}
+    num_merges = r.u32()
+    model["pieces"] = [(r.str(), r.u32()) for _ in range(num_pieces)]
+    model["merges"] = [(r.u32(), r.u32(), r.u32()) for _ in range(num_merges)]
+    return model
+
+
+def read(data):
+    """The whole file as a dict; ValueError for anything that the runtime would misread."""
+    r = Reader(data)
+    if r.line() != "430 4":
+        raise ValueError("no tokenizer.mtok")
+    counts = [int(n) for n in r.line().split()]
+    ids = [int(n) for n in r.line().split()]
+    if len(counts) != 3 or len(ids) != sum(counts):
+        raise ValueError(f"counts {counts}, {len(ids)} ids")
+    special, stop, prefix = (ids[sum(counts[:i]):sum(counts[:i + 1])] for i in range(3))
+    out = {"special": special, "stop": stop, "prefix": prefix, "normalizer": read_normalizer(r),
+           "pre_tokenizer": read_pre_tokenizer(r), "model": read_bpe(r), "decoder": r.u8()}
+    if out["decoder"] != 0:
+        raise ValueError(f"decoder type {out['decoder']}")
+    out["added"] = [(r.u32(), r.bool(), r.bool(), r.bool(), r.str()) for _ in range(r.u32())]
+    out["template"] = r.take(r.u32()).decode()
+    out["eos"] = r.str()
+    out["clean_up"] = r.bool()
+    out["bos"] = r.str()
+    if r.pos != len(data):
+        raise ValueError(f"{len(data) - r.pos} bytes behind the end")
+    return out
