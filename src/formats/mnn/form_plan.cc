@@ -27,6 +27,8 @@ FormPlan plain_plan(const ir::Graph& graph) {
   return plan;
 }
 
+constexpr std::int64_t kMaxInlineNorm = 512;  // the widest head of any model known
+
 class Planner {
  public:
   explicit Planner(const ir::Graph& graph) : graph_(graph), readers_(readers_of_values(graph)) {
@@ -61,12 +63,14 @@ class Planner {
     plan_.k_norm_of_rope[n] = inline_norm(rope.k, rope.head_dim);
   }
 
-  /// RoPE's own norm: RMS, per head, without beta, and nobody else reads the normalised value.
+  /// RoPE's own norm: RMS, per head, without beta, and nobody else reads the normalised value. Its gamma lies
+  /// inside llm.mnn, so it must be small.
   std::optional<std::size_t> inline_norm(ir::ValueId value, std::int64_t head_dim) {
     const std::optional<std::size_t> n = producer_[value];
     if (!n || readers_[value].size() != 1) return std::nullopt;
     const auto* norm = std::get_if<ir::Norm>(&graph_.nodes[*n].op);
-    if (norm == nullptr || !norm->rms || norm->beta || norm->size != head_dim) return std::nullopt;
+    if (norm == nullptr || !norm->rms || norm->beta || norm->size != head_dim || norm->size > kMaxInlineNorm)
+      return std::nullopt;
     plan_.norm_is_inlined[*n] = true;
     return n;
   }

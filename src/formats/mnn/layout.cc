@@ -47,6 +47,7 @@ class LayoutBuilder {
       const auto* norm = std::get_if<ir::Norm>(&op);
       if (norm != nullptr && !plan_.norm_is_inlined[n]) place(*norm);
     }
+    check_graph_size();
     layout_.total_bytes = end_;
     return std::move(layout_);
   }
@@ -82,12 +83,26 @@ class LayoutBuilder {
            shown(graph_.weights[blob.weight].address), blob.scheme.group_size, blob.cols);
   }
 
+  /// A FlatBuffer ends at 2 GiB, the runtime's verifier at a million tables; an op needs at most 8 of them
+  /// and, with two inlined norms, about 5 KiB.
+  void check_graph_size() const {
+    constexpr std::size_t kMaxNodes = 60000;
+    if (graph_.nodes.size() > kMaxNodes)
+      fail(ErrorKind::kUnsupported, "the graph has {} ops, MNN's container holds at most {}",
+           graph_.nodes.size(), kMaxNodes);
+  }
+
   void place(const ir::Norm& op) {
     layout_.norms.push_back({op.gamma, op.beta, op.size, end_});
     end_ = layout_.norms.back().end();
   }
 
   void place(const ir::RopeTable& op) {
+    // The widest head of any model known is 512; the tables are made in memory and must stay small.
+    constexpr std::size_t kMaxRotaryDim = 1024;
+    if (2 * op.inv_freq.size() > kMaxRotaryDim)
+      fail(ErrorKind::kUnsupported, "{} rotary channels in a head, at most {} are supported",
+           2 * op.inv_freq.size(), kMaxRotaryDim);
     for (std::vector<std::byte>& bytes : rotary_tables(op)) {
       layout_.consts.push_back({end_, std::move(bytes)});
       end_ = layout_.consts.back().end();

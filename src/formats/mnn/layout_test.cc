@@ -85,6 +85,20 @@ TEST(Layout, MatrixOf2To31WeightsIsRefusedByName) {
   EXPECT_NO_THROW(blob_of((1 << 21) - 1, 1 << 10, {4, 64, false, ScaleType::kF16}));
 }
 
+TEST(Layout, WideHeadNormsStayInTheWeightFile) {
+  TinyOptions options;
+  options.head_dim = 1024;
+  const ir::Graph graph = tiny_graph(options);
+  EXPECT_EQ(lay_out(graph, schemes_of(graph, 4), GraphForm::kPacked).norms.size(), 5u);
+}
+
+TEST(Layout, TablesOfAbsurdHeadsAreRefused) {
+  TinyOptions options;
+  options.head_dim = 1026;
+  const ir::Graph graph = tiny_graph(options);
+  EXPECT_THROW(lay_out(graph, schemes_of(graph, 4), GraphForm::kPacked), Error);
+}
+
 using Spans = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 
 Spans spans_of(const WeightFileLayout& layout) {
