@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <variant>
 
 #include "base/checked.h"
+#include "kernels/convert.h"
 
 namespace llm2mnn {
 namespace {
@@ -36,44 +36,6 @@ struct AddOp {
   float term;
 };
 
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = (half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1Fu;
-  const std::uint32_t mantissa = half & 0x3FFu;
-  if (exponent == 0) {
-    // A subnormal counts in steps of 2^-24; both signs of zero come out right.
-    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
-  }
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (mantissa << 13));
-  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-}
-
-template <typename T>
-T load(const std::byte* bytes) {
-  T value;
-  std::memcpy(&value, bytes, sizeof(T));
-  return value;
-}
-
-void decode(DType dtype, const std::byte* bytes, std::size_t count, float* out) {
-  switch (dtype) {
-    case DType::kF32:
-      std::memcpy(out, bytes, count * sizeof(float));
-      return;
-    case DType::kF16:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = half_to_float(load<std::uint16_t>(bytes + 2 * i));
-      return;
-    case DType::kBF16:
-      for (std::size_t i = 0; i < count; ++i)
-        out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(bytes + 2 * i)) << 16);
-      return;
-    default:
-      LLM2MNN_CHECK(is_weight_dtype(dtype));
-  }
-}
-
 bool all_finite(const float* values, std::size_t count) {
   // Exponents of all ones; the loop has no branch, so that it runs at memory speed.
   std::uint32_t bad = 0;
@@ -84,11 +46,11 @@ bool all_finite(const float* values, std::size_t count) {
 
 std::string number_text(float value) { return std::isnan(value) ? "NaN" : value > 0 ? "Inf" : "-Inf"; }
 
-void check_finite(const TensorInfo& info, std::int64_t row, const float* values, std::size_t count) {
-  if (all_finite(values, count)) return;
-  const float* bad = std::find_if(values, values + count, [](float value) { return !std::isfinite(value); });
-  fail(ErrorKind::kFormat, "tensor {}: row {}, column {} is {}; weights must be finite", shown(info.name),
-       row, bad - values, number_text(*bad));
+// Names the value that `values` must not have.
+[[noreturn]] void fail_not_finite(const TensorInfo& info, std::int64_t row, const float* values, std::size_t cols) {
+  const float* bad = std::find_if(values, values + cols, [](float value) { return !std::isfinite(value); });
+  fail(ErrorKind::kFormat, "tensor {}: row {}, column {} is {}; weights must be finite", shown(info.name), row,
+       bad - values, number_text(*bad));
 }
 
 std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value); }
@@ -235,26 +197,27 @@ void read_source(const Request& request, TensorId id, const RowRun& run, float* 
   const std::uint64_t row_bytes = cols * static_cast<std::uint64_t>(dtype_bytes(info.dtype));
   const bool as_span = run.stride == 1 || row_bytes * static_cast<std::uint64_t>(run.stride) <= kPageBytes;
   const std::int64_t rows_at_once = as_span ? run.count : 1;
+  bool finite = true;
   for (std::int64_t i = 0; i < run.count; i += rows_at_once) {
     const std::int64_t first = run.begin + i * run.stride;
     const std::int64_t spanned = (rows_at_once - 1) * run.stride + 1;
     request.scratch.resize(as_size(spanned) * row_bytes);
     request.checkpoint.read(id, static_cast<std::uint64_t>(first) * row_bytes, request.scratch);
     if (run.stride == 1) {
-      decode(info.dtype, request.scratch.data(), as_size(run.count) * cols, out);
-    } else {
-      for (std::int64_t k = 0; k < rows_at_once; ++k)
-        decode(info.dtype, request.scratch.data() + static_cast<std::uint64_t>(k * run.stride) * row_bytes,
-               cols, out + as_size(i + k) * cols);
+      finite = decode_to_f32(request.scratch.data(), info.dtype, as_size(run.count) * cols, out);
+      continue;
+    }
+    for (std::int64_t k = 0; k < rows_at_once; ++k) {
+      const std::byte* row = request.scratch.data() + static_cast<std::uint64_t>(k * run.stride) * row_bytes;
+      finite = decode_to_f32(row, info.dtype, cols, out + as_size(i + k) * cols) && finite;
     }
   }
-  for (std::int64_t i = 0; i < run.count; ++i)
-    check_finite(info, run.begin + i * run.stride, out + as_size(i) * cols, cols);
+  if (finite) return;
+  for (std::int64_t i = 0; i < run.count; ++i) {
+    const float* row = out + as_size(i) * cols;
+    if (!all_finite(row, cols)) fail_not_finite(info, run.begin + i * run.stride, row, cols);
+  }
 }
-
-}  // namespace
-
-namespace {
 
 void check_result(const Binding& binding, const Checkpoint& checkpoint, std::int64_t row_begin,
                   std::size_t cols, const float* values, std::size_t count) {

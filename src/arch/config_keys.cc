@@ -147,10 +147,10 @@ bool number_equals(const JsonValue& value, double number) {
 }
 
 bool is_neutral(std::string_view key, const JsonValue& value, const JsonValue& config) {
+  if (value.is_null()) return true;
   for (const Neutral& row : kNeutral) {
     if (row.key != key) continue;
-    if (value.dump() == row.value || (value.is_number() && row.value == "1" && number_equals(value, 1)))
-      return true;
+    return value.dump() == row.value || (value.is_number() && row.value == "1" && number_equals(value, 1));
   }
   switch (value.kind()) {
     case JsonValue::Kind::kNull:

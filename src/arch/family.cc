@@ -1,6 +1,7 @@
 // Inheritance, and the checks that need a family as a whole.
 
 #include <algorithm>
+#include <array>
 
 #include "arch/family_data.h"
 #include "arch/near_match.h"
@@ -78,6 +79,7 @@ class Checker {
     for (const auto& [role, pattern] : family_.tensors) {
       for (const Expression* expression : expressions_of(pattern))
         check_names(*expression, pattern.where, role, false);
+      if (pattern.where.file == family_.top.file && family_.never_uses(role)) fail_role_is_off(role, pattern);
     }
     check_harmless();
     check_own_names_are_used();
@@ -94,6 +96,13 @@ class Checker {
       fail_at(where, "'{}' reads {}, which [config] does not declare{}", what, shown(name),
               did_you_mean(name, declared_));
     }
+  }
+
+  [[noreturn]] void fail_role_is_off(const std::string& role, const TensorPattern& pattern) {
+    const std::string path = Family::switch_of(role);
+    const Setting state = family_.setting(path);
+    fail_at(pattern.where, "role '{}' has a tensor, but {} = \"{}\" never uses it", role, path,
+            state.word.empty() ? state.expression.text() : state.word);
   }
 
   void check_entry(const std::string& name, const ConfigEntry& entry) {
@@ -172,6 +181,52 @@ Setting Family::setting(std::string_view path) const {
 Setting Family::rope_setting(std::string_view layer_type, std::string_view key) const {
   const auto found = settings.find(fmt::format("rope.{}.{}", layer_type, key));
   return found != settings.end() ? found->second : setting(fmt::format("rope.{}", key));
+}
+
+std::string Family::switch_of(std::string_view role) {
+  const RoleInfo* info = find_role(role);
+  if (info == nullptr) return {};
+  switch (info->role) {
+    case WeightRole::kQNorm:
+    case WeightRole::kKNorm:
+      return "attention.qk_norm";
+    case WeightRole::kInputLayernorm:
+    case WeightRole::kPreMlpNorm:
+    case WeightRole::kPostAttentionNorm:
+    case WeightRole::kPostMlpNorm:
+      return info->is_bias ? "norm.bias" : "block.residual";
+    case WeightRole::kNorm:
+      return info->is_bias ? "norm.bias" : "";
+    case WeightRole::kQProj:
+    case WeightRole::kKProj:
+    case WeightRole::kVProj:
+    case WeightRole::kOProj:
+      return info->is_bias ? fmt::format("attention.{}_bias", role.substr(0, 1)) : "";
+    case WeightRole::kGateProj:
+      return info->is_bias ? "mlp.gate_bias" : "mlp.kind";
+    case WeightRole::kUpProj:
+      return info->is_bias ? "mlp.up_bias" : "";
+    case WeightRole::kDownProj:
+      return info->is_bias ? "mlp.down_bias" : "";
+    case WeightRole::kEmbedTokens:
+    case WeightRole::kLmHead:
+      break;
+  }
+  return {};
+}
+
+bool Family::never_uses(std::string_view role) const {
+  const std::string path = switch_of(role);
+  if (path.empty()) return false;
+  const Setting state = setting(path);
+  if (path == "attention.qk_norm") return state.word == "none";
+  if (path == "mlp.kind") return state.word == "plain";
+  if (path == "block.residual") {
+    const bool is_post = role.substr(0, 5) == "post_";
+    return state.word == (is_post ? "pre" : "post");
+  }
+  return state.expression.is_constant() &&
+         state.expression.evaluate([](const std::string&) { return 0.0; }) == 0;
 }
 
 std::set<std::string> Family::used_names() const {

@@ -86,6 +86,10 @@ class Family {
   Setting setting(std::string_view path) const;
   /// A setting of the rope of one layer type: [rope.full] before [rope].
   Setting rope_setting(std::string_view layer_type, std::string_view key) const;
+  /// The setting that decides whether a role is used ("attention.q_bias"), or empty for one always used.
+  static std::string switch_of(std::string_view role);
+  /// Whether the family's choices leave the role out whatever config.json says.
+  bool never_uses(std::string_view role) const;
   /// Names of [config] that some expression or the code reads.
   std::set<std::string> used_names() const;
   /// Config keys that the family consumes, dotted paths by their first part too.

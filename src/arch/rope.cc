@@ -82,7 +82,11 @@ std::optional<double>* number_field(RopeParameters& parameters, std::string_view
 void read_member(RopeParameters& parameters, const Kind& kind, std::string_view key, const JsonValue& value,
                  std::string_view where) {
   if (key == "rope_type" || key == "type" || value.is_null()) return;
-  if (key == "finetuned") return;  // says how a YaRN model was trained; transformers reads it nowhere
+  // How a YaRN model was trained, and vLLM's factor: transformers, our reference, reads neither.
+  if (kind.name == "yarn" && (key == "finetuned" || key == "attn_factor")) {
+    parameters.unread.emplace_back(key);
+    return;
+  }
   if (key == "rope_theta") {
     parameters.theta = read_number(value, where, key);
     if (!(*parameters.theta > 0))

@@ -27,6 +27,7 @@ struct RopeParameters {
   std::optional<double> mscale;
   std::optional<double> mscale_all_dim;
   std::optional<bool> truncate;
+  std::vector<std::string> unread;  ///< keys that published files carry and transformers does not read
 
   friend bool operator==(const RopeParameters&, const RopeParameters&) = default;
 };

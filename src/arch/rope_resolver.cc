@@ -124,6 +124,8 @@ std::vector<RopeSpec> RopeResolver::finish(std::vector<std::string>& notes) {
   for (const Rope& rope : ropes_) {
     tables.push_back(make_rope(rope.parameters, rope.theta, rope.rotary_dim, max_positions));
     const RopeSpec& table = tables.back();
+    for (const std::string& key : rope.parameters.unread)
+      notes.push_back(fmt::format("{} rope: '{}' is not read, as in transformers", table.kind, key));
     if (table.exact_below > 0)
       notes.push_back(fmt::format("{} rope: exact up to {} positions", table.kind, table.exact_below));
   }

@@ -38,26 +38,43 @@ std::int64_t as_row(double value, const Location& where, std::string_view what) 
   return static_cast<std::int64_t>(value);
 }
 
+// Digits at the front of `name` that are a layer number below `num_layers`; 0 when there is none.
+std::size_t layer_number_length(std::string_view name, std::int64_t num_layers) {
+  std::int64_t layer = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
+  if (error != std::errc() || name.front() == '-' || layer >= num_layers) return 0;
+  return static_cast<std::size_t>(end - name.data());
+}
+
 }  // namespace
 
 bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers) {
-  if (pattern.empty()) return name.empty();
-  if (pattern.front() == '*') {
-    for (std::size_t skip = 0; skip <= name.size(); ++skip) {
-      if (matches_pattern(pattern.substr(1), name.substr(skip), num_layers)) return true;
+  std::string_view star_pattern, star_name;  // where the last `*` would take one more character
+  bool has_star = false;
+  while (!name.empty() || !pattern.empty()) {
+    if (!pattern.empty() && pattern.front() == '*') {
+      pattern.remove_prefix(1);
+      star_pattern = pattern;
+      star_name = name;
+      has_star = true;
+      continue;
     }
-    return false;
+    const std::size_t digits = pattern.substr(0, 3) == "{i}" ? layer_number_length(name, num_layers) : 0;
+    if (digits > 0) {
+      pattern.remove_prefix(3);
+      name.remove_prefix(digits);
+    } else if (!pattern.empty() && !name.empty() && pattern.front() == name.front()) {
+      pattern.remove_prefix(1);
+      name.remove_prefix(1);
+    } else if (has_star && !star_name.empty()) {
+      star_name.remove_prefix(1);
+      pattern = star_pattern;
+      name = star_name;
+    } else {
+      return false;
+    }
   }
-  if (pattern.substr(0, 3) == "{i}") {
-    std::int64_t layer = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-    const bool is_number = error == std::errc() && name.front() != '-';
-    if (!is_number || layer >= num_layers) return false;
-    return matches_pattern(pattern.substr(3), name.substr(static_cast<std::size_t>(end - name.data())),
-                           num_layers);
-  }
-  return !name.empty() && pattern.front() == name.front() &&
-         matches_pattern(pattern.substr(1), name.substr(1), num_layers);
+  return true;
 }
 
 TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors)
@@ -255,7 +272,10 @@ std::string TensorClaims::why_left_over(const std::string& name) const {
     const std::int64_t num_layers = config_.size("num_hidden_layers");
     if (!matches_pattern(wanted, name, num_layers))
       return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
-    return fmt::format(": role '{}' is switched off by config.json or the family", role);
+    const std::string path = Family::switch_of(role);
+    const Setting state = path.empty() ? Setting{} : family_.setting(path);
+    return fmt::format(": role '{}' is off, {} = \"{}\"", role, path,
+                       state.word.empty() ? state.expression.text() : state.word);
   }
   return {};
 }

@@ -1,0 +1,178 @@
+#include "arch/binding.h"
+
+#include <bit>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <limits>
+#include <numeric>
+#include <unistd.h>
+
+#include "arch/arch_test_util.h"
+
+namespace llm2mnn {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A checkpoint with "m" F32 [6, 4] (value 10 * row + column), "b" BF16 [6, 4] (the same), "v" F16 [6]
+// (value 1..6), "big" F32 [4, 3000] (value row), "bad" F32 [3, 2] with a NaN in row 2, column 1.
+class BindingTest : public ::testing::Test {
+ protected:
+  BindingTest() {
+    std::string pattern = (fs::temp_directory_path() / "llm2mnn_binding_XXXXXX").string();
+    dir_ = mkdtemp(pattern.data());
+    std::string header, data;
+    const auto add = [&](const std::string& name, const std::string& dtype, const std::string& shape,
+                         const std::string& bytes) {
+      header += fmt::format("{}\"{}\":{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}",
+                            header.empty() ? "{" : ",", name, dtype, shape, data.size(), data.size() + bytes.size());
+      data += bytes;
+    };
+    std::vector<float> matrix, big(12000), bad = {0, 1, 2, 3, 4, std::numeric_limits<float>::quiet_NaN()};
+    for (int i = 0; i < 24; ++i)
+      matrix.push_back(static_cast<float>(10 * (i / 4) + i % 4));
+    for (std::size_t i = 0; i < big.size(); ++i)
+      big[i] = static_cast<float>(i / 3000);
+    std::string halves;
+    for (const float value : matrix)
+      append(halves, static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
+    std::string vector;
+    for (const std::uint16_t half : {0x3C00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600})
+      append(vector, half);
+    add("m", "F32", "[6,4]", bytes_of(matrix));
+    add("b", "BF16", "[6,4]", halves);
+    add("v", "F16", "[6]", vector);
+    add("big", "F32", "[4,3000]", bytes_of(big));
+    add("bad", "F32", "[3,2]", bytes_of(bad));
+    header += "}";
+    std::string file;
+    append(file, static_cast<std::uint64_t>(header.size()));
+    std::ofstream(dir_ / "model.safetensors", std::ios::binary) << file << header << data;
+    std::ofstream(dir_ / "config.json") << "{}";
+    checkpoint_ = Checkpoint::open(dir_);
+  }
+  ~BindingTest() override { fs::remove_all(dir_); }
+
+  template <typename T>
+  static void append(std::string& bytes, T value) {
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+  static std::string bytes_of(const std::vector<float>& values) {
+    return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  }
+
+  Binding source(const std::string& name) const { return Binding::source(checkpoint_, *checkpoint_.find(name)); }
+
+  std::vector<float> read(const Binding& binding, std::int64_t begin, std::int64_t count) {
+    std::vector<float> out(static_cast<std::size_t>(count * binding.cols()));
+    binding.read_rows(checkpoint_, begin, count, out.data(), scratch_);
+    return out;
+  }
+  std::vector<float> read(const Binding& binding) { return read(binding, 0, binding.rows()); }
+
+  // Any range gives what the whole gives there.
+  void expect_ranges_agree(const Binding& binding) {
+    const std::vector<float> whole = read(binding);
+    const auto cols = static_cast<std::size_t>(binding.cols());
+    for (std::int64_t begin = 0; begin <= binding.rows(); ++begin) {
+      for (std::int64_t count = 0; begin + count <= binding.rows(); ++count) {
+        const auto from = whole.begin() + begin * static_cast<std::int64_t>(cols);
+        EXPECT_EQ(read(binding, begin, count),
+                  std::vector<float>(from, from + count * static_cast<std::int64_t>(cols)))
+            << begin << " + " << count;
+      }
+    }
+  }
+
+  fs::path dir_;
+  Checkpoint checkpoint_;
+  std::vector<std::byte> scratch_;
+};
+
+using Values = std::vector<float>;
+
+TEST_F(BindingTest, SourceGivesItsRowsInEveryDtype) {
+  EXPECT_EQ(read(source("m"), 2, 1), (Values{20, 21, 22, 23}));
+  EXPECT_EQ(read(source("b")), read(source("m")));
+  EXPECT_EQ(read(source("v"), 3, 2), (Values{4, 5}));
+  EXPECT_EQ(source("v").cols(), 1);
+  expect_ranges_agree(source("b"));
+}
+
+TEST_F(BindingTest, GatherFollowsItsRuns) {
+  const Binding gathered = source("m").gather_rows({{1, 3, 2}, {0, 2, 1}});
+  EXPECT_EQ(gathered.rows(), 5);
+  EXPECT_EQ(read(gathered, 0, 5), (Values{10, 11, 12, 13, 30, 31, 32, 33, 50, 51, 52, 53, 0, 1, 2, 3, 10, 11, 12, 13}));
+  expect_ranges_agree(gathered);
+  expect_ranges_agree(source("v").gather_rows({{4, 1, 1}, {0, 3, 2}}));
+}
+
+TEST_F(BindingTest, GatherReadsDistantRowsOneByOne) {
+  // Two rows of 12,000 bytes are further apart than a page.
+  const Binding gathered = source("big").gather_rows({{1, 2, 2}});
+  const Values values = read(gathered);
+  EXPECT_EQ(values.front(), 1);
+  EXPECT_EQ(values.back(), 3);
+  EXPECT_LE(scratch_.size(), 12000u);
+}
+
+TEST_F(BindingTest, GatherOfAGatherComposes) {
+  const Binding twice = source("m").gather_rows({{1, 5, 1}}).gather_rows({{0, 3, 2}});
+  EXPECT_EQ(read(twice, 0, 3)[4], 30);
+  expect_ranges_agree(twice);
+}
+
+TEST_F(BindingTest, ConcatCrossesItsParts) {
+  const Binding joined = Binding::concat_rows({source("m"), source("b").gather_rows({{5, 1, 1}}), source("m")});
+  EXPECT_EQ(joined.rows(), 13);
+  EXPECT_EQ(read(joined, 5, 3), (Values{50, 51, 52, 53, 50, 51, 52, 53, 0, 1, 2, 3}));
+  expect_ranges_agree(joined);
+}
+
+TEST_F(BindingTest, AddComesBeforeAnOuterScale) {
+  EXPECT_EQ(read(source("v").add(1).scale(2), 0, 2), (Values{4, 6}));
+  EXPECT_EQ(read(source("v").scale(2).add(1), 0, 2), (Values{3, 5}));
+}
+
+TEST_F(BindingTest, ConstantNeedsNoTensor) {
+  const Binding ones = Binding::constant(3, 1.0f);
+  EXPECT_EQ(read(ones, 1, 2), (Values{1, 1}));
+  std::vector<TensorId> sources;
+  ones.collect_sources(sources);
+  EXPECT_TRUE(sources.empty());
+}
+
+TEST_F(BindingTest, OnlyAWholeTensorIsPlain) {
+  EXPECT_EQ(source("m").plain_source(), checkpoint_.find("m"));
+  EXPECT_FALSE(source("m").scale(2).plain_source().has_value());
+  EXPECT_FALSE(Binding().plain_source().has_value());
+}
+
+TEST_F(BindingTest, NanIsNamedWithTensorRowAndColumn) {
+  ErrorKind kind{};
+  const std::string message =
+      testing::message_of([&] { read(source("bad").gather_rows({{2, 1, 1}})); }, &kind);
+  EXPECT_EQ(message, "tensor 'bad': row 2, column 1 is NaN; weights must be finite");
+  EXPECT_EQ(kind, ErrorKind::kFormat);
+  EXPECT_EQ(read(source("bad"), 0, 2), (Values{0, 1, 2, 3}));
+}
+
+TEST_F(BindingTest, OverflowOfATransformIsAnError) {
+  const std::string message = testing::message_of([&] { read(source("m").scale(1e38f)); });
+  EXPECT_NE(message.find("row 1 overflows float32"), std::string::npos) << message;
+}
+
+TEST_F(BindingTest, TextSaysWhatItIs) {
+  EXPECT_EQ(source("m").gather_rows({{0, 2, 1}}).scale(2).text(checkpoint_), "m rows 0..2, * 2");
+  EXPECT_EQ(source("m").gather_rows({{1, 3, 2}}).text(checkpoint_), "m rows 1..6 by 2");
+}
+
+TEST_F(BindingTest, GatherOutsideItsSourceIsOurBug) {
+  EXPECT_THROW(source("m").gather_rows({{5, 2, 1}}), Error);
+  EXPECT_THROW(source("m").gather_rows({{-1, 2, 1}}), Error);
+}
+
+}  // namespace
+}  // namespace llm2mnn
