@@ -47,10 +47,11 @@ bool all_finite(const float* values, std::size_t count) {
 std::string number_text(float value) { return std::isnan(value) ? "NaN" : value > 0 ? "Inf" : "-Inf"; }
 
 // Names the value that `values` must not have.
-[[noreturn]] void fail_not_finite(const TensorInfo& info, std::int64_t row, const float* values, std::size_t cols) {
+[[noreturn]] void fail_not_finite(const TensorInfo& info, std::int64_t row, const float* values,
+                                  std::size_t cols) {
   const float* bad = std::find_if(values, values + cols, [](float value) { return !std::isfinite(value); });
-  fail(ErrorKind::kFormat, "tensor {}: row {}, column {} is {}; weights must be finite", shown(info.name), row,
-       bad - values, number_text(*bad));
+  fail(ErrorKind::kFormat, "tensor {}: row {}, column {} is {}; weights must be finite", shown(info.name),
+       row, bad - values, number_text(*bad));
 }
 
 std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value); }

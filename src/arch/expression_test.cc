@@ -9,7 +9,9 @@ namespace {
 
 double value_of(const std::string& text, const std::map<std::string, double>& names = {},
                 std::vector<std::string> words = {}) {
-  return Expression::parse(text, std::move(words)).evaluate([&](const std::string& name) { return names.at(name); });
+  return Expression::parse(text, std::move(words)).evaluate([&](const std::string& name) {
+    return names.at(name);
+  });
 }
 
 TEST(Expression, ComputesNumbers) {
@@ -34,7 +36,8 @@ TEST(Expression, WordsOfAMenuAreTheirIndex) {
 }
 
 TEST(Expression, RefusesWhatIsNotOneExpression) {
-  for (const char* text : {"", " ", "1 +", "a = 3", "1, 2", "a b", "(1", "\"text\"", "1;2", "sqrt()", "nofun(1)"})
+  for (const char* text :
+       {"", " ", "1 +", "a = 3", "1, 2", "a b", "(1", "\"text\"", "1;2", "sqrt()", "nofun(1)"})
     EXPECT_THROW(Expression::parse(text), Error) << text;
   EXPECT_THROW(Expression::parse(std::string(2000, '1')), Error);
 }

@@ -12,7 +12,8 @@ TEST(NearMatch, CountsEdits) {
 }
 
 TEST(NearMatch, GivesTheNearestFirst) {
-  EXPECT_EQ(near_matches("qwen", {"llama", "qwen2", "qwen23"}), (std::vector<std::string>{"qwen2", "qwen23"}));
+  EXPECT_EQ(near_matches("qwen", {"llama", "qwen2", "qwen23"}),
+            (std::vector<std::string>{"qwen2", "qwen23"}));
   EXPECT_TRUE(near_matches("zzz", {"llama"}).empty());
 }
 

@@ -215,6 +215,7 @@ double yarn_attention_factor(const RopeParameters& p, double factor) {
 }
 
 void make_yarn(const RopeParameters& p, double theta, double max_position_embeddings, RopeSpec& rope) {
+  if (theta == 1) fail(ErrorKind::kFormat, "config.json: rope kind 'yarn' needs a theta other than 1");
   const double context = or_default(p.original_max_position_embeddings, max_position_embeddings);
   const double factor = p.factor.has_value() ? *p.factor : max_position_embeddings / context;
   const Ramp ramp = yarn_ramp(p, theta, static_cast<double>(rope.rotary_dim), context);
