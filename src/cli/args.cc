@@ -81,9 +81,9 @@ int parse_quant_bit(std::string_view flag, std::string_view text) {
   return static_cast<int>(bits);
 }
 
-int parse_quant_block(std::string_view flag, std::string_view text) {
+int parse_quant_block(std::string_view flag, std::string_view text, bool is_used) {
   const std::int64_t block = parse_number(flag, text, kMaxBlock);
-  if (block % 16 != 0) {
+  if (is_used && block % 16 != 0) {
     fail(ErrorKind::kInvalidArgument, "{} {}: expected 0 (whole rows) or a multiple of 16", flag,
          shown(text));
   }

@@ -25,8 +25,9 @@ std::vector<std::string> near_matches(std::string_view word, const std::vector<s
 
 /// `--quant_bit` and `--lm_quant_bit`: 2-8, 16 or 32.
 int parse_quant_bit(std::string_view flag, std::string_view text);
-/// `--quant_block` and `--lm_quant_block`: 0 or a multiple of 16.
-int parse_quant_block(std::string_view flag, std::string_view text);
+/// `--quant_block` and `--lm_quant_block`: 0 or a multiple of 16. Where `is_used` is false (16 and 32 bits)
+/// any number will do, since nobody looks at it.
+int parse_quant_block(std::string_view flag, std::string_view text, bool is_used = true);
 
 /// A flag of MNN's llmexport that this tool knows but does not act on.
 struct ForeignFlag {

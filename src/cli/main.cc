@@ -160,15 +160,18 @@ ExportOptions options_from(const CLI::App& command, const Words& words) {
   options.family_path = words.family;
   options.type = words.type;
   options.quant_bit = parse_quant_bit("--quant_bit", words.quant_bit);
-  options.quant_block = parse_quant_block("--quant_block", words.quant_block);
   if (!words.lm_quant_bit.empty())
     options.lm_quant_bit = parse_quant_bit("--lm_quant_bit", words.lm_quant_bit);
+  if (!words.embed_bit.empty()) options.embed_bit = parse_embed_bit(words.embed_bit);
+  const bool head_has_codes = options.lm_quant_bit.value_or(options.quant_bit) <= 8;
+  const bool block_is_used = options.quant_bit <= 8 || options.embed_bit.value_or(16) <= 8 ||
+                             (head_has_codes && words.lm_quant_block.empty());
+  options.quant_block = parse_quant_block("--quant_block", words.quant_block, block_is_used);
   if (!words.lm_quant_block.empty()) {
-    options.lm_quant_block = parse_quant_block("--lm_quant_block", words.lm_quant_block);
+    options.lm_quant_block = parse_quant_block("--lm_quant_block", words.lm_quant_block, head_has_codes);
   }
   options.symmetric = words.sym;
   if (!words.scale_bit.empty()) options.scale_type = parse_scale_bit(words.scale_bit);
-  if (!words.embed_bit.empty()) options.embed_bit = parse_embed_bit(words.embed_bit);
   options.seperate_embed = words.seperate_embed;
   if (options.seperate_embed && options.embed_bit.value_or(16) != 16) {
     fail(ErrorKind::kInvalidArgument,

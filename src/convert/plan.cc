@@ -45,6 +45,7 @@ struct Width {
   std::string layer;
   std::int64_t cols;
   std::int64_t block;
+  const char* flag;  // the one that set the block
 };
 
 // "layers.*.mlp.down_proj (1000 wide)": one entry for all layers of a kind.
@@ -58,12 +59,12 @@ std::string without_layer_number(const std::string& address) {
 void check_blocks(const std::vector<Width>& widths) {
   std::map<std::string, std::int64_t> offenders;
   std::set<std::int64_t> all_widths;
-  std::int64_t block = 0;
+  const Width* first = nullptr;
   for (const Width& width : widths) {
     all_widths.insert(width.cols);
     if (width.block == 0 || width.cols % width.block == 0) continue;
+    if (first == nullptr) first = &width;
     offenders.emplace(without_layer_number(width.layer), width.cols);
-    block = width.block;
   }
   if (offenders.empty()) return;
   std::string listed;
@@ -76,8 +77,8 @@ void check_blocks(const std::vector<Width>& widths) {
     listed += fmt::format("{}{} ({})", listed.empty() ? "" : ", ", layer, cols);
   }
   fail(ErrorKind::kInvalidArgument,
-       "--quant_block {}: does not divide the row width of {}; blocks that divide every layer: {}", block,
-       listed, common_blocks(all_widths));
+       "{} {}: does not divide the row width of {}; blocks that divide every layer: {}", first->flag,
+       first->block, listed, common_blocks(all_widths));
 }
 
 std::vector<QuantScheme> choose_schemes(const Plan& plan) {
@@ -96,11 +97,12 @@ std::vector<QuantScheme> choose_schemes(const Plan& plan) {
     }
     if (scheme.is_float()) continue;
     const std::string layer = address.ends_with(".weight") ? address.substr(0, address.size() - 7) : address;
-    widths.push_back({layer, cols, scheme.group_size});
+    const bool own_block = weight.role == WeightRole::kLmHead && plan.options.lm_quant_block;
+    widths.push_back({layer, cols, scheme.group_size, own_block ? "--lm_quant_block" : "--quant_block"});
   }
   const ExportOptions& options = plan.options;
   if (options.embed_bit.value_or(16) < 16) {
-    widths.push_back({"embed_tokens", plan.spec.embed_tokens.cols(), options.quant_block});
+    widths.push_back({"embed_tokens", plan.spec.embed_tokens.cols(), options.quant_block, "--quant_block"});
   }
   check_blocks(widths);
   return schemes;
