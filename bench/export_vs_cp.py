@@ -5,7 +5,7 @@
 
 Makes in DIR (once) a checkpoint in the shape of Qwen3-1.7B, random bf16 weights, and a tokenizer.json of 151,643
 entries; and one twice as large with an embedding of 150,000 x 8,192. Then, in alternating order with a warm page cache:
-  export   llm2mnn export --quant_bit 4 --quant_block 64 --threads 2 --overwrite   (it syncs its files itself)
+  export   llm2mnn export --quant_bit 4 --quant_block 64 --threads 2   (it syncs its files itself)
   cp       cp -r --reflink=never, then sync -f
   cat      cat of the weights to /dev/null
 Prints medians, ratios and peak memory, and checks the output with the tests' independent decoder. DIR needs 20 GB.
@@ -153,25 +153,41 @@ def make_checkpoint(work, name):
     return out
 
 
+# Runs a command and prints seconds and peak resident bytes. A process of its own: a child starts with its parent's peak,
+# and this script has held whole checkpoints.
+METER = """
+import os, sys, time
+start = time.monotonic()
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+_, status, usage = os.wait4(pid, 0)
+print(time.monotonic() - start, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status))
+"""
+
+
 def timed(*command):
     """(seconds, peak resident bytes) of a command that must succeed."""
-    start = time.monotonic()
-    child = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))}: exit code {child.returncode}")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+    words = [str(word) for word in command]
+    report = subprocess.run([sys.executable, "-S", "-c", METER, *words], check=True, capture_output=True, text=True).stdout
+    seconds, peak, code = report.split()
+    if int(code):
+        raise SystemExit(f"{' '.join(words)}: exit code {code}")
+    return float(seconds), int(peak)
+
+
+def clear(out):
+    """Every run starts without its output and with nothing left to write to disk."""
+    shutil.rmtree(out, ignore_errors=True)
+    os.sync()
 
 
 def run_export(source, out):
+    clear(out)
     return timed(executable(), "export", "--path", source, "--dst_path", out, "--quant_bit", 4, "--quant_block", 64,
-                 "--threads", 2, "--overwrite", "--quiet")
+                 "--threads", 2, "--quiet")
 
 
 def run_cp(source, out):
-    shutil.rmtree(out, ignore_errors=True)
-    os.sync()
+    clear(out)
     copied, _ = timed("cp", "-r", "--reflink=never", source, out)
     synced, _ = timed("sync", "-f", out)
     return copied + synced, 0
