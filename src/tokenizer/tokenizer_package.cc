@@ -49,9 +49,8 @@ void check_utf8(std::string_view text, std::string_view what) {
 /// Tokens that end a turn wherever a chat model has them.
 void append_turn_ends(const TokenizerModel& model, std::vector<std::int64_t>& ids) {
   constexpr std::array<std::string_view, 12> kEnds = {
-      "<|end_of_text|>",
-      "<|im_end|>", "<|eot_id|>", "<|eom_id|>",    "<end_of_turn>",         "<turn|>", "<|end|>",
-      "<|return|>", "<|call|>",   "<|endoftext|>", "<｜end▁of▁sentence｜>", "</s>"};
+      "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>",    "<end_of_turn>",         "<turn|>",
+      "<|end|>",         "<|return|>", "<|call|>",   "<|endoftext|>", "<｜end▁of▁sentence｜>", "</s>"};
   constexpr std::array<std::string_view, 2> kGlmEnds = {"<|user|>", "<|observation|>"};
   const bool is_glm = model.find_added("[gMASK]") != nullptr;
   // gpt-oss ends each of its messages with <|end|>, and goes on; <|return|> ends the turn.

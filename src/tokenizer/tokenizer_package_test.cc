@@ -1,0 +1,553 @@
+#include "tokenizer/tokenizer_package.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "tokenizer/checkpoint_config.h"
+
+namespace llm2mnn {
+namespace {
+
+/// A byte-level BPE with pieces a b c Ġ ab abc, one added token, a Split and a ByteLevel; parts can be
+/// replaced.
+struct Document {
+  std::string normalizer = "null";
+  std::string pre_tokenizer =
+      R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+|\\s+"},)"
+      R"("behavior":"Isolated","invert":false},{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,)"
+      R"("use_regex":false}]})";
+  std::string post_processor = "null";
+  std::string decoder = R"({"type":"ByteLevel"})";
+  std::string added =
+      R"([{"id":6,"content":"<|eos|>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}])";
+  std::string model_head = R"("type":"BPE","dropout":null,"unk_token":null)";
+  std::string vocab = R"({"a":0,"b":1,"c":2,"Ġ":3,"ab":4,"abc":5})";
+  std::string merges = R"(["a b","ab c"])";
+  std::string more;
+
+  std::string text() const {
+    return R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":)" + added +
+           R"(,"normalizer":)" + normalizer + R"(,"pre_tokenizer":)" + pre_tokenizer +
+           R"(,"post_processor":)" + post_processor + R"(,"decoder":)" + decoder + more + R"(,"model":{)" +
+           model_head + R"(,"vocab":)" + vocab + R"(,"merges":)" + merges + "}}";
+  }
+};
+
+TokenizerConfig simple_config() {
+  TokenizerConfig config;
+  config.eos_token = "<|eos|>";
+  config.chat_template = "{{ messages[0].content }}";
+  return config;
+}
+
+std::string hex(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return out;
+}
+
+std::string without_blanks(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+  return text;
+}
+
+TEST(TokenizerPackage, WritesTheBytesThatTheRuntimeIsKnownToLoad) {
+  const TokenizerPackage package = make_tokenizer_package(Document().text(), simple_config(), {});
+  EXPECT_EQ(hex(package.mtok), without_blanks(R"(
+      343330 20340a 30203120300a 36200a
+      00
+      06 02000000
+      04 2300 5c707b4c7d2b7c5c707b4e7d7c203f5b5e5c735c707b4c7d5c707b4e7d5d2b7c5c732b 00 00
+      01 00
+      00 07000000 00 00 02000000
+      0700 3c7c656f737c3e 06000000   0100 61 00000000   0200 6162 04000000   0300 616263 05000000
+      0100 62 01000000   0100 63 02000000   0200 c4a0 03000000
+      00000000 01000000 00000000   04000000 02000000 01000000
+      00
+      01000000 06000000 01 00 00 0700 3c7c656f737c3e
+      19000000 7b7b206d657373616765735b305d2e636f6e74656e74207d7d
+      0700 3c7c656f737c3e   00   0000)"));
+  EXPECT_EQ(package.txt, "430 3\n1 1 0\n6 6 \n7 2\na\nb\nc\nĠ\nab\nabc\n<|eos|>\na b\nab c\n");
+  EXPECT_EQ(package.vocab_size, 7);
+  EXPECT_EQ(package.stop_ids, std::vector<std::int64_t>{6});
+  EXPECT_FALSE(package.adds_bos);
+}
+
+TEST(TokenizerPackage, TakesMergesAsPairs) {
+  Document pairs;
+  pairs.merges = R"([["a","b"],["ab","c"]])";
+  EXPECT_EQ(make_tokenizer_package(pairs.text(), simple_config(), {}).mtok,
+            make_tokenizer_package(Document().text(), simple_config(), {}).mtok);
+}
+
+TEST(TokenizerPackage, TakesTheMembersInAnyOrder) {
+  const std::string text =
+      R"({"model":{"merges":["a b"],"vocab":{"ab":2,"b":1,"a":0},"type":"BPE"},"decoder":{"type":"ByteLevel"},)"
+      R"("pre_tokenizer":{"type":"ByteLevel"},"added_tokens":[]})";
+  EXPECT_EQ(make_tokenizer_package(text, {}, {}).txt, "430 3\n0 0 0\n\n3 1\na\nb\nab\na b\n");
+}
+
+TEST(TokenizerPackage, FillsHolesInTheIds) {
+  Document document;
+  document.vocab = R"({"a":0,"b":1,"c":2,"Ġ":3,"ab":4,"abc":5,"<|unused_7|>":9})";
+  const TokenizerPackage package = make_tokenizer_package(document.text(), simple_config(), {});
+  EXPECT_EQ(package.vocab_size, 10);
+  EXPECT_NE(package.txt.find("\n<|eos|>\n<|unused_7|>_\n<|unused_8|>\n<|unused_7|>\na b\n"),
+            std::string::npos);
+}
+
+TEST(TokenizerPackage, TheLaterOfTwoEqualMergesCounts) {
+  Document document;
+  document.merges = R"(["a b","ab c","a b"])";
+  const TokenizerPackage package = make_tokenizer_package(document.text(), simple_config(), {});
+  EXPECT_NE(hex(package.mtok)
+                .find("0000000001000000020000000400000002000000"
+                      "01000000"),
+            std::string::npos);
+}
+
+TEST(TokenizerPackage, AddsTokensOfTheConfig) {
+  TokenizerConfig config = simple_config();
+  AddedToken token;
+  token.id = 7;
+  token.content = "<x>";
+  token.rstrip = true;
+  config.added_tokens = {token};
+  config.special_tokens = {"abc", "<nowhere>", "<|eos|>"};
+  const TokenizerPackage package = make_tokenizer_package(Document().text(), config, {});
+  EXPECT_EQ(package.vocab_size, 8);
+  // abc is a piece and becomes an added token; the token without an id is left out.
+  EXPECT_NE(hex(package.mtok)
+                .find("03000000"
+                      "05000000"
+                      "010000"
+                      "0300616263"
+                      "06000000"),
+            std::string::npos);
+  EXPECT_NE(hex(package.mtok)
+                .find("07000000"
+                      "000001"
+                      "03003c783e"),
+            std::string::npos);
+  ASSERT_EQ(package.notes.size(), 1u);
+  EXPECT_NE(package.notes[0].find("'<nowhere>'"), std::string::npos);
+}
+
+std::string template_processing(const std::string& single) {
+  return R"({"type":"TemplateProcessing","single":)" + single +
+         R"(,"pair":[],"special_tokens":{"<|eos|>":{"id":"<|eos|>","ids":[6],"tokens":["<|eos|>"]}}})";
+}
+const char* const kToken = R"({"SpecialToken":{"id":"<|eos|>","type_id":0}})";
+const char* const kText = R"({"Sequence":{"id":"A","type_id":0}})";
+
+TEST(TokenizerPackage, FindsTheBosInThePostProcessor) {
+  Document document;
+  document.post_processor = R"({"type":"Sequence","processors":[{"type":"ByteLevel"},)" +
+                            template_processing(fmt::format("[{},{}]", kToken, kText)) + "]}";
+  TokenizerConfig config = simple_config();
+  config.bos_token = "<|eos|>";
+  const TokenizerPackage package = make_tokenizer_package(document.text(), config, {});
+  EXPECT_TRUE(package.adds_bos);
+  EXPECT_TRUE(package.hide_bos_in_template);
+  EXPECT_EQ(package.prefix_ids, std::vector<std::int64_t>{6});
+  EXPECT_TRUE(package.mtok.starts_with("430 4\n0 1 1\n6 6 \n"));
+}
+
+TEST(TokenizerPackage, SaysThatASuffixIsLost) {
+  Document document;
+  document.post_processor = template_processing(fmt::format("[{},{}]", kText, kToken));
+  const TokenizerPackage package = make_tokenizer_package(document.text(), simple_config(), {});
+  EXPECT_TRUE(package.prefix_ids.empty());
+  ASSERT_EQ(package.notes.size(), 1u);
+  EXPECT_NE(package.notes[0].find("behind a text"), std::string::npos);
+}
+
+TEST(TokenizerPackage, TheLlamaClassTakesItsBosFromTheConfig) {
+  TokenizerConfig config = simple_config();
+  config.tokenizer_class = "LlamaTokenizerFast";
+  config.bos_token = "<|eos|>";
+  EXPECT_TRUE(make_tokenizer_package(Document().text(), config, {}).adds_bos);
+  config.add_bos_token = false;
+  EXPECT_FALSE(make_tokenizer_package(Document().text(), config, {}).adds_bos);
+  config.add_bos_token = true;
+  config.bos_token = "<none>";
+  EXPECT_THROW(make_tokenizer_package(Document().text(), config, {}), Error);
+}
+
+TEST(TokenizerPackage, CutsALiteralBosOutOfTheTemplate) {
+  Document document;
+  document.post_processor = template_processing(fmt::format("[{},{}]", kToken, kText));
+  TokenizerConfig config = simple_config();
+  config.bos_token = "<|eos|>";
+  config.chat_template = "<|eos|>{{ messages[0].content }}";
+  EXPECT_EQ(make_tokenizer_package(document.text(), config, {}).chat_template, "{{ messages[0].content }}");
+}
+
+TEST(TokenizerPackage, GivesTheRuntimesProbeABosTextWhenTheTemplateAddsOneThatIsUndefined) {
+  TokenizerConfig config = simple_config();
+  config.chat_template = "{{ bos_token + messages[0].content }}";
+  const TokenizerPackage package = make_tokenizer_package(Document().text(), config, {});
+  EXPECT_TRUE(package.hide_bos_in_template);
+  EXPECT_FALSE(package.adds_bos);
+  EXPECT_EQ(package.bos_token, "");
+  EXPECT_TRUE(package.mtok.ends_with(std::string("\7\0<|eos|>\0\7\0<|eos|>", 19)));
+}
+
+TEST(TokenizerPackage, StopIdsAreTheUnionOfAllSources) {
+  Document document;
+  document.added =
+      R"([{"id":6,"content":"<|eos|>","special":true},{"id":7,"content":"<|im_end|>","special":true},)"
+      R"({"id":8,"content":"<|end|>","special":true},{"id":9,"content":"<|user|>","special":true}])";
+  TokenizerConfig config = simple_config();
+  config.generation_eos = {6, 2};
+  EXPECT_EQ(make_tokenizer_package(document.text(), config, {5, -1}).stop_ids,
+            (std::vector<std::int64_t>{2, 5, 6, 7, 8}));
+}
+
+TEST(TokenizerPackage, AHarmonyModelGoesOnBehindTheEndOfAMessage) {
+  Document document;
+  document.added =
+      R"([{"id":6,"content":"<|end|>","special":true},{"id":7,"content":"<|return|>","special":true}])";
+  EXPECT_EQ(make_tokenizer_package(document.text(), {}, {}).stop_ids, std::vector<std::int64_t>{7});
+}
+
+TEST(TokenizerPackage, AGlmModelStopsAtTheNextUser) {
+  Document document;
+  document.added =
+      R"([{"id":6,"content":"[gMASK]","special":true},{"id":7,"content":"<|user|>","special":true}])";
+  EXPECT_EQ(make_tokenizer_package(document.text(), {}, {}).stop_ids, std::vector<std::int64_t>{7});
+}
+
+TEST(TokenizerPackage, VietnameseSyllablesThatMergesCannotReachBecomeAddedTokens) {
+  // " Vệ" is a piece, but no merges make it; " ệ" is reachable.
+  Document document;
+  document.added = "[]";
+  document.vocab = R"({"Ġ":0,"V":1,"á":2,"»":3,"ĩ":4,"á»":5,"á»ĩ":6,"Ġá»ĩ":7,"ĠVá»ĩ":8,"ĠVé":9})";
+  document.merges = R"(["á »","á» ĩ","Ġ á»ĩ"])";
+  document.model_head += R"(,"ignore_merges":true)";
+  const TokenizerPackage package = make_tokenizer_package(document.text(), {}, {});
+  EXPECT_NE(hex(package.mtok).find(without_blanks("00 01000000 08000000 000000 0500 2056e1bb87")),
+            std::string::npos);
+  document.model_head = R"("type":"BPE","ignore_merges":false)";
+  const TokenizerPackage plain = make_tokenizer_package(document.text(), {}, {});
+  EXPECT_EQ(hex(plain.mtok).find("2056e1bb87"), std::string::npos);
+}
+
+struct Refusal {
+  const char* what;
+  ErrorKind kind;
+  Document document;
+  const char* message;  // a part of it
+};
+
+Document with(std::string Document::*member, std::string value) {
+  Document document;
+  document.*member = std::move(value);
+  return document;
+}
+
+const std::string kDeep = std::string(200, '[') + std::string(200, ']');
+
+const Refusal kRefusals[] = {
+    {"unigram", ErrorKind::kUnsupported,
+     [] {
+       Document d = with(&Document::model_head, R"("type":"Unigram","unk_id":0)");
+       d.vocab = R"([["a",-1.5],["b",[2]]])";
+       return d;
+     }(),
+     "model type 'Unigram' is not supported yet: byte-level BPE only"},
+    {"wordpiece", ErrorKind::kUnsupported, with(&Document::model_head, R"("type":"WordPiece")"),
+     "'WordPiece'"},
+    {"no_type", ErrorKind::kFormat,
+     [] {
+       Document d = with(&Document::model_head, R"("dropout":null)");
+       d.merges = "[]";
+       return d;
+     }(),
+     "model: expected a type"},
+    {"bpe_vocab_list", ErrorKind::kFormat, with(&Document::vocab, "[]"), "model.vocab: expected an object"},
+    {"dropout", ErrorKind::kUnsupported, with(&Document::model_head, R"("type":"BPE","dropout":0.1)"),
+     "dropout '0.1'"},
+    {"unk", ErrorKind::kUnsupported, with(&Document::model_head, R"("type":"BPE","unk_token":"a")"),
+     "unk_token"},
+    {"byte_fallback", ErrorKind::kUnsupported,
+     with(&Document::model_head, R"("type":"BPE","byte_fallback":true)"), "byte_fallback"},
+    {"suffix", ErrorKind::kUnsupported,
+     with(&Document::model_head, R"("type":"BPE","end_of_word_suffix":"</w>")"), "end_of_word_suffix '</w>'"},
+    {"prefix_kind", ErrorKind::kFormat,
+     with(&Document::model_head, R"("type":"BPE","continuing_subword_prefix":1)"),
+     "continuing_subword_prefix: expected a string"},
+    {"unknown_model_member", ErrorKind::kUnsupported,
+     with(&Document::model_head, R"("type":"BPE","magic":1)"), "member 'magic'"},
+    {"flag_kind", ErrorKind::kFormat, with(&Document::model_head, R"("type":"BPE","ignore_merges":1)"),
+     "ignore_merges: expected true or false"},
+    {"unknown_member", ErrorKind::kUnsupported, with(&Document::more, R"(,"magic":1)"), "member 'magic'"},
+    {"twin_member", ErrorKind::kFormat, with(&Document::more, R"(,"decoder":null)"),
+     "key 'decoder' appears twice"},
+    {"twin_model_member", ErrorKind::kFormat, with(&Document::model_head, R"("type":"BPE","type":"BPE")"),
+     "key 'type' appears twice"},
+    {"deep", ErrorKind::kFormat, with(&Document::normalizer, kDeep), ""},
+    {"deep_vocab", ErrorKind::kFormat, with(&Document::vocab, kDeep), ""},
+    {"nfkc", ErrorKind::kUnsupported, with(&Document::normalizer, R"({"type":"NFKC"})"), "normalizer 'NFKC'"},
+    {"normalizer_kind", ErrorKind::kFormat, with(&Document::normalizer, "5"),
+     "normalizer: expected an object"},
+    {"sequence_kind", ErrorKind::kFormat, with(&Document::normalizer, R"({"type":"Sequence"})"),
+     "Sequence without normalizers"},
+    {"no_pre_tokenizer", ErrorKind::kUnsupported, with(&Document::pre_tokenizer, "null"),
+     "no ByteLevel step"},
+    {"metaspace", ErrorKind::kUnsupported, with(&Document::pre_tokenizer, R"({"type":"Metaspace"})"),
+     "'Metaspace'"},
+    {"byte_level_first", ErrorKind::kUnsupported,
+     with(&Document::pre_tokenizer,
+          R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]})"),
+     "a step behind ByteLevel"},
+    {"behavior", ErrorKind::kUnsupported,
+     with(&Document::pre_tokenizer, R"({"type":"Split","pattern":{"String":"x"},"behavior":"Contiguous"})"),
+     "behavior 'Contiguous'"},
+    {"no_behavior", ErrorKind::kFormat,
+     with(&Document::pre_tokenizer, R"({"type":"Split","pattern":{"String":"x"}})"), "expected a behavior"},
+    {"no_pattern", ErrorKind::kFormat,
+     with(&Document::pre_tokenizer, R"({"type":"Split","behavior":"Isolated"})"), "expected a pattern"},
+    {"look_behind", ErrorKind::kUnsupported,
+     with(
+         &Document::pre_tokenizer,
+         R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"(?<=a)b"},"behavior":"Isolated"},)"
+         R"({"type":"ByteLevel"}]})"),
+     "(?<="},
+    {"decoder_null", ErrorKind::kUnsupported, with(&Document::decoder, "null"), "decoder: none"},
+    {"decoder_fuse", ErrorKind::kUnsupported, with(&Document::decoder, R"({"type":"Fuse"})"),
+     "decoder 'Fuse'"},
+    {"post", ErrorKind::kUnsupported, with(&Document::post_processor, R"({"type":"RobertaProcessing"})"),
+     "'RobertaProcessing'"},
+    {"post_no_single", ErrorKind::kFormat,
+     with(&Document::post_processor, R"({"type":"TemplateProcessing"})"), "a list 'single'"},
+    {"post_no_text", ErrorKind::kUnsupported,
+     with(&Document::post_processor, template_processing(fmt::format("[{}]", kToken))), "no text"},
+    {"post_two_texts", ErrorKind::kUnsupported,
+     with(&Document::post_processor, template_processing(fmt::format("[{},{}]", kText, kText))), "twice"},
+    {"post_item", ErrorKind::kFormat, with(&Document::post_processor, template_processing("[7]")),
+     "expected a Sequence or a SpecialToken"},
+    {"post_no_ids", ErrorKind::kFormat,
+     with(&Document::post_processor, template_processing(R"([{"SpecialToken":{"id":"<x>"}}])")),
+     "'<x>' has no ids"},
+    {"post_far_id", ErrorKind::kFormat,
+     with(
+         &Document::post_processor,
+         R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}}],"special_tokens":{"x":{"ids":[7]}}})"),
+     "id '7' is not in the vocabulary"},
+    {"merge_left", ErrorKind::kFormat, with(&Document::merges, R"(["a b","x c"])"), "merges[1]"},
+    {"merge_result", ErrorKind::kFormat, with(&Document::merges, R"(["b c"])"),
+     "'bc' is not in the vocabulary"},
+    {"merge_blanks", ErrorKind::kFormat, with(&Document::merges, R"(["a  b"])"),
+     "merges[0]: expected two pieces"},
+    {"merge_no_blank", ErrorKind::kFormat, with(&Document::merges, R"(["ab"])"), "merges[0]"},
+    {"merge_three", ErrorKind::kFormat, with(&Document::merges, R"([["a","b","c"]])"), "found more"},
+    {"merge_one", ErrorKind::kFormat, with(&Document::merges, R"([["a"]])"), "two strings"},
+    {"merge_number", ErrorKind::kFormat, with(&Document::merges, "[5]"), "merges[0]: expected a merge"},
+    {"merge_pair_number", ErrorKind::kFormat, with(&Document::merges, "[[5,6]]"), "two strings"},
+    {"merge_nested", ErrorKind::kFormat, with(&Document::merges, "[[[]]]"), "two strings"},
+    {"merge_object", ErrorKind::kFormat, with(&Document::merges, "[{}]"), "found an object"},
+    {"merges_object", ErrorKind::kFormat, with(&Document::merges, "{}"), "model.merges: expected a list"},
+    {"merges_null", ErrorKind::kFormat, with(&Document::merges, "null"), "model.merges: expected a list"},
+    {"vocab_null", ErrorKind::kFormat, with(&Document::vocab, "null"), "model.vocab: expected an object"},
+    {"vocab_empty", ErrorKind::kFormat,
+     [] {
+       Document d = with(&Document::vocab, "{}");
+       d.merges = "[]";
+       d.added = "[]";
+       return d;
+     }(),
+     "no pieces"},
+    {"twin_piece", ErrorKind::kFormat, with(&Document::vocab, R"({"a":0,"a":1})"), "piece 'a' appears twice"},
+    {"twin_id", ErrorKind::kFormat, with(&Document::vocab, R"({"a":0,"b":1,"c":2,"ab":1,"abc":5})"),
+     "id 1 appears twice"},
+    {"id_string", ErrorKind::kFormat, with(&Document::vocab, R"({"a":"0"})"),
+     "model.vocab 'a': expected an id"},
+    {"id_object", ErrorKind::kFormat, with(&Document::vocab, R"({"a":{}})"), "found an object"},
+    {"id_list", ErrorKind::kFormat, with(&Document::vocab, R"({"a":[]})"), "found a list"},
+    {"id_negative", ErrorKind::kFormat, with(&Document::vocab, R"({"a":-1})"), "id '-1'"},
+    {"id_fraction", ErrorKind::kFormat, with(&Document::vocab, R"({"a":1.5})"), "id '1.5'"},
+    {"id_beyond", ErrorKind::kFormat, with(&Document::vocab, R"({"a":4294967296})"), "4294967296"},
+    {"id_far", ErrorKind::kFormat, with(&Document::vocab, R"({"a":0,"b":1,"c":2,"ab":4,"abc":2147483647})"),
+     "id 2147483647 is too large"},
+    {"long_piece", ErrorKind::kUnsupported,
+     with(&Document::vocab, R"({"a":0,"b":1,"c":2,"ab":4,"abc":5,")" + std::string(70'000, 'x') + "\":7}"),
+     "has 70000 bytes"},
+    {"invalid_utf8", ErrorKind::kFormat, with(&Document::vocab, "{\"\xFF\":0}"), "UTF-8"},
+    {"lone_surrogate", ErrorKind::kFormat, with(&Document::vocab, R"({"\ud800":0})"), ""},
+    {"added_object", ErrorKind::kFormat, with(&Document::added, "{}"), "added_tokens: expected a list"},
+    {"added_null", ErrorKind::kFormat, with(&Document::added, "null"), "added_tokens: expected a list"},
+    {"added_item", ErrorKind::kFormat, with(&Document::added, "[5]"), "added_tokens[0]"},
+    {"added_list", ErrorKind::kFormat, with(&Document::added, "[[]]"), "added_tokens[0]"},
+    {"added_no_content", ErrorKind::kFormat, with(&Document::added, R"([{"id":6}])"),
+     "content: expected a string"},
+    {"added_no_id", ErrorKind::kFormat, with(&Document::added, R"([{"content":"x"}])"),
+     "an object with an id"},
+    {"added_id_kind", ErrorKind::kFormat, with(&Document::added, R"([{"content":"x","id":"6"}])"),
+     "expected a number"},
+    {"added_flag", ErrorKind::kFormat, with(&Document::added, R"([{"content":"x","id":6,"special":1}])"),
+     "special: expected true or false"},
+    {"added_single_word", ErrorKind::kUnsupported,
+     with(&Document::added, R"([{"content":"x","id":6,"single_word":true}])"), "single_word"},
+    {"added_twin_id", ErrorKind::kFormat,
+     with(&Document::added, R"([{"content":"x","id":6},{"content":"y","id":6}])"), "have the same id 6"},
+    {"added_two_ids", ErrorKind::kFormat,
+     with(&Document::added, R"([{"content":"x","id":6},{"content":"x","id":7}])"), "two ids, 6 and 7"},
+    {"added_taken_id", ErrorKind::kFormat, with(&Document::added, R"([{"content":"x","id":5}])"),
+     "id 5 belongs to another piece"},
+    {"added_moved_piece", ErrorKind::kFormat, with(&Document::added, R"([{"content":"abc","id":7}])"),
+     "id 7 in added_tokens, 5 in model.vocab"},
+    {"added_long", ErrorKind::kUnsupported,
+     with(&Document::added, R"([{"id":6,"content":")" + std::string(70'000, 'x') + "\"}]"),
+     "has 70000 bytes"},
+    {"added_keys", ErrorKind::kFormat, with(&Document::added, R"([{"id":6,"content":"x","content":"y"}])"),
+     "'content' appears twice"},
+    {"huge_component", ErrorKind::kFormat,
+     with(&Document::normalizer,
+          [] {
+            std::string list = "[0";
+            for (int i = 0; i < 30'000; ++i)
+              list += ",0";
+            return list + "]";
+          }()),
+     "more than 20000 values"},
+};
+
+class TokenizerPackageRefuses : public testing::TestWithParam<Refusal> {};
+
+TEST_P(TokenizerPackageRefuses, ByName) {
+  try {
+    make_tokenizer_package(GetParam().document.text(), simple_config(), {});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), GetParam().kind) << error.message();
+    EXPECT_TRUE(error.message().starts_with("tokenizer.json: ")) << error.message();
+    EXPECT_NE(error.message().find(GetParam().message), std::string::npos) << error.message();
+    EXPECT_LE(error.message().size(), 500u);
+    EXPECT_EQ(error.message().find('\n'), std::string::npos);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Documents, TokenizerPackageRefuses, testing::ValuesIn(kRefusals),
+                         [](const auto& each) { return std::string(each.param.what); });
+
+TEST(TokenizerPackage, RefusesWhatIsNoObject) {
+  for (const char* text : {"[]", "5", "null", "", R"({"model":[]})", R"({"model":5})", R"({})"}) {
+    EXPECT_THROW(make_tokenizer_package(text, {}, {}), Error) << text;
+  }
+}
+
+class TokenizerFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() /
+           fmt::format("tokenizer_test.{}.{}", ::getpid(),
+                       testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directory(dir_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void write(const char* name, std::string_view text) const {
+    std::ofstream(dir_ / name, std::ios::binary) << text;
+  }
+  /// Kind and text of the refusal.
+  std::string refusal(ErrorKind kind) const {
+    try {
+      load_tokenizer(dir_, {});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.message();
+      return error.message();
+    }
+    return "accepted";
+  }
+
+  std::filesystem::path dir_;
+};
+
+TEST_F(TokenizerFolder, MustHaveATokenizer) {
+  EXPECT_NE(refusal(ErrorKind::kIo).find("tokenizer.json: not found"), std::string::npos);
+  write("vocab.txt", "");
+  EXPECT_NE(refusal(ErrorKind::kUnsupported).find("vocab.txt is not supported yet"), std::string::npos);
+  write("vocab.json", "");
+  EXPECT_NE(refusal(ErrorKind::kUnsupported).find("vocab.json with merges.txt"), std::string::npos);
+  write("tokenizer.model", "");
+  EXPECT_NE(refusal(ErrorKind::kUnsupported).find("tokenizer.model is not"), std::string::npos);
+}
+
+TEST_F(TokenizerFolder, MayHaveNothingButTokenizerJson) {
+  write("tokenizer.json", Document().text());
+  const TokenizerPackage package = load_tokenizer(dir_, {6});
+  EXPECT_EQ(package.stop_ids, std::vector<std::int64_t>{6});
+  EXPECT_EQ(package.chat_template, "");
+}
+
+TEST_F(TokenizerFolder, ReadsTheSmallFiles) {
+  write("tokenizer.json", Document().text());
+  write(
+      "tokenizer_config.json",
+      R"({"eos_token":{"content":"<|eos|>"},"bos_token":null,"chat_template":[{"name":"tools","template":"T"},)"
+      R"({"name":"default","template":"D"}],"model_max_length":1e30,"additional_special_tokens":["abc"],)"
+      R"("added_tokens_decoder":{"7":{"content":"<y>","special":true}},"clean_up_tokenization_spaces":true})");
+  write("special_tokens_map.json", R"({"bos_token":"<y>","eos_token":"a"})");
+  write("generation_config.json", R"({"eos_token_id":[3,4]})");
+  const TokenizerPackage package = load_tokenizer(dir_, {});
+  EXPECT_EQ(package.eos_token, "<|eos|>");
+  EXPECT_EQ(package.bos_token, "<y>");
+  EXPECT_EQ(package.chat_template, "D");
+  EXPECT_EQ(package.stop_ids, (std::vector<std::int64_t>{3, 4, 6}));
+  EXPECT_EQ(package.vocab_size, 8);
+  EXPECT_TRUE(package.mtok.ends_with(std::string("\7\0<|eos|>\1\3\0<y>", 15)));
+}
+
+TEST_F(TokenizerFolder, TheTemplateFileWins) {
+  write("tokenizer.json", Document().text());
+  write("chat_template.json", R"({"chat_template":"J"})");
+  EXPECT_EQ(load_tokenizer(dir_, {}).chat_template, "J");
+  write("tokenizer_config.json", R"({"chat_template":"C"})");
+  EXPECT_EQ(load_tokenizer(dir_, {}).chat_template, "C");
+  write("chat_template.jinja", "F");
+  EXPECT_EQ(load_tokenizer(dir_, {}).chat_template, "F");
+  write("chat_template.jinja", "a\xFF");
+  EXPECT_EQ(refusal(ErrorKind::kFormat), "chat_template.jinja: byte 1 is not valid UTF-8");
+}
+
+TEST_F(TokenizerFolder, SaysThatNoTemplateIsTheDefault) {
+  write("tokenizer.json", Document().text());
+  write("tokenizer_config.json", R"({"chat_template":[{"name":"rag","template":"R"}]})");
+  const TokenizerPackage package = load_tokenizer(dir_, {6});
+  ASSERT_EQ(package.notes.size(), 1u);
+  EXPECT_NE(package.notes[0].find("'default'"), std::string::npos);
+}
+
+TEST_F(TokenizerFolder, BrokenSmallFilesAreNamed) {
+  write("tokenizer.json", Document().text());
+  const std::pair<const char*, const char*> broken[] = {
+      {"tokenizer_config.json", "[]"},
+      {"tokenizer_config.json", R"({"eos_token":5})"},
+      {"tokenizer_config.json", R"({"bos_token":{"x":1}})"},
+      {"tokenizer_config.json", R"({"add_bos_token":"yes"})"},
+      {"tokenizer_config.json", R"({"chat_template":5})"},
+      {"tokenizer_config.json", R"({"chat_template":[{"name":"default"}]})"},
+      {"tokenizer_config.json", R"({"additional_special_tokens":"x"})"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder":[]})"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder":{"x":{"content":"y"}}})"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder":{"7":{}}})"},
+      {"special_tokens_map.json", "nonsense"},
+      {"generation_config.json", R"({"eos_token_id":"2"})"},
+      {"generation_config.json", R"({"eos_token_id":[2,-2]})"},
+      {"chat_template.json", R"({"chat_template":{}})"},
+  };
+  for (const auto& [name, text] : broken) {
+    write(name, text);
+    const std::string message = refusal(ErrorKind::kFormat);
+    EXPECT_LE(message.find(name), 1u) << text << " -> " << message;  // in front, quoted or not
+    std::filesystem::remove(dir_ / name);
+  }
+}
+
+}  // namespace
+}  // namespace llm2mnn
