@@ -36,9 +36,8 @@ struct WeightRows {
 ///               Precondition: rows * cols * bits is a multiple of 8, or these are the matrix's last rows.
 /// @param alpha  alpha_bytes(scheme, rows, cols) bytes: per group (offset, scale), or scale when symmetric.
 /// @throws Error(kFormat) "row R: NaN|Inf in column C ..." (R counted from `first_row`), and "row R: ..." for
-/// a
-///         value, scale or offset beyond the range of its stored type. Never clips in silence; after an error
-///         the outputs are of no use.
+///         values, scales or offsets beyond their stored type. Never clips in silence; after an error the
+///         outputs are of no use.
 /// The result does not depend on the ISA. Thread-safe.
 /// Source: MNN's default rounding; stored-first as in the BlockGrid rule of docs/adr.
 void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
