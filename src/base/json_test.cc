@@ -212,6 +212,22 @@ TEST(Json, LimitsHold) {
   EXPECT_NE(refusal(wide).find("more than 400000 JSON values"), std::string::npos);
 }
 
+TEST(Json, AnInvalidByteIsFoundWhereverItStands) {
+  for (const std::string unit : {"x", "\u00e9", "\u4f60", "\U0001F600"}) {
+    std::string text = "\"";
+    while (text.size() < 4090)
+      text += unit;
+    for (int i = 0; i < 20; ++i) {
+      text += unit;
+      for (const std::string tail : {"\xFF\"", "\xE4\xBD\"", "\xFF\u4f60\"", "\xF0\x9F\x98\"  ", "\x80"}) {
+        EXPECT_NE(refusal(text + tail).find(fmt::format("at byte {}: invalid UTF-8", text.size())),
+                  std::string::npos)
+            << refusal(text + tail);
+      }
+    }
+  }
+}
+
 TEST(Json, EventsComeInOrderAndABufferNeedsNoCopy) {
   struct Recorder : JsonHandler {
     std::string log;

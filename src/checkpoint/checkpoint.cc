@@ -137,12 +137,8 @@ void Checkpoint::add_file(const std::string& name) {
     return format_ == CheckpointFormat::kSafetensors ? read_safetensors_header(source)
                                                      : read_torch_bin(source);
   });
-  if (found.size() > kMaxTensors - tensors_.size()) {
-    fail(ErrorKind::kUnsupported,
-         "{}: more than {} tensors with the shards before it, the limit of this version", shown(name),
-         kMaxTensors);
-  }
   for (TensorInfo& tensor : found) {
+    with_name(name, [&] { limits_.add(tensor.name); });
     tensor.file_idx = file_idx;
     tensors_.push_back(std::move(tensor));
   }

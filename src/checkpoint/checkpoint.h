@@ -64,6 +64,7 @@ class Checkpoint {
   JsonValue config_;
   std::unique_ptr<FilePool> files_ = std::make_unique<FilePool>();
   std::vector<TensorInfo> tensors_;
+  TensorLimits limits_;
 };
 
 }  // namespace llm2mnn

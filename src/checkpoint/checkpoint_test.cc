@@ -123,7 +123,7 @@ TEST(Checkpoint, NamesTheFileOfABrokenConfig) {
   const TempDir dir;
   dir.write("model.safetensors", shard("w"));
   for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
-           {"", "'config.json': the file is empty"},
+           {"", "'config.json': the file is empty or blank"},
            {"[]", "config.json: expected a JSON object"},
            {"{\"a\":1,\"a\":2}", "'config.json': the key 'a' appears twice"},
            {"{\"a\":", "'config.json': not valid JSON at byte"},

@@ -55,6 +55,7 @@ class HeaderHandler : public JsonHandler {
   std::uint64_t data_start_;
   std::uint64_t data_bytes_;
   std::vector<TensorInfo> tensors_;
+  TensorLimits limits_;
   Place place_ = Place::kStart;
   bool is_metadata_ = false;  // the key just read at the top level
   bool has_metadata_ = false;
@@ -173,9 +174,7 @@ void HeaderHandler::on_begin_array() {
 
 // Everything that one entry alone can tell.
 void HeaderHandler::finish_tensor() {
-  if (tensors_.size() == kMaxTensors) {
-    fail(ErrorKind::kUnsupported, "more than {} tensors, the limit of this version", kMaxTensors);
-  }
+  limits_.add(tensor_.name);
   if (!has_dtype_ || !has_shape_ || !has_offsets_) {
     fail(ErrorKind::kFormat, "{}: '{}' is missing", where(),
          !has_dtype_   ? "dtype"

@@ -88,6 +88,7 @@ std::vector<TensorInfo> read_state_dict(std::string_view pickle, const FindStora
          kResave);
   }
   std::vector<TensorInfo> tensors;
+  TensorLimits limits;
   for (const auto& [key, value] : machine.members(root)) {
     if (key.kind != Kind::kString) {
       fail(ErrorKind::kUnsupported, "a key of the dict is {}, not a string", pickle::kind_text(key.kind));
@@ -95,9 +96,7 @@ std::vector<TensorInfo> read_state_dict(std::string_view pickle, const FindStora
     const std::string_view name = machine.text(key);
     if (name.empty() || !is_utf8(name)) fail(ErrorKind::kFormat, "entry {}: not a name", shown(name));
     if (value.kind != Kind::kTensor) fail_entry(name, value);
-    if (tensors.size() == kMaxTensors) {
-      fail(ErrorKind::kUnsupported, "more than {} tensors, the limit of this version", kMaxTensors);
-    }
+    limits.add(name);
     tensors.push_back(tensor_of(machine, name, machine.tensor(value)));
   }
   sort_by_name(tensors);

@@ -24,6 +24,14 @@ std::string type_text(DType dtype, const Shape& shape) {
   return fmt::format("{} {}", dtype_name(dtype), text);
 }
 
+void TensorLimits::add(std::string_view name) {
+  names_bytes_ += name.size();
+  if (++num_tensors_ > kMaxTensors || names_bytes_ > kMaxNamesBytes) {
+    fail(ErrorKind::kUnsupported, "more than {} tensors or {} bytes of names, the limits of this version",
+         kMaxTensors, kMaxNamesBytes);
+  }
+}
+
 void sort_by_name(std::vector<TensorInfo>& tensors) {
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   const auto twice = std::adjacent_find(tensors.begin(), tensors.end(),

@@ -8,7 +8,7 @@
 namespace llm2mnn {
 namespace {
 
-// 64 MB hold kMaxTensors names of 200 bytes; 4 tokens each, the rest for `metadata`.
+// 64 MB hold kMaxTensors names of 128 bytes and as much beside them; 4 tokens each, the rest for `metadata`.
 constexpr JsonLimits kIndexLimits = {.max_bytes = 64'000'000, .max_depth = 16, .max_tokens = 2'000'000};
 // The largest published model has under 200; each costs a name and a place in the pool.
 constexpr std::size_t kMaxShards = 10'000;
@@ -75,15 +75,14 @@ class IndexHandler : public JsonHandler {
   bool in_map_ = false;
   bool has_map_ = false;
   std::string tensor_;
+  TensorLimits limits_;
   std::map<std::string, std::uint32_t, std::less<>> shards_;
   std::vector<std::pair<std::string, std::uint32_t>> tensors_;
 };
 
 void IndexHandler::add(std::string_view shard) {
   if (tensor_.empty()) fail(ErrorKind::kFormat, "'weight_map': a tensor has an empty name");
-  if (tensors_.size() == kMaxTensors) {
-    fail(ErrorKind::kUnsupported, "more than {} tensors, the limit of this version", kMaxTensors);
-  }
+  limits_.add(tensor_);
   auto found = shards_.find(shard);
   if (found == shards_.end()) {
     check_shard_name(tensor_, shard);
