@@ -9,6 +9,8 @@ Needs torch 2.13 and transformers 4.57.6; it runs only when somebody regenerates
              table when it is the head's own);
   logits_8   float16 [T, V], on the weights of the source (the 8-bit tolerance is far above float16's step);
   digest     of the fixture; a test refuses a golden of another fixture.
+The fixtures of FAR have a second file, golden_far.npz, with the logits of a long sequence: `logits_16` holds the last
+FAR_ROWS rows, at positions around 2048, where a rotary table in parts changes its part.
 
 Before it writes, it shows that every mutation of make_fixture.py, and every further feature of the fixture that can
 be left out (rope scaling, biases, q and k norm), moves the logits by more than SEEN: a feature that the golden cannot
@@ -27,8 +29,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
 import make_fixture as mf  # noqa: E402
 
-# Ten times the tolerance of the 16-bit parity check.
+# Far above the tolerance of the 16-bit parity check (1e-5).
 SEEN = 1e-3
+
+
+# One model without and one with a window.
+FAR = ("llama_gqa", "qwen3_layer_types_sharded")
 
 
 def hf_config(config):
@@ -84,8 +90,8 @@ def hf_names(fixture):
     return out
 
 
-def logits(fixture, tensors, config):
-    """float32 [T, V] of {stored name: array}."""
+def logits(fixture, tensors, config, count=32):
+    """float32 [T, V] of {stored name: array}, T = `count`."""
     model = (variant_model if fixture.meta.get("tensors") else plain_model)(config).float().eval()
     names = hf_names(fixture)
     missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
@@ -94,7 +100,7 @@ def logits(fixture, tensors, config):
         raise SystemExit(f"{fixture.name}: transformers misses {missing}, does not know {unexpected}")
     if fixture.tied:
         model.tie_weights()
-    ids = torch.from_numpy(mf.token_ids(fixture.config["vocab_size"]))[None]
+    ids = torch.from_numpy(mf.token_ids(fixture.config["vocab_size"], count))[None]
     with torch.no_grad():
         return model(ids, use_cache=False).logits[0].float().numpy()
 
@@ -149,6 +155,9 @@ def regenerate(name, check):
     if not check:
         np.savez_compressed(fixture.golden, ids=mf.token_ids(fixture.config["vocab_size"]).astype(np.int32),
                             logits_16=reference.astype(np.float32), logits_8=source.astype(np.float16), digest=fixture.digest())
+        if name in FAR:
+            far = logits(fixture, stored(fixture), fixture.config, mf.FAR_TOKENS)[-mf.FAR_ROWS:]
+            np.savez_compressed(fixture.golden_far, logits_16=far.astype(np.float32), digest=fixture.digest())
     return not faint
 
 

@@ -9,6 +9,7 @@ from support.tool import export, family_arguments, make_fixture  # noqa: E402
 
 # Prefill is longer than every window (7 at most), and so is what follows.
 PREFILL = 20
+FAR_PREFILL = 2044
 FORMS = {"default": [], "compat": ["--compat", "3.1"]}
 
 
@@ -29,15 +30,31 @@ def width_arguments(fixture, bits, form):
     return ["--quant_bit", bits, "--quant_block", fixture.meta["quant_block"], *scale]
 
 
+def load_golden(fixture, path):
+    golden = np.load(path)
+    if str(golden["digest"]) != fixture.digest():
+        raise AssertionError(f"{path} belongs to another state of the fixture; run tools/regen_goldens.py")
+    return golden
+
+
+def measure_far(runtime, fixture, checkpoint, package, form):
+    """Like `measure` at 16 bits, on the long sequence: the prefill ends just below position 2048, decode goes past it.
+    Only the rows from there on are compared."""
+    export(checkpoint, package, "--quant_bit", 16, *FORMS[form], *family_arguments(fixture))
+    want = load_golden(fixture, fixture.golden_far)["logits_16"]
+    ids = make_fixture.token_ids(fixture.config["vocab_size"], make_fixture.FAR_TOKENS)
+    got = runtime.logits(package, ids, FAR_PREFILL)[-len(want):]
+    beyond = len(want) - (len(ids) - FAR_PREFILL)
+    return relative_rms(got[:beyond], want[:beyond]), relative_rms(got[beyond:], want[beyond:])
+
+
 def measure(runtime, fixture, checkpoint, package, bits, form):
     """Exports the checkpoint to `package` and returns (relative RMS of prefill rows, of decode rows)."""
     export(checkpoint, package, *width_arguments(fixture, bits, form), *FORMS[form], *family_arguments(fixture))
-    golden = np.load(fixture.golden)
-    if str(golden["digest"]) != fixture.digest():
-        raise AssertionError(f"{fixture.golden} belongs to another state of the fixture; run tools/regen_goldens.py")
+    golden = load_golden(fixture, fixture.golden)
     got = runtime.logits(package, golden["ids"], PREFILL)
     want = golden[f"logits_{bits}"]
     return relative_rms(got[:PREFILL], want[:PREFILL]), relative_rms(got[PREFILL:], want[PREFILL:])
 
 
-__all__ = ["FORMS", "PREFILL", "make_fixture", "measure", "relative_rms", "width_arguments"]
+__all__ = ["FORMS", "PREFILL", "make_fixture", "measure", "measure_far", "relative_rms", "width_arguments"]

@@ -24,6 +24,7 @@ class Parity(TempDirCase):
     def tearDownClass(cls):
         cls.runtime.close()
         super().tearDownClass()
+        print()
         for (bits, form), (error, name) in sorted(cls.worst.items()):
             print(f"worst relative RMS at {bits} bit, {form} form: {error:.2e} ({name}), limit {LIMITS[bits]:.0e}")
 
@@ -33,6 +34,18 @@ class Parity(TempDirCase):
         errors = compare.measure(self.runtime, fixture, self.checkpoint(name), package, bits, form)
         self.worst[bits, form] = max(self.worst.get((bits, form), (0, "")), (max(errors), name))
         self.assertLess(max(errors), LIMITS[bits], f"relative RMS: prefill {errors[0]:.2e}, decode {errors[1]:.2e}")
+
+
+    def test_far_positions(self):
+        names = [n for n in compare.make_fixture.fixture_names() if compare.make_fixture.Fixture(n).golden_far.exists()]
+        self.assertTrue(names)
+        for name in names:
+            for form in compare.FORMS:
+                with self.subTest(model=name, form=form):
+                    fixture = compare.make_fixture.Fixture(name)
+                    errors = compare.measure_far(self.runtime, fixture, self.checkpoint(name), self.tmp / f"far-{name}-{form}", form)
+                    print(f"\n{name}, {form} form, around position 2048: prefill {errors[0]:.1e}, decode {errors[1]:.1e}")
+                    self.assertLess(max(errors), tolerances.LOGITS_16_BIT_FAR)
 
 
 def add_tests():

@@ -21,6 +21,7 @@ class Teeth(TempDirCase):
     def tearDownClass(cls):
         cls.runtime.close()
         super().tearDownClass()
+        print()
         for mutation, (error, name) in sorted(cls.weakest.items()):
             print(f"{mutation}: smallest relative RMS {error:.1e} ({name}), limit of the check {tolerances.LOGITS_16_BIT:.0e}")
 

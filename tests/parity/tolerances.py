@@ -1,9 +1,13 @@
 """Tolerances of the comparison with Hugging Face, as relative RMS of the logits, each with its reason."""
 
 # A 16-bit package holds exactly the weights that the golden was computed on, and both sides compute in float32: what
-# is left is the order of the sums, about 1e-6 here. A hundred times that still sees the smallest fault of interest
-# (another epsilon moves the logits of the fixtures by 3e-3 or more).
-LOGITS_16_BIT = 1e-4
+# is left is the order of the sums, below 1e-6 on every fixture. Ten times that; the smallest fault of interest (another
+# epsilon) moves the logits by 3e-3 or more.
+LOGITS_16_BIT = 1e-5
+
+# At positions around 2048 the reference itself rounds: its float32 angle is off by up to 2048 * 2^-24 = 1e-4 radian,
+# and so are its sines; 4e-6 of the logits were seen. A table that is wrong beyond a boundary is off by far more.
+LOGITS_16_BIT_FAR = 1e-4
 
 # 8-bit codes have a step of range / 255, so a weight is off by up to 0.2 % of its block's range; uniform weights of a
 # few layers turn that into about 1 % of the logits.

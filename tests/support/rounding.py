@@ -14,8 +14,8 @@ def half_ulp(x, scale_bits):
 def rounding_faults(linear, source):
     """One line for each law that `linear` (a mnn_package.Linear) breaks against `source` (float64, the same rows).
 
-    No other code may be nearer, and the error is at most half a stored step, plus what rounding scale and offset to
-    their stored type can shift the ends of a block's range.
+    No other code may be nearer, and the error is at most half a stored step, plus the rounding of the stored offset
+    (which can shift the ends of a block's range).
     """
     scale = np.repeat(linear.scale, linear.block, axis=1)
     offset = np.repeat(linear.offset, linear.block, axis=1)
@@ -25,10 +25,7 @@ def rounding_faults(linear, source):
     error = np.abs(linear.weight - source)
     nearest = np.clip(np.rint((source - offset) / scale), -half, half - 1)
     best = np.abs(nearest * scale + offset - source)
-    steps = half - 1 if linear.symmetric else 2 * half - 1
-    stored_rounding = steps * half_ulp(scale, linear.scale_bits)
-    if not linear.symmetric:
-        stored_rounding = stored_rounding + half_ulp(offset, linear.scale_bits)
+    stored_rounding = 0 if linear.symmetric else half_ulp(offset, linear.scale_bits)
     faults = []
     if (error > best + SLACK * scale).any():
         faults.append(f"{linear.name}: a nearer code exists")
