@@ -9,17 +9,17 @@ namespace llm2mnn {
 namespace {
 
 // A word of a key (between underscores) that begins like this speaks of the computation.
-constexpr std::array<std::string_view, 44> kStems = {
-    "rope",  "rotary", "mrope",    "attn",  "attention",   "norm",    "layernorm", "rms",     "scal",
-    "mult",  "mup",    "softcap",  "cap",   "window",      "sliding", "swa",       "bias",    "expert",
-    "moe",   "rout",   "residual", "clip",  "alibi",       "mask",    "causal",    "qk",      "qkv",
-    "kv",    "head",   "eps",      "theta", "temperature", "sparse",  "chunk",     "conv",    "ssm",
-    "mamba", "mtp",    "nextn",    "altup", "laurel",      "gate",    "sink",      "parallel"};
+constexpr std::string_view kStems[] = {
+    "rope",       "rotary", "mrope",    "attn",  "attention",   "norm",    "layernorm", "rms",  "scal",
+    "multiplier", "mup",    "softcap",  "capp",  "window",      "sliding", "swa",       "bias", "expert",
+    "moe",        "rout",   "residual", "clip",  "alibi",       "mask",    "causal",    "qk",   "kv",
+    "query",      "head",   "eps",      "theta", "temperature", "sparse",  "chunk",     "conv", "ssm",
+    "mamba",      "mtp",    "nextn",    "altup", "laurel",      "gate",    "sink"};
 // Words that must stand alone: "act" is also the beginning of "actor".
-constexpr std::array<std::string_view, 8> kWords = {"act",  "activation", "acts", "layers",
-                                                    "nope", "dense",      "logn", "ntk"};
+constexpr std::string_view kWords[] = {"act",  "activation", "acts", "layers", "nope", "dense",
+                                       "logn", "ntk",        "cap",  "mult",   "qkv"};
 
-constexpr std::array<std::string_view, 70> kHarmless = {
+constexpr std::string_view kHarmless[] = {
     "_name_or_path",
     "_commit_hash",
     "_attn_implementation",
@@ -180,13 +180,16 @@ bool speaks_of_computation(std::string_view key) {
   for (const std::string_view stem : kStems) {
     if (has_stem(words, stem)) return true;
   }
-  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view whole) {
+  return std::any_of(std::begin(kWords), std::end(kWords), [&](std::string_view whole) {
     return std::find(words.begin(), words.end(), whole) != words.end();
   });
 }
 
 bool is_harmless_key(std::string_view key) {
-  if (std::find(kHarmless.begin(), kHarmless.end(), key) != kHarmless.end()) return true;
+  if (std::find(std::begin(kHarmless), std::end(kHarmless), key) != std::end(kHarmless)) return true;
+  for (const std::string_view end : {"_token_id", "_token_ids", "_token_index"}) {
+    if (key.size() > end.size() && key.substr(key.size() - end.size()) == end) return true;
+  }
   // Dropout and the choice of an attention kernel change nothing at inference.
   for (const std::string_view part : {"dropout", "pdrop", "flash_attn", "flash_attention", "sdpa"}) {
     if (key.find(part) != std::string_view::npos) return true;

@@ -227,7 +227,7 @@ TEST(Describe, MissingTensorIsNamedWithNearMatches) {
 TEST(Describe, LeftOverTensorIsNamedWithTheReason) {
   Tensors tensors = llama_like_tensors(small_llama());
   tensors["model.layers.0.self_attn.q_proj.bias"] = {32};
-  expect_contains(error_of("llama", small_llama(), tensors), "attention.q_bias = \"attention_bias\"");
+  expect_contains(error_of("llama", small_llama(), tensors), "attention.q_bias = 'attention_bias'");
   tensors = llama_like_tensors(small_llama());
   tensors["model.layers.2.self_attn.q_proj.weight"] = {32, 32};
   expect_contains(error_of("llama", small_llama(), tensors), "beyond num_hidden_layers = 2");

@@ -1,7 +1,7 @@
 #include "arch/expression.h"
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 #include <muParser.h>
 
 #include "base/error.h"
@@ -98,8 +98,9 @@ double Expression::evaluate(const std::function<double(const std::string&)>& val
   } catch (const mu::Parser::exception_type& error) {
     fail_parser(text_, error);
   }
+  constexpr std::size_t kMaxShown = 4;
   std::string inputs;
-  for (std::size_t i = 0; i < values.size(); ++i)
+  for (std::size_t i = 0; i < std::min(values.size(), kMaxShown); ++i)
     inputs += fmt::format("{}{} = {}", i == 0 ? " with " : ", ", variables_[i], values[i]);
   fail(ErrorKind::kFormat, "expression {}{} has no finite value", shown(text_), inputs);
 }

@@ -101,8 +101,8 @@ class Checker {
   [[noreturn]] void fail_role_is_off(const std::string& role, const TensorPattern& pattern) {
     const std::string path = Family::switch_of(role);
     const Setting state = family_.setting(path);
-    fail_at(pattern.where, "role '{}' has a tensor, but {} = \"{}\" never uses it", role, path,
-            state.word.empty() ? state.expression.text() : state.word);
+    fail_at(pattern.where, "role '{}' has a tensor, but {} = {} never uses it", role, path,
+            shown(state.word.empty() ? state.expression.text() : state.word));
   }
 
   void check_entry(const std::string& name, const ConfigEntry& entry) {

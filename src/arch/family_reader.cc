@@ -26,6 +26,10 @@ std::string_view type_word(const toml::node& node) {
   }
 }
 
+// Depth of a table comes from dots in one line, and toml++ destroys tables recursively.
+constexpr std::size_t kMaxLineBytes = 4000;
+constexpr std::size_t kMaxConfigNames = 500;  // a family has a few dozen
+
 class Reader {
  public:
   Reader(std::string name, std::string file) : file_(std::make_shared<const std::string>(std::move(file))) {
@@ -42,7 +46,17 @@ class Reader {
   }
 
  private:
+  void check_line_lengths(std::string_view text) {
+    for (std::uint32_t line = 1; !text.empty(); ++line) {
+      const std::size_t length = std::min(text.find('\n'), text.size());
+      if (length > kMaxLineBytes)
+        fail_at({file_, line}, "the line has {} bytes, at most {} are read", length, kMaxLineBytes);
+      text.remove_prefix(std::min(length + 1, text.size()));
+    }
+  }
+
   toml::table parse(std::string_view text) {
+    check_line_lengths(text);
     try {
       return toml::parse(text);
     } catch (const toml::parse_error& error) {
@@ -258,6 +272,8 @@ class Reader {
                      {"key", "keys", "default", "null"});
     }
     family_.config[std::string(name.str())] = std::move(entry);
+    if (family_.config.size() > kMaxConfigNames)
+      fail_at(at(name), "[config] has more than {} names", kMaxConfigNames);
   }
 
   void read_reasons(const toml::table& table, std::map<std::string, IgnoreRule>& rules) {

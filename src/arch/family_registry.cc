@@ -10,7 +10,7 @@
 namespace llm2mnn {
 namespace {
 
-constexpr std::uint64_t kMaxFamilyBytes = 1u << 20;  // a family file has a few kilobytes
+constexpr std::uint64_t kMaxFamilyBytes = 1u << 18;  // a family file has a few kilobytes
 
 using FamilyList = std::vector<std::shared_ptr<const Family>>;
 
@@ -193,7 +193,7 @@ DecoderSpec FamilyRegistry::describe(const Checkpoint& checkpoint, std::string_v
          "model_types "
          "or give --type {}",
          shown(families_.front()->name), list_names(families_.front()->model_types),
-         families_.front()->model_types.front());
+         shown(families_.front()->model_types.front()));
   DescribeInput input{family, checkpoint.config(), checkpoint.tensors(), {}, !type.empty()};
   for (const auto& other : families_) {
     const std::set<std::string> keys = other->consumed_keys();

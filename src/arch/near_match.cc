@@ -10,6 +10,8 @@ namespace {
 
 // Longer names are compared by their first bytes only, so that a hostile name costs no quadratic time.
 constexpr std::size_t kMaxCompared = 160;
+// A message has at most 500 characters, and some show five names.
+constexpr std::size_t kShownBytes = 72;
 
 }  // namespace
 
@@ -54,18 +56,18 @@ std::vector<std::string> near_matches(std::string_view name, const std::vector<s
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
-  const std::vector<std::string> near = near_matches(name, candidates);
+  const std::vector<std::string> near = near_matches(name, candidates, 2);
   if (near.empty()) return {};
   std::string text = "; did you mean ";
   for (std::size_t i = 0; i < near.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == near.size() ? " or " : ", ") + shown(near[i]);
+    text += (i == 0 ? "" : i + 1 == near.size() ? " or " : ", ") + shown(near[i], kShownBytes);
   return text + "?";
 }
 
 std::string list_names(const std::vector<std::string>& names, std::size_t limit) {
   std::string text;
   for (std::size_t i = 0; i < std::min(limit, names.size()); ++i)
-    text += (i == 0 ? "" : ", ") + shown(names[i]);
+    text += (i == 0 ? "" : ", ") + shown(names[i], kShownBytes);
   if (names.size() > limit) text += fmt::format(" and {} more", names.size() - limit);
   return text;
 }

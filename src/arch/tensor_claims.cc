@@ -274,8 +274,8 @@ std::string TensorClaims::why_left_over(const std::string& name) const {
       return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
     const std::string path = Family::switch_of(role);
     const Setting state = path.empty() ? Setting{} : family_.setting(path);
-    return fmt::format(": role '{}' is off, {} = \"{}\"", role, path,
-                       state.word.empty() ? state.expression.text() : state.word);
+    return fmt::format(": role '{}' is off, {} = {}", role, path,
+                       shown(state.word.empty() ? state.expression.text() : state.word, 80));
   }
   return {};
 }
