@@ -9,12 +9,12 @@
 
 namespace {
 
-// The built-in "llama", so that inheriting inputs reach the checks of the whole.
+// The first built-in root, so that inheriting inputs reach the checks of the whole.
 const llm2mnn::Family& parent_family() {
   static const llm2mnn::Family family = [] {
     for (const llm2mnn::EmbeddedFamily& file : llm2mnn::embedded_families()) {
-      if (file.name == "llama")
-        return llm2mnn::inherit(llm2mnn::read_family(file.text, "llama", "llama.toml"), nullptr);
+      llm2mnn::Family own = llm2mnn::read_family(file.text, std::string(file.name), "root.toml");
+      if (own.inherits.empty()) return llm2mnn::inherit(std::move(own), nullptr);
     }
     return llm2mnn::Family{};
   }();

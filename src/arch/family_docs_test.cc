@@ -1,0 +1,85 @@
+// docs/adding-a-family.md says what the code does: its tables and its example.
+
+#include <gtest/gtest.h>
+
+#include "arch/arch_test_util.h"
+#include "base/file.h"
+
+namespace llm2mnn {
+namespace {
+
+std::string guide() {
+  return read_text_file(std::string(LLM2MNN_SOURCE_DIR) + "/docs/adding-a-family.md", 1u << 20);
+}
+
+std::string listed(std::string_view words) { return fmt::format("{}", fmt::join(split_words(words), ", ")); }
+
+std::string value_text(const VocabularyKey& key) {
+  switch (key.kind) {
+    case KeyKind::kExpression:
+      return "expression";
+    case KeyKind::kLayerExpression:
+      return "expression of i";
+    case KeyKind::kMenu:
+      return listed(key.words);
+    case KeyKind::kActivation:
+      return "key, or " + listed(key.words);
+    case KeyKind::kLayerTypes:
+      return "key, or an expression of i";
+  }
+  return {};
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+TEST(FamilyGuide, TablesAreThoseOfTheVocabulary) {
+  const std::string text = guide();
+  std::size_t dotted_rows = 0;
+  for (const VocabularyKey& key : vocabulary()) {
+    const std::string row =
+        fmt::format("| `{}` | {} | `{}` | {} |\n", key.path, value_text(key), key.fallback, key.meaning);
+    EXPECT_EQ(count_of(text, row), 1u) << row;
+    ++dotted_rows;
+  }
+  for (const char* section : {"model", "norm", "block", "attention", "mlp", "rope"})
+    dotted_rows -= count_of(text, fmt::format("\n| `{}.", section));
+  EXPECT_EQ(dotted_rows, 0u) << "the guide has rows for keys that the vocabulary lacks";
+  for (const RoleInfo& role : roles()) {
+    const std::string row = fmt::format("| `{}` | `[{}]` |\n", role.name, role.shape);
+    EXPECT_EQ(count_of(text, row), 1u) << row;
+  }
+}
+
+TEST(FamilyGuide, NamesEveryRequiredConfigName) {
+  for (const CanonicalName& name : canonical_names()) {
+    if (!name.required) continue;
+    EXPECT_NE(guide().find(fmt::format("`{}`", name.name)), std::string::npos) << name.name;
+  }
+}
+
+TEST(FamilyGuide, ExampleDescribesACheckpoint) {
+  const std::string text = guide();
+  const std::string mark = "```toml\n";
+  const std::size_t begin = text.find(mark) + mark.size();
+  const Family family = testing::family_from_text(text.substr(begin, text.find("```", begin) - begin));
+  JsonValue config = parse_json(testing::kSmallLlama);
+  config = testing::with_key(config, "architectures", R"(["GraniteForCausalLM"])");
+  config = testing::with_key(config, "embedding_multiplier", "12.0");
+  config = testing::with_key(config, "attention_multiplier", "0.125");
+  config = testing::with_key(config, "residual_multiplier", "0.25");
+  config = testing::with_key(config, "logits_scaling", "8.0");
+  const DecoderSpec spec = testing::describe(family, config, testing::llama_like_tensors(config));
+  EXPECT_DOUBLE_EQ(spec.embed_scale, 12);
+  EXPECT_DOUBLE_EQ(spec.logit_scale, 0.125);
+  EXPECT_FALSE(spec.layers.at(0).attention.o_proj.weight.plain_source().has_value());
+  EXPECT_FALSE(spec.layers.at(0).attention.q_proj.weight.plain_source().has_value());
+  EXPECT_TRUE(spec.layers.at(0).attention.k_proj.weight.plain_source().has_value());
+}
+
+}  // namespace
+}  // namespace llm2mnn
