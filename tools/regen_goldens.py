@@ -45,8 +45,8 @@ def hf_config(config):
         rope = dict(rope)
         c["rope_theta"] = rope.pop("rope_theta")
         c["rope_scaling"] = None if rope["rope_type"] == "default" else rope
-    if c["model_type"] == "mistral":  # its class sets head_dim to None when the key is absent, which yarn does not take
-        c.setdefault("head_dim", c["hidden_size"] // c["num_attention_heads"])
+    if c["model_type"] == "mistral":  # yarn does not take the null that its class leaves there
+        c["head_dim"] = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
     return c
 
 
