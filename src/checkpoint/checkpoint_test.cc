@@ -27,10 +27,6 @@ std::string refusal(const TempDir& dir, ErrorKind kind) {
   return outcome.message;
 }
 
-void expect_in(const std::string& message, const std::string& part) {
-  EXPECT_NE(message.find(part), std::string::npos) << message;
-}
-
 TEST(Checkpoint, ASingleFileIsRead) {
   const TempDir dir;
   dir.write("config.json", R"({"model_type":"llama"})");

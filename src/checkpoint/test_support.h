@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 #include "base/error.h"
 
@@ -35,6 +36,69 @@ inline void expect_one_line(const std::string& message) {
   EXPECT_FALSE(message.empty());
   for (const char c : message)
     EXPECT_GE(static_cast<unsigned char>(c), 0x20u) << message;
+}
+
+/// `part` stands in `message`, which keeps the house rule.
+inline void expect_in(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+  expect_one_line(message);
+}
+
+/// A zip file by hand: what a test wants to spoil is a parameter.
+struct Part {
+  std::string name;
+  std::string data;
+  std::uint16_t flags = 0;
+  std::uint16_t method = 0;
+  std::uint32_t extra_size = 0;  // added to the size in the directory
+};
+
+/// Appends `value`, little endian.
+template <typename T>
+void put(std::string& out, T value) {
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    out += static_cast<char>(value >> (8 * i) & 0xFF);
+}
+
+inline std::string zip_of(const std::vector<Part>& parts, const std::string& comment = "") {
+  std::string out;
+  std::string central;
+  for (const Part& part : parts) {
+    const auto offset = static_cast<std::uint32_t>(out.size());
+    const auto size = static_cast<std::uint32_t>(part.data.size());
+    const auto header = [&](std::string& to, std::uint32_t bytes) {
+      put(to, part.flags);
+      put(to, part.method);
+      put(to, std::uint64_t{0});  // time and CRC
+      put(to, bytes);
+      put(to, bytes);
+      put(to, static_cast<std::uint16_t>(part.name.size()));
+      put(to, std::uint16_t{0});
+    };
+    put(out, 0x04034b50u);
+    put(out, std::uint16_t{0});
+    header(out, size);
+    out += part.name + part.data;
+    put(central, 0x02014b50u);
+    put(central, std::uint32_t{0});
+    header(central, size + part.extra_size);
+    put(central, std::uint16_t{0});
+    put(central, std::uint16_t{0});
+    put(central, std::uint16_t{0});
+    put(central, std::uint32_t{0});
+    put(central, offset);
+    central += part.name;
+  }
+  const auto start = static_cast<std::uint32_t>(out.size());
+  out += central;
+  put(out, 0x06054b50u);
+  put(out, std::uint32_t{0});
+  put(out, static_cast<std::uint16_t>(parts.size()));
+  put(out, static_cast<std::uint16_t>(parts.size()));
+  put(out, static_cast<std::uint32_t>(central.size()));
+  put(out, start);
+  put(out, static_cast<std::uint16_t>(comment.size()));
+  return out + comment;
 }
 
 /// A safetensors file: length, `header` as it stands, `data_bytes` of data counting up from 0.
