@@ -30,7 +30,7 @@ void with_json(const std::filesystem::path& dir, const char* name, Read read) {
     if (!value.is_object()) fail(ErrorKind::kFormat, "expected an object");
     read(value);
   } catch (Error& error) {
-    error.add_context(name);
+    error.add_context(shown(name));
     throw;
   }
 }
@@ -166,6 +166,7 @@ TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   with_json(dir, "generation_config.json", [&](const JsonValue& v) { read_generation_config(v, config); });
   if (path_exists(dir / "chat_template.jinja")) {
     config.chat_template = read_text_file(dir / "chat_template.jinja", kMaxTemplateBytes);
+    if (!is_utf8(config.chat_template)) fail(ErrorKind::kFormat, "'chat_template.jinja': not valid UTF-8");
   } else if (config.chat_template.empty()) {
     with_json(dir, "chat_template.json", [&](const JsonValue& v) { read_chat_template(v, config); });
   }

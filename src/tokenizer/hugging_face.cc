@@ -463,7 +463,8 @@ void note_limits(TokenizerModel& model) {
 
 }  // namespace
 
-TokenizerModel build_tokenizer_model(TokenizerJson&& document, const TokenizerConfig& config) {
+TokenizerModel build_tokenizer_model(TokenizerJson&& source, const TokenizerConfig& config) {
+  TokenizerJson document = std::move(source);  // freed before anything is written
   TokenizerModel model;
   check_model_type(document);
   check_other_components(document, model);

@@ -397,12 +397,27 @@ const JsonValue* TokenizerJson::component(std::string_view name) const {
 
 const JsonValue* TokenizerJson::model_member(std::string_view name) const { return find_member(model, name); }
 
+namespace {
+
+JsonLimits document_limits() {
+  JsonLimits limits;
+  limits.max_bytes = kMaxTokenizerJsonBytes;
+  return limits;
+}
+
+}  // namespace
+
 TokenizerJson parse_tokenizer_json(std::string_view text) {
   TokenizerJson document;
   Reader reader(document);
-  JsonLimits limits;
-  limits.max_bytes = kMaxTokenizerJsonBytes;
-  parse_json_events(text, reader, limits);
+  parse_json_events(text, reader, document_limits());
+  return document;
+}
+
+TokenizerJson load_tokenizer_json(const std::filesystem::path& path) {
+  TokenizerJson document;
+  Reader reader(document);
+  load_json_events(path, reader, document_limits());
   return document;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,8 @@ struct TokenizerJson {
 
 /// @throws Error kFormat for what is no tokenizer.json; the message does not name the file.
 TokenizerJson parse_tokenizer_json(std::string_view text);
+/// The same from a file, whose name stands in front of every message.
+TokenizerJson load_tokenizer_json(const std::filesystem::path& path);
 
 /// An object of `added_tokens` or of tokenizer_config.json's `added_tokens_decoder` (which has no `id`).
 /// @throws Error kFormat for wrong kinds, kUnsupported for `single_word`.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
-#include <utf8proc.h>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -26,24 +26,13 @@ namespace {
   for (const std::string_view other : kOthers) {
     if (!path_exists(dir / other)) continue;
     fail(ErrorKind::kUnsupported,
-         "tokenizer.json: not found in {}, and {} is not supported yet: byte-level BPE from tokenizer.json "
+         "'tokenizer.json': not found in {}, and {} is not supported yet: byte-level BPE from tokenizer.json "
          "only",
          shown(dir.string()), other == "vocab.json" ? "vocab.json with merges.txt" : other);
   }
   fail(ErrorKind::kIo,
-       "tokenizer.json: not found in {}; give the directory of the tokenizer with --tokenizer_path",
+       "'tokenizer.json': not found in {}; give the directory of the tokenizer with --tokenizer_path",
        shown(dir.string()));
-}
-
-void check_utf8(std::string_view text, std::string_view what) {
-  std::size_t pos = 0;
-  while (pos < text.size()) {
-    utf8proc_int32_t code_point = 0;
-    const auto size = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + pos,
-                                       static_cast<utf8proc_ssize_t>(text.size() - pos), &code_point);
-    if (size <= 0) fail(ErrorKind::kFormat, "{}: byte {} is not valid UTF-8", what, pos);
-    pos += static_cast<std::size_t>(size);
-  }
 }
 
 /// Tokens that end a turn wherever a chat model has them.
@@ -112,17 +101,8 @@ void settle_bos(const TokenizerModel& model, const TokenizerConfig& config, Toke
   }
 }
 
-}  // namespace
-
-TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const TokenizerConfig& config,
-                                        const std::vector<std::int64_t>& config_stop_ids) {
-  TokenizerModel model;
-  try {
-    model = build_tokenizer_model(parse_tokenizer_json(tokenizer_json), config);
-  } catch (Error& error) {
-    error.add_context("tokenizer.json");
-    throw;
-  }
+TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& config,
+                            const std::vector<std::int64_t>& config_stop_ids) {
   TokenizerPackage package;
   package.kind = "byte-level BPE";
   package.vocab_size = model.num_ids();
@@ -133,6 +113,9 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
   package.stop_ids = stop_ids(model, config, config_stop_ids);
   package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
   cut_prefix_from_template(model, package);
+  if (package.stop_ids.empty()) {
+    package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
+  }
 
   RuntimeTexts texts;
   settle_bos(model, config, package, texts);
@@ -140,20 +123,33 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
   texts.chat_template = package.chat_template;
   texts.eos_token = config.eos_token;
   texts.clean_up_tokenization_spaces = config.clean_up_tokenization_spaces;
-  if (package.stop_ids.empty()) {
-    package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
-  }
   const IdTable table(model);
-  try {
-    package.mtok = write_mtok(model, table, texts, package.notes);
-  } catch (Error& error) {
-    error.add_context("tokenizer.json");
-    throw;
-  }
+  package.mtok = write_mtok(model, table, texts, package.notes);
   TxtFile txt = write_txt(model, table, texts);
   package.txt = std::move(txt.bytes);
   package.txt_limits = std::move(txt.limits);
   return package;
+}
+
+/// Runs `step`; its messages get the document's name in front.
+template <typename Step>
+auto naming_the_document(Step step) {
+  try {
+    return step();
+  } catch (Error& error) {
+    error.add_context(shown("tokenizer.json"));
+    throw;
+  }
+}
+
+}  // namespace
+
+TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const TokenizerConfig& config,
+                                        const std::vector<std::int64_t>& config_stop_ids) {
+  return naming_the_document([&] {
+    return package_of(build_tokenizer_model(parse_tokenizer_json(tokenizer_json), config), config,
+                      config_stop_ids);
+  });
 }
 
 TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
@@ -161,9 +157,10 @@ TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
   const std::filesystem::path path = tokenizer_dir / "tokenizer.json";
   if (!path_exists(path)) fail_without_tokenizer_json(tokenizer_dir);
   const TokenizerConfig config = load_tokenizer_config(tokenizer_dir);
-  check_utf8(config.chat_template, "chat_template.jinja");
-  const std::string text = read_text_file(path, kMaxTokenizerJsonBytes);
-  return make_tokenizer_package(text, config, config_stop_ids);
+  TokenizerJson document = load_tokenizer_json(path);
+  return naming_the_document([&] {
+    return package_of(build_tokenizer_model(std::move(document), config), config, config_stop_ids);
+  });
 }
 
 }  // namespace llm2mnn
