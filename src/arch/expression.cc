@@ -59,12 +59,14 @@ void refuse_what_we_do_not_offer(const std::string& text) {
 Expression Expression::constant(double value) {
   Expression result;
   result.text_ = fmt::format("{}", value);
+  result.constant_ = value;
   return result;
 }
 
 Expression Expression::parse(std::string text, std::vector<std::string> words) {
   refuse_what_we_do_not_offer(text);
   Expression result;
+  result.constant_.reset();
   result.text_ = std::move(text);
   result.words_ = std::move(words);
   try {
@@ -76,7 +78,9 @@ Expression Expression::parse(std::string text, std::vector<std::string> words) {
     for (std::size_t i = 0; i < ones.size(); ++i)
       parser.DefineVar(result.variables_[i], &ones[i]);
     int num_results = 0;
-    parser.Eval(num_results);
+    const double* values = parser.Eval(num_results);
+    if (result.variables_.empty() && num_results == 1 && std::isfinite(values[0]))
+      result.constant_ = values[0];
     if (num_results != 1) fail(ErrorKind::kFormat, "expression {} is a list", shown(result.text_));
   } catch (const mu::Parser::exception_type& error) {
     fail_parser(result.text_, error);
@@ -85,6 +89,9 @@ Expression Expression::parse(std::string text, std::vector<std::string> words) {
 }
 
 double Expression::evaluate(const std::function<double(const std::string&)>& value) const {
+  // Most are a number or a name, and building a parser costs more than all the rest.
+  if (constant_.has_value()) return *constant_;
+  if (is_name()) return value(text_);
   std::vector<double> values;
   values.reserve(variables_.size());
   for (const std::string& name : variables_)

@@ -4,6 +4,7 @@
 // give 0 or 1. Assignment and lists, which muParser knows, are refused.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,11 @@ class Expression {
   const std::vector<std::string>& variables() const { return variables_; }
   /// As written.
   const std::string& text() const { return text_; }
-  bool is_constant() const { return variables_.empty(); }
+  /// Its value when it reads no name.
+  std::optional<double> constant_value() const { return constant_; }
+  bool is_zero() const { return constant_ == 0.0; }
+  /// Whether it is one name and nothing else.
+  bool is_name() const { return variables_.size() == 1 && variables_.front() == text_; }
   /// The value with each variable taken from `value`.
   /// @throws Error(kFormat) when the result is not finite.
   double evaluate(const std::function<double(const std::string&)>& value) const;
@@ -33,6 +38,7 @@ class Expression {
   std::string text_ = "0";
   std::vector<std::string> words_;
   std::vector<std::string> variables_;
+  std::optional<double> constant_ = 0;  // the value when there are no variables
 };
 
 }  // namespace llm2mnn

@@ -225,8 +225,7 @@ bool Family::never_uses(std::string_view role) const {
     const bool is_post = role.substr(0, 5) == "post_";
     return state.word == (is_post ? "pre" : "post");
   }
-  return state.expression.is_constant() &&
-         state.expression.evaluate([](const std::string&) { return 0.0; }) == 0;
+  return state.expression.is_zero();
 }
 
 std::set<std::string> Family::used_names() const {
@@ -264,7 +263,7 @@ std::set<std::string> Family::consumed_keys() const {
     const std::vector<std::string>& own = entry->second.keys;
     if (own.empty()) keys.insert(used);
     for (const std::string& key : own)
-      keys.insert(key);
+      keys.insert({key, key.substr(0, key.find('.'))});
   }
   for (const auto& [path, setting] : effective_settings(*this)) {
     keys.insert(setting.keys.begin(), setting.keys.end());

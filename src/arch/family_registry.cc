@@ -72,14 +72,11 @@ class Resolver {
   std::set<std::string> open_;
 };
 
-bool is_constant(const Setting& setting, double value) {
-  return setting.expression.is_constant() &&
-         setting.expression.evaluate([](const std::string&) { return 0.0; }) == value;
-}
+bool is_one(const Setting& setting) { return setting.expression.constant_value() == 1.0; }
 
 // A setting that is off for good, on for good, or up to the config.
 void add_switch(std::vector<std::string>& features, const Family& family, std::string_view path) {
-  if (!is_constant(family.setting(path), 0)) features.emplace_back(path.substr(path.find('.') + 1));
+  if (!family.setting(path).expression.is_zero()) features.emplace_back(path.substr(path.find('.') + 1));
 }
 
 std::vector<std::string> features_of(const Family& family) {
@@ -90,8 +87,8 @@ std::vector<std::string> features_of(const Family& family) {
     if (word != key->fallback)
       features.push_back(fmt::format("{} {}", path.substr(path.find('.') + 1), word));
   };
-  if (!is_constant(family.setting("model.embed_scale"), 1)) features.emplace_back("embed_scale");
-  if (!is_constant(family.setting("model.logit_scale"), 1)) features.emplace_back("logit_scale");
+  if (!is_one(family.setting("model.embed_scale"))) features.emplace_back("embed_scale");
+  if (!is_one(family.setting("model.logit_scale"))) features.emplace_back("logit_scale");
   add_switch(features, family, "model.logit_softcap");
   if (family.setting("norm.kind").word == "layer") features.emplace_back("layer_norm");
   add_switch(features, family, "norm.gamma_offset");

@@ -74,12 +74,11 @@ double RopeResolver::theta_of(const RopeParameters& parameters, std::string_view
       fail(ErrorKind::kFormat, "config.json: the rope theta comes to {}, it must be positive", theta);
     return theta;
   }
-  const std::vector<std::string>& names = setting.expression.variables();
-  const bool is_key = names.size() == 1 && names.front() == setting.expression.text();
-  if (is_key && config_.is_given(names.front()) && config_.number(names.front()) != *parameters.theta)
+  const std::string& name = setting.expression.text();
+  if (setting.expression.is_name() && config_.is_given(name) && config_.number(name) != *parameters.theta)
     fail(ErrorKind::kFormat,
-         "config.json: '{}' is {}, but 'rope_theta' beside the rope kind is {}; remove one", names.front(),
-         config_.number(names.front()), *parameters.theta);
+         "config.json: '{}' is {}, but 'rope_theta' beside the rope kind is {}; remove one", name,
+         config_.number(name), *parameters.theta);
   return *parameters.theta;
 }
 
