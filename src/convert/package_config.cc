@@ -109,7 +109,7 @@ std::string make_llm_config_json(const Plan& plan) {
     if (!plan.tokenizer.bos_token.empty()) jinja["bos"] = plan.tokenizer.bos_token;
     jinja["eos"] = plan.tokenizer.eos_token;
     // The tokenizer already prepends the BOS; a template that prints it again would double it.
-    if (plan.tokenizer.adds_bos) jinja["context"] = {{"bos_token", ""}};
+    if (plan.tokenizer.hide_bos_in_template) jinja["context"] = {{"bos_token", ""}};
   }
   if (plan.embedding.kind != EmbeddingPlan::Kind::kBf16File) config["tie_embeddings"] = tie_embeddings(plan);
   return text_of(config);

@@ -332,7 +332,7 @@ void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& con
           fmt::format("tokenizer: special token {} is in no vocabulary and is left out", shown(text)));
     }
   }
-  model.added = tokens.take();
+  model.set_added(tokens.take());
 }
 
 /// Holes in the ids are filled when the tables are written; a far-off id would make these as large as it
@@ -388,6 +388,11 @@ void read_template(const JsonValue& processor, TokenizerModel& model) {
     append_special_ids(processor, id->as_string(), num_ids, behind_text ? suffix : prefix);
   }
   if (!behind_text) fail(ErrorKind::kUnsupported, "post_processor TemplateProcessing: 'single' has no text");
+  constexpr std::size_t kMaxTokens = 16;  // one or two in files that exist
+  if (prefix.size() + suffix.size() > kMaxTokens) {
+    fail(ErrorKind::kUnsupported, "post_processor TemplateProcessing: more than {} tokens around the text",
+         kMaxTokens);
+  }
   // A template in a Sequence wraps what the one before it made.
   model.prefix_ids.insert(model.prefix_ids.begin(), prefix.begin(), prefix.end());
   model.suffix_ids.insert(model.suffix_ids.end(), suffix.begin(), suffix.end());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace llm2mnn {
 
@@ -85,10 +86,16 @@ bool from_byte_alphabet(std::string_view piece, std::string& out) {
   return true;
 }
 
+void TokenizerModel::set_added(std::vector<AddedToken> tokens) {
+  added = std::move(tokens);
+  added_index_ = PieceTable();
+  for (const AddedToken& token : added)
+    added_index_.insert(token.content, token.id);
+}
+
 const AddedToken* TokenizerModel::find_added(std::string_view text) const {
-  const auto it =
-      std::find_if(added.begin(), added.end(), [&](const AddedToken& t) { return t.content == text; });
-  return it == added.end() ? nullptr : &*it;
+  const auto index = added_index_.find(text);
+  return index ? &added[*index] : nullptr;
 }
 
 std::optional<std::uint32_t> TokenizerModel::find_id(std::string_view text) const {

@@ -67,13 +67,19 @@ struct TokenizerModel {
   std::vector<std::uint32_t> suffix_ids;  ///< and behind it
   std::vector<std::string> notes;         ///< one line each: what a runtime cannot express
 
+  /// Takes the added tokens, ascending by id.
+  void set_added(std::vector<AddedToken> tokens);
   /// Id of an added token or a piece; added tokens first.
   std::optional<std::uint32_t> find_id(std::string_view text) const;
+  /// Null when there is none; constant time.
   const AddedToken* find_added(std::string_view text) const;
   /// 1 + the largest id.
   std::uint32_t num_ids() const;
-  /// Text of `id` as stored (byte alphabet for pieces, plain for added tokens); empty for a hole.
+  /// Text of `id` as stored (byte alphabet for pieces, plain for added tokens); empty for a hole. By search.
   std::string text_of(std::uint32_t id) const;
+
+ private:
+  PieceTable added_index_;  // content of each of `added`
 };
 
 /// GPT-2's byte alphabet: the code point that stands for `byte`.

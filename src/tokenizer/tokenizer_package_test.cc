@@ -330,6 +330,11 @@ const Refusal kRefusals[] = {
      with(&Document::post_processor, template_processing(fmt::format("[{}]", kToken))), "no text"},
     {"post_two_texts", ErrorKind::kUnsupported,
      with(&Document::post_processor, template_processing(fmt::format("[{},{}]", kText, kText))), "twice"},
+    {"post_many", ErrorKind::kUnsupported,
+     with(&Document::post_processor,
+          template_processing(fmt::format(
+              "[{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{0},{1}]", kToken, kText))),
+     "more than 16 tokens"},
     {"post_item", ErrorKind::kFormat, with(&Document::post_processor, template_processing("[7]")),
      "expected a Sequence or a SpecialToken"},
     {"post_no_ids", ErrorKind::kFormat,
