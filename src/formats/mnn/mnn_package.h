@@ -42,7 +42,8 @@ struct LinearBlob {
   std::uint64_t end() const { return bias_offset() + bias_bytes; }
 };
 
-/// A hidden-axis norm: fp32 gamma, then fp32 beta (zeros when the norm has none); one `LayerNorm.external`.
+/// A norm: fp32 gamma, then fp32 beta (zeros when the norm has none); one `LayerNorm.external`. Head norms
+/// that the packed form folds into its RoPE op have none: their gamma lies inside llm.mnn.
 struct NormBlob {
   ir::WeightId gamma = 0;
   std::optional<ir::WeightId> beta;
