@@ -4,6 +4,7 @@
     ask.py PACKAGE_DIR "QUESTION" [--max_new_tokens N]
 """
 import argparse
+import ctypes
 import os
 import pathlib
 import sys
@@ -22,6 +23,7 @@ class Quiet:
         os.close(nowhere)
 
     def __exit__(self, *_):
+        ctypes.CDLL(None).fflush(None)  # what the runtime's own stdio still holds
         for descriptor, saved in zip((1, 2), self.saved):
             os.dup2(saved, descriptor)
             os.close(saved)
