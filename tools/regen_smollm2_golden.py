@@ -6,6 +6,7 @@
 CHECKPOINT_DIR comes from tools/gguf_to_hf.py. Needs torch 2.13, transformers 4.57.6 and tokenizers 0.22.2; it runs
 only when somebody regenerates. The file holds
   greedy     prompts with the 32 ids that float32 appends, and the smallest lead of the best logit over the second;
+  logits     for one prompt, float32 logits of each position at every LOGIT_STRIDE-th id;
   encodings  [text, ids] of mixed strings;
   chats      [messages, rendered prompt].
 """
@@ -21,6 +22,7 @@ import transformers
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROMPTS = ("Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday. January, February,", "1 2 3 4 5 6 7 8 9 10 11 12")
 NEW_TOKENS = 32
+LOGIT_STRIDE = 1536
 SEED = 20240229
 # Left out: U+0085, U+2028 and U+2029, which the stock runtime does not count as white space in a pattern.
 FRAGMENTS = (
@@ -53,6 +55,13 @@ def greedy(model, tokenizer, prompt):
     return {"prompt": prompt, "prompt_ids": ids, "new_ids": sequence[len(ids):], "lead": round(lead, 3)}
 
 
+def logits(model, tokenizer, prompt):
+    ids = tokenizer.encode(prompt, add_special_tokens=False).ids
+    with torch.no_grad():
+        rows = model(torch.tensor([ids])).logits[0, :, ::LOGIT_STRIDE]
+    return {"prompt_ids": ids, "stride": LOGIT_STRIDE, "rows": [[round(v, 6) for v in row] for row in rows.tolist()]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=pathlib.Path)
@@ -66,6 +75,7 @@ def main():
                       {"role": "assistant", "content": "4"}, {"role": "user", "content": "And 3 + 3?"}])
     golden = {
         "greedy": [greedy(model, tokenizer, p) for p in PROMPTS],
+        "logits": [logits(model, tokenizer, PROMPTS[0])],
         "encodings": [[s, tokenizer.encode(s, add_special_tokens=False).ids] for s in mixed_strings(240)],
         "chats": [[c, chat.apply_chat_template(c, tokenize=False, add_generation_prompt=True)] for c in conversations],
     }

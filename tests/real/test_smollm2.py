@@ -9,7 +9,10 @@ import subprocess
 import sys
 import unittest
 
+import numpy as np
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from parity.tolerances import LOGITS_16_BIT  # noqa: E402
 from support.runtime import StockRuntime  # noqa: E402
 from support.tool import ROOT, TempDirCase, export  # noqa: E402
 
@@ -24,7 +27,7 @@ class SmolLM2(TempDirCase):
         if not CHECKPOINT.is_dir():
             raise RuntimeError(f"{CHECKPOINT} does not exist; ./test.sh sets it up")
         cls.packages = {}
-        for bits in (8, 4):
+        for bits in (16, 8, 4):
             cls.packages[bits] = cls.tmp / f"package-{bits}"
             export(CHECKPOINT, cls.packages[bits], "--quant_bit", bits, "--quant_block", 64)
         cls.runtime = StockRuntime()
@@ -39,6 +42,16 @@ class SmolLM2(TempDirCase):
             with self.subTest(prompt=golden["prompt"]):
                 got = self.runtime.greedy(self.packages[8], golden["prompt_ids"], len(golden["new_ids"]))
                 self.assertEqual(got, golden["new_ids"])
+
+    def test_logits_at_16_bit_are_those_of_the_float_model(self):
+        # The bf16 weights are exact in FP16, both sides compute in float32; thirty layers of it.
+        (golden,) = GOLDEN["logits"]
+        want = np.array(golden["rows"])
+        ids = golden["prompt_ids"]
+        got = self.runtime.logits(self.packages[16], ids, len(ids) - 4)[:, ::golden["stride"]]
+        error = float(np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2)))
+        print(f"\nSmolLM2 at 16 bits: relative RMS {error:.1e}")
+        self.assertLess(error, LOGITS_16_BIT)
 
     def test_the_4_bit_package_answers_sensibly(self):
         answer = subprocess.run([sys.executable, ROOT / "tools" / "ask.py", self.packages[4], "What is the capital of France?"],
