@@ -20,8 +20,14 @@ void install_cancel_handlers() {
   action.sa_handler = remember;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction inherited = {};
+    // nohup and background jobs of a script ask for a signal to be ignored.
+    if (sigaction(signal_number, nullptr, &inherited) == 0 && inherited.sa_handler == SIG_IGN) continue;
+    sigaction(signal_number, &action, nullptr);
+  }
+  // A file beyond `ulimit -f` is then a failed write, which leaves no litter.
+  signal(SIGXFSZ, SIG_IGN);
   // A reader that goes away must not kill an export; writes to it fail quietly instead.
   signal(SIGPIPE, SIG_IGN);
 }
@@ -31,12 +37,16 @@ int cancel_signal() { return g_signal.load(std::memory_order_relaxed); }
 void throw_if_cancelled() {
   const int signal_number = cancel_signal();
   if (signal_number == 0) return;
-  fail(ErrorKind::kCancelled, "stopped by {}; nothing was written", signal_number == SIGINT ? "INT" : "TERM");
+  fail(ErrorKind::kCancelled, "stopped by {}; nothing was written",
+       signal_number == SIGINT   ? "INT"
+       : signal_number == SIGHUP ? "HUP"
+                                 : "TERM");
 }
 
 void ignore_cancel_signals() {
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
   g_signal.store(0, std::memory_order_relaxed);
 }
 

@@ -1,9 +1,10 @@
 #pragma once
-// Cooperative cancellation: INT and TERM set a flag, long loops ask for it.
+// Cooperative cancellation: INT, TERM and HUP set a flag, long loops ask for it.
 
 namespace llm2mnn {
 
-/// Installs handlers for INT and TERM that only set the flag.
+/// Installs handlers for INT, TERM and HUP that only set the flag (not for those that this process inherited
+/// as ignored). A write to a closed pipe or beyond `ulimit -f` becomes an ordinary error.
 void install_cancel_handlers();
 /// The signal that asked for the end, or 0.
 int cancel_signal();

@@ -138,4 +138,9 @@ bool path_exists(const std::filesystem::path& path) {
   return std::filesystem::exists(path, error) && !error;
 }
 
+bool entry_exists(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::symlink_status(path, error).type() != std::filesystem::file_type::not_found;
+}
+
 }  // namespace llm2mnn

@@ -133,6 +133,9 @@ TEST_F(FileTest, ExistingMeansReachable) {
   EXPECT_TRUE(path_exists(dir_));
   EXPECT_FALSE(path_exists(dir_ / "dangling"));
   EXPECT_FALSE(path_exists(dir_ / "absent"));
+  EXPECT_TRUE(entry_exists(dir_ / "dangling"));
+  EXPECT_TRUE(entry_exists(dir_ / "a"));
+  EXPECT_FALSE(entry_exists(dir_ / "absent"));
 }
 
 }  // namespace

@@ -13,13 +13,6 @@ namespace {
 // The shards of one file of the index are few; a message names this many of them.
 constexpr std::size_t kMaxNamesShown = 3;
 
-// Also true for what is there but cannot be opened (a dangling link, a loop, no permission): opening it gives
-// the reason, passing it over would take other weights in silence.
-bool entry_exists(const std::filesystem::path& path) {
-  std::error_code error;
-  return std::filesystem::symlink_status(path, error).type() != std::filesystem::file_type::not_found;
-}
-
 // Runs `parse`; its messages get the file's name. Those of the system have it already.
 template <typename Parse>
 auto with_name(const std::string& name, Parse&& parse) {

@@ -1,6 +1,7 @@
 #include "cli/args.h"
 
 #include <algorithm>
+#include <set>
 
 namespace llm2mnn::cli {
 namespace {
@@ -25,13 +26,29 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 bool is_command(std::string_view word) { return !word.starts_with("-"); }
 
+// "-4" is a value (which its flag then refuses by name), "-x" and "--x" are flags.
+bool looks_like_flag(std::string_view word) {
+  return word.size() > 1 && word[0] == '-' && !(word[1] >= '0' && word[1] <= '9');
+}
+
+[[noreturn]] void fail_unknown_flag(const CommandSyntax& syntax, std::string_view word) {
+  std::vector<std::string> known;
+  for (const KnownFlag& flag : syntax.flags)
+    known.push_back(flag.name);
+  const auto near = near_matches(word, known);
+  fail(ErrorKind::kInvalidArgument, "{}: unknown flag{}; see llm2mnn {} --help", shown(word),
+       near.empty() ? "" : fmt::format(", did you mean {}?", near.front()), syntax.name);
+}
+
 }  // namespace
 
 std::vector<std::string> normalised_arguments(int argc, const char* const* argv) {
   std::vector<std::string> arguments;
+  bool flags_ended = false;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];
-    if (word.size() > 2 && word.starts_with("--")) {
+    flags_ended = flags_ended || word == "--";
+    if (!flags_ended && word.size() > 2 && word.starts_with("--")) {
       const std::size_t end = std::min(word.find('='), word.size());
       std::replace(word.begin() + 2, word.begin() + static_cast<std::ptrdiff_t>(end), '-', '_');
     }
@@ -71,6 +88,51 @@ std::vector<std::string> near_matches(std::string_view word, const std::vector<s
   for (const auto& [distance, name] : ranked)
     names.push_back(name);
   return names;
+}
+
+void check_words(const CommandSyntax& syntax, std::span<const std::string> words) {
+  if (std::find(words.begin(), words.end(), "--help") != words.end()) return;  // help answers everything
+  std::set<std::string_view> seen;
+  std::size_t arguments = 0;
+  bool flags_ended = false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (!flags_ended && word == "--") {
+      flags_ended = true;
+      continue;
+    }
+    if (flags_ended || word.size() < 2 || word[0] != '-') {
+      if (++arguments <= syntax.max_arguments) continue;
+      fail(ErrorKind::kInvalidArgument, "{}: one argument too many; see llm2mnn {} --help", shown(word),
+           syntax.name);
+    }
+    if (word == "-h") return;
+    const std::size_t equals = word.find('=');
+    const std::string_view name = word.substr(0, equals);
+    const auto flag = std::find_if(syntax.flags.begin(), syntax.flags.end(),
+                                   [&](const KnownFlag& known) { return known.name == name; });
+    if (flag == syntax.flags.end()) fail_unknown_flag(syntax, name);
+    if (!flag->takes_value) {
+      if (equals != std::string_view::npos) {
+        fail(ErrorKind::kInvalidArgument, "{}: takes no value, found {}; leave the flag out to turn it off",
+             name, shown(word.substr(equals + 1)));
+      }
+      continue;
+    }
+    if (!seen.insert(name).second) fail(ErrorKind::kInvalidArgument, "{}: given twice", name);
+    if (equals != std::string_view::npos) {
+      if (equals + 1 == word.size()) fail(ErrorKind::kInvalidArgument, "{}: the value is empty", name);
+      continue;
+    }
+    ++i;
+    if (i == words.size()) {
+      fail(ErrorKind::kInvalidArgument, "{}: its value is missing; see llm2mnn {} --help", name, syntax.name);
+    }
+    if (looks_like_flag(words[i])) {
+      fail(ErrorKind::kInvalidArgument, "{0}: its value is missing; {1} is read as a flag ({0}=VALUE if not)",
+           name, shown(words[i]));
+    }
+  }
 }
 
 int parse_quant_bit(std::string_view flag, std::string_view text) {

@@ -2,6 +2,7 @@
 // From words on the command line to checked options. `-` and `_` are the same in every flag name; numbers are
 // plain decimal digits; a flag that cannot be honoured is an error that says so by name.
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,21 @@ std::int64_t parse_number(std::string_view flag, std::string_view text, std::int
 /// Near matches of an unknown word among `known` (edit distance at most a third of its length), nearest
 /// first.
 std::vector<std::string> near_matches(std::string_view word, const std::vector<std::string>& known);
+
+struct KnownFlag {
+  std::string name;  ///< with dashes
+  bool takes_value = false;
+};
+/// What a command understands.
+struct CommandSyntax {
+  std::string name;
+  std::vector<KnownFlag> flags;
+  std::size_t max_arguments = 0;  ///< words that are neither flags nor their values
+};
+/// Checks the words behind the name of a command, before any of them has an effect.
+/// @throws Error(kInvalidArgument) naming the first word that is unknown, lacks its value, has one that it
+/// does not take, or is given twice.
+void check_words(const CommandSyntax& syntax, std::span<const std::string> words);
 
 /// `--quant_bit` and `--lm_quant_bit`: 2-8, 16 or 32.
 int parse_quant_bit(std::string_view flag, std::string_view text);

@@ -52,6 +52,48 @@ TEST(Arguments, QuantBlockIsAMultipleOfSixteen) {
   }
 }
 
+TEST(Arguments, WordsBehindTheEndOfFlagsStayAsTheyAre) {
+  EXPECT_EQ(normalised({"inspect", "--", "--my-dir"}), (Words{"inspect", "--", "--my-dir"}));
+}
+
+// The message of check_words for an export-like command, or "" when nothing is wrong.
+std::string complaint(const Words& words, std::size_t max_arguments = 0) {
+  const CommandSyntax syntax = {
+      "export",
+      {{"--path", true}, {"--quant_bit", true}, {"--sym", false}, {"--help", false}},
+      max_arguments};
+  try {
+    check_words(syntax, words);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+    return error.message();
+  }
+  return "";
+}
+
+TEST(Arguments, GoodWordsPass) {
+  EXPECT_EQ(complaint({"--path", "x", "--quant_bit=4", "--sym", "--sym"}), "");
+  EXPECT_EQ(complaint({"--path=-x", "--quant_bit", "-4"}), "");
+  EXPECT_EQ(complaint({"dir", "--path", "x"}, 1), "");
+  EXPECT_EQ(complaint({"--", "--path"}, 1), "");
+  EXPECT_EQ(complaint({"--nonsense", "--help"}), "");
+}
+
+TEST(Arguments, EachBadWordIsNamed) {
+  EXPECT_EQ(complaint({"--pth", "x"}),
+            "'--pth': unknown flag, did you mean --path?; see llm2mnn export --help");
+  EXPECT_EQ(complaint({"-p"}), "'-p': unknown flag; see llm2mnn export --help");
+  EXPECT_EQ(complaint({"--path"}), "--path: its value is missing; see llm2mnn export --help");
+  EXPECT_EQ(complaint({"--path", "--sym"}),
+            "--path: its value is missing; '--sym' is read as a flag (--path=VALUE if not)");
+  EXPECT_EQ(complaint({"--path="}), "--path: the value is empty");
+  EXPECT_EQ(complaint({"--path", "x", "--path=y"}), "--path: given twice");
+  EXPECT_EQ(complaint({"--sym=false"}),
+            "--sym: takes no value, found 'false'; leave the flag out to turn it off");
+  EXPECT_EQ(complaint({"x"}), "'x': one argument too many; see llm2mnn export --help");
+  EXPECT_EQ(complaint({"x", "y"}, 1), "'y': one argument too many; see llm2mnn export --help");
+}
+
 TEST(Arguments, NearMatchesAreNearestFirst) {
   const Words known = {"--quant_bit", "--quant_block", "--path"};
   EXPECT_EQ(near_matches("--quant_bits", known).front(), "--quant_bit");

@@ -1,9 +1,12 @@
 #include "cli/commands.h"
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <fmt/ranges.h>
+#include <system_error>
 
+#include "base/cancel.h"
 #include "cli/progress.h"
 #include "convert/export.h"
 #include "convert/inspect.h"
@@ -56,6 +59,8 @@ void print_plan(const Plan& plan, const Output& output) {
                            size_text(plan.package_bytes()), plan.linear_bits_per_weight()));
   line("runtime", fmt::format("MNN {} or later ({})", plan.runtime.version.text(), plan.runtime.because));
   for (const std::string& note : plan.notes)
+    line("note", note);
+  for (const std::string& note : output.notes)
     line("note", note);
   std::vector<std::string> ignored;
   for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
@@ -163,6 +168,20 @@ void check_package_files(const PackageReport& report) {
   }
 }
 
+void check_output_flags(const Output& output) {
+  if (output.quiet && output.verbose) {
+    fail(ErrorKind::kInvalidArgument, "--quiet: contradicts --verbose; give one of the two");
+  }
+}
+
+void print_families(const std::vector<FamilySummary>& families) {
+  fmt::print("{:<12}{:<22}{:<12}{}\n", "family", "model_type", "inherits", "features");
+  for (const FamilySummary& family : families) {
+    fmt::print("{:<12}{:<22}{:<12}{}\n", family.name, fmt::join(family.model_types, ", "), family.inherits,
+               fmt::join(family.features, ", "));
+  }
+}
+
 FamilyRegistry registry_for(const ExportOptions& options) {
   FamilyRegistry registry = FamilyRegistry::built_in();
   if (!options.family_path.empty()) registry.add_file(options.family_path);
@@ -171,15 +190,29 @@ FamilyRegistry registry_for(const ExportOptions& options) {
 
 }  // namespace
 
+void print_result(const std::function<void()>& print, std::string_view remark) {
+  try {
+    print();
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category());
+  } catch (const std::system_error& error) {  // what fmt throws
+    if (error.code().value() == EPIPE) return;
+    fail(ErrorKind::kIo, "standard output: cannot write: {}{}", system_message(error.code().value()), remark);
+  }
+}
+
 void run_export_command(const ExportOptions& options, bool dry_run, const Output& output) {
+  check_output_flags(output);
   const auto start = std::chrono::steady_clock::now();
   const Plan plan = make_plan(options);
+  throw_if_cancelled();
   if (dry_run) {
-    if (output.json) {
-      fmt::print("{}\n", plan_report_json(plan, "planned"));
-    } else {
-      print_dry_run(plan, output);
-    }
+    print_result([&] {
+      if (output.json) {
+        fmt::print("{}\n", plan_report_json(plan, "planned"));
+      } else if (!output.quiet) {
+        print_dry_run(plan, output);
+      }
+    });
     return;
   }
   StreamProgress progress;
@@ -187,48 +220,55 @@ void run_export_command(const ExportOptions& options, bool dry_run, const Output
     const ProgressDisplay display(progress, output.quiet);
     run_export(plan, progress);
   }
-  if (output.json) {
-    fmt::print("{}\n", plan_report_json(plan, "exported"));
-  } else if (!output.quiet) {
-    fmt::print("llm2mnn {}: {}\n", kVersion, bare(options.path.string()));
-    print_plan(plan, output);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    line("written", fmt::format("{} in {:.1f} s", bare(plan.destination.string()), seconds));
-  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  print_result(
+      [&] {
+        if (output.json) {
+          fmt::print("{}\n", plan_report_json(plan, "exported"));
+        } else if (!output.quiet) {
+          fmt::print("llm2mnn {}: {}\n", kVersion, bare(options.path.string()));
+          print_plan(plan, output);
+          line("written", fmt::format("{} in {:.1f} s", bare(plan.destination.string()), seconds));
+        }
+      },
+      "; the package itself is complete");
 }
 
 void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,
                          const Output& output) {
+  check_output_flags(output);
   if (is_package(path)) {
     const PackageReport report = inspect_package(path);
-    if (output.json) {
-      fmt::print("{}\n", package_report_json(report));
-    } else {
-      print_package(path, report);
-    }
-    std::fflush(stdout);
+    print_result([&] {
+      if (output.json) {
+        fmt::print("{}\n", package_report_json(report));
+      } else if (!output.quiet) {
+        print_package(path, report);
+      }
+    });
     check_package_files(report);
     return;
   }
   const CheckpointReport report = inspect_checkpoint(path, registry_for(options), options.type);
-  if (output.json) {
-    fmt::print("{}\n", checkpoint_report_json(report));
-  } else {
-    print_checkpoint(path, report, output);
-  }
+  print_result([&] {
+    if (output.json) {
+      fmt::print("{}\n", checkpoint_report_json(report));
+    } else if (!output.quiet) {
+      print_checkpoint(path, report, output);
+    }
+  });
 }
 
 void run_families_command(const ExportOptions& options, const Output& output) {
+  check_output_flags(output);
   const std::vector<FamilySummary> families = registry_for(options).summaries();
-  if (output.json) {
-    fmt::print("{}\n", families_report_json(families));
-    return;
-  }
-  fmt::print("{:<12}{:<22}{:<12}{}\n", "family", "model_type", "inherits", "features");
-  for (const FamilySummary& family : families) {
-    fmt::print("{:<12}{:<22}{:<12}{}\n", family.name, fmt::join(family.model_types, ", "), family.inherits,
-               fmt::join(family.features, ", "));
-  }
+  print_result([&] {
+    if (output.json) {
+      fmt::print("{}\n", families_report_json(families));
+    } else if (!output.quiet) {
+      print_families(families);
+    }
+  });
 }
 
 }  // namespace llm2mnn::cli

@@ -1,13 +1,16 @@
 // Flags, help, exit codes: the only place that decides what a process prints and how it ends.
 
 #include <CLI/CLI.hpp>
-#include <csignal>
-#include <cstdio>
+#include <cerrno>
+#include <fcntl.h>
+#include <system_error>
+#include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/error.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "convert/version.h"
 #include "kernels/simd_level.h"
 
@@ -34,7 +37,7 @@ struct Words {
 
 void add_output_flags(CLI::App& command, Words& words) {
   command.add_flag("--json", words.output.json, "print the result as JSON");
-  command.add_flag("--quiet", words.output.quiet, "print nothing but errors");
+  command.add_flag("--quiet", words.output.quiet, "print nothing but errors and what --json prints");
   command.add_flag("--verbose", words.output.verbose, "print long lists in full");
 }
 
@@ -108,13 +111,16 @@ void add_families(CLI::App& command, Words& words) {
   command.footer(std::string("Example:\n  llm2mnn families\n\n") + kExitCodes);
 }
 
-// Says that known flags of the incumbent have no effect here, or why they cannot be honoured.
-void handle_foreign_flags(const CLI::App& command, const Output& output) {
+// Refuses the flags of the incumbent that cannot be honoured.
+// @return what to say about those that have no effect here.
+std::vector<std::string> foreign_notes(const CLI::App& command) {
+  std::vector<std::string> notes;
   for (const ForeignFlag& flag : foreign_flags()) {
     if (command.count(flag.name) == 0) continue;
     if (flag.refused) fail(ErrorKind::kUnsupported, "{}: {}", flag.name, flag.reason);
-    if (!output.quiet && !output.json) fmt::print("note: {} has no effect: {}\n", flag.name, flag.reason);
+    notes.push_back(fmt::format("{} has no effect: {}", flag.name, flag.reason));
   }
+  return notes;
 }
 
 ScaleType parse_scale_bit(const std::string& text) {
@@ -193,43 +199,44 @@ ExportOptions options_from(const CLI::App& command, const Words& words) {
   return options;
 }
 
-std::vector<std::string> known_flags(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    names.push_back(command->get_name());
-    for (const CLI::Option* option : command->get_options())
-      names.push_back(option->get_name());
+CommandSyntax syntax_of(const CLI::App& command) {
+  CommandSyntax syntax;
+  syntax.name = command.get_name();
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_positional()) ++syntax.max_arguments;
+    for (const std::string& name : option->get_lnames())
+      syntax.flags.push_back({"--" + name, option->get_items_expected_max() > 0});
   }
-  return names;
+  return syntax;
 }
 
-// CLI11's findings in our words: one line, literal flag, what to do.
-[[noreturn]] void fail_parse(const CLI::App& app, const CLI::ParseError& error,
-                             const std::vector<std::string>& arguments) {
-  const std::string command = app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name();
-  if (error.get_name() == "ExtrasError") {
-    for (const CLI::App* sub : app.get_subcommands()) {
-      for (const std::string& word : sub->remaining()) {
-        const auto near = near_matches(word.substr(0, word.find('=')), known_flags(app));
-        fail(ErrorKind::kInvalidArgument, "{}: unknown {}{}; see llm2mnn {} --help", shown(word),
-             word.starts_with("-") ? "flag" : "argument",
-             near.empty() ? "" : ", did you mean " + near.front() + "?", command);
-      }
-    }
-    const std::string word = arguments.empty() ? "" : arguments.front();
-    const auto near = near_matches(word, known_flags(app));
-    fail(ErrorKind::kInvalidArgument, "{}: unknown command{}; see llm2mnn --help", shown(word),
-         near.empty() ? "" : ", did you mean " + near.front() + "?");
+// Before CLI11 sees the words: its own findings name neither the flag as it was typed nor a remedy.
+void check_command_line(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.empty()) fail(ErrorKind::kInvalidArgument, "no command given; see llm2mnn --help");
+  const std::string& first = arguments.front();
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == first)
+      return check_words(syntax_of(*command), std::span(arguments).subspan(1));
+    commands.push_back(command->get_name());
   }
+  if (first == "--help" || first == "-h" || first == "--version") {
+    if (arguments.size() == 1) return;
+    fail(ErrorKind::kInvalidArgument, "{}: takes nothing behind it, found {}", first, shown(arguments[1]));
+  }
+  const auto near = near_matches(first, commands);
+  fail(ErrorKind::kInvalidArgument, "{}: unknown command{}; see llm2mnn --help", shown(first),
+       near.empty() ? "" : fmt::format(", did you mean {}?", near.front()));
+}
+
+// What check_command_line leaves to CLI11, in our words: one line, literal flag, what to do.
+[[noreturn]] void fail_parse(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string command = app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name();
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
   const std::string name = text.substr(0, text.find_first_of(": "));
   if (error.get_name() == "RequiredError") {
     fail(ErrorKind::kInvalidArgument, "{}: missing; see llm2mnn {} --help", name, command);
-  }
-  if (error.get_name() == "ArgumentMismatch") {
-    fail(ErrorKind::kInvalidArgument, "{}: expects exactly one value, once; see llm2mnn {} --help", name,
-         command);
   }
   fail(ErrorKind::kInvalidArgument, "{}; see llm2mnn {} --help", shown(text, 300), command);
 }
@@ -258,22 +265,24 @@ int dispatch(const std::vector<std::string>& arguments) {
   add_export(*export_command, words);
   add_inspect(*inspect_command, words);
   add_families(*families_command, words);
+  check_command_line(app, arguments);
   try {
     std::vector<std::string> reversed(arguments.rbegin(),
                                       arguments.rend());  // the order CLI11 takes a vector in
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", (app.get_subcommands().empty() ? &app : app.get_subcommands().front())->help());
+    const CLI::App& asked = app.get_subcommands().empty() ? app : *app.get_subcommands().front();
+    print_result([&] { fmt::print("{}", asked.help()); });
     return 0;
   } catch (const CLI::CallForVersion&) {
-    fmt::print("llm2mnn {}\n", kVersion);
+    print_result([] { fmt::print("llm2mnn {}\n", kVersion); });
     return 0;
   } catch (const CLI::ParseError& error) {
-    fail_parse(app, error, arguments);
+    fail_parse(app, error);
   }
   select_simd_level();
   if (export_command->parsed()) {
-    handle_foreign_flags(*export_command, words.output);
+    words.output.notes = foreign_notes(*export_command);
     run_export_command(options_from(*export_command, words), words.dry_run, words.output);
   } else if (inspect_command->parsed()) {
     check_not_empty(*inspect_command);
@@ -303,21 +312,31 @@ void print_error(std::string message) {
       --end;
     message = message.substr(0, end) + "...";
   }
-  fmt::print(stderr, "llm2mnn: {}\n", message);
+  print_to_stderr(fmt::format("llm2mnn: {}\n", message));
+}
+
+// A file opened while descriptor 1 or 2 is closed would get that number, and messages would be written into
+// it.
+void open_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)open("/dev/null", O_RDWR);
+  }
 }
 
 int run(int argc, char** argv) {
+  open_standard_streams();
   install_cancel_handlers();
   try {
-    const int code = dispatch(normalised_arguments(argc, argv));
-    if (std::fflush(stdout) != 0) fail(ErrorKind::kIo, "cannot write to the standard output");
-    return code;
+    return dispatch(normalised_arguments(argc, argv));
   } catch (const Error& error) {
     print_error(error.message());
     if (error.kind() == ErrorKind::kCancelled) return 128 + cancel_signal();
     return exit_code(error.kind());
   } catch (const std::filesystem::filesystem_error& error) {
-    print_error(fmt::format("{}: {}", shown(error.path1().string()), error.code().message()));
+    print_error(fmt::format("{}: {}", shown(error.path1().string()), system_message(error.code().value())));
+    return exit_code(ErrorKind::kIo);
+  } catch (const std::system_error& error) {
+    print_error(fmt::format("the system refused: {}", system_message(error.code().value())));
     return exit_code(ErrorKind::kIo);
   } catch (const std::bad_alloc&) {
     print_error("out of memory");

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string>
 #include <sys/ioctl.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace llm2mnn::cli {
@@ -53,16 +54,27 @@ std::string figures(const Snapshot& s) {
 
 }  // namespace
 
+void print_to_stderr(const std::string& text) {
+  // Not fmt::print: it throws, and from a thread that would end the process.
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
 ProgressDisplay::ProgressDisplay(const StreamProgress& progress, bool quiet)
     : progress_(progress), terminal_(isatty(STDERR_FILENO) == 1) {
-  if (!quiet) thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  if (quiet) return;
+  try {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  } catch (const std::system_error&) {
+    // No thread to be had: the export goes on without a bar.
+  }
 }
 
 ProgressDisplay::~ProgressDisplay() {
   if (!thread_.joinable()) return;
   thread_.request_stop();
   thread_.join();
-  if (terminal_) fmt::print(stderr, "\r\033[K");
+  if (terminal_) print_to_stderr("\r\033[K");
 }
 
 void ProgressDisplay::run(const std::stop_token& stop) {
@@ -87,13 +99,12 @@ void ProgressDisplay::draw_bar() const {
   const std::string bar = width < 5 ? ""
                                     : "[" + std::string(static_cast<std::size_t>(filled), '#') +
                                           std::string(static_cast<std::size_t>(width - filled), '.') + "] ";
-  fmt::print(stderr, "\r\033[K{}{:3.0f} %  {}", bar, 100 * s.fraction, text);
-  std::fflush(stderr);
+  print_to_stderr(fmt::format("\r\033[K{}{:3.0f} %  {}", bar, 100 * s.fraction, text));
 }
 
 void ProgressDisplay::print_line() const {
   const Snapshot s = take(progress_, start_);
-  fmt::print(stderr, "{:.0f} %  {}\n", 100 * s.fraction, figures(s));
+  print_to_stderr(fmt::format("{:.0f} %  {}\n", 100 * s.fraction, figures(s)));
 }
 
 std::string size_text(std::uint64_t bytes) {

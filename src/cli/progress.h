@@ -11,6 +11,9 @@
 
 namespace llm2mnn::cli {
 
+/// Writes to stderr as far as it takes it: a full disk or a reader that went away must not end an export.
+void print_to_stderr(const std::string& text);
+
 class ProgressDisplay {
  public:
   /// Starts showing `progress` unless `quiet`.

@@ -89,7 +89,8 @@ void run_export(const Plan& plan, StreamProgress& progress) {
   ManifestDigests digests;
   digests.source = stream_weights(plan, weight_file, embedding_file, progress);
   // The disk works while the processor hashes what is still in the page cache.
-  std::future<void> synced = std::async(std::launch::async, [&] { files.sync(); });
+  // Deferred only where no thread is to be had.
+  std::future<void> synced = std::async(std::launch::async | std::launch::deferred, [&] { files.sync(); });
   digests.files = files.digests();
   synced.get();
   staging.write_file(kManifestName, bytes_of(make_manifest(plan, digests))).sync();

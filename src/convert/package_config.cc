@@ -19,7 +19,7 @@ double sampling_value(const JsonValue& generation, const char* key, double fallb
 
 JsonValue generation_config_of(const Plan& plan) {
   const auto path = plan.checkpoint->dir() / "generation_config.json";
-  return path_exists(path) ? load_json(path) : JsonValue();
+  return entry_exists(path) ? load_json(path) : JsonValue();
 }
 
 // The values behind the names that the stock exporter writes, the checkpoint's own where it states them.

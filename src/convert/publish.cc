@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <limits>
 #include <set>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -147,23 +148,45 @@ void sync_directory(const fs::path& dir) {
   fail(kind, "--dst_path: cannot create directory {}: {}", shown(dir.string()), system_message(error_number));
 }
 
+[[noreturn]] void fail_destination(const fs::path& dst, int error_number) {
+  const bool name_at_fault = error_number == ENAMETOOLONG || error_number == ENOTDIR || error_number == ELOOP;
+  fail(name_at_fault ? ErrorKind::kInvalidArgument : ErrorKind::kIo, "--dst_path {}: {}; choose another name",
+       shown(dst.string()), system_message(error_number));
+}
+
+// The absolute path with the links and `..` of its existing part resolved as the system would.
+fs::path resolved(const fs::path& dst) {
+  std::error_code error;
+  fs::path absolute = fs::absolute(dst, error);
+  if (error) {
+    fail(ErrorKind::kIo, "--dst_path {}: the working directory cannot be read: {}", shown(dst.string()),
+         system_message(error.value()));
+  }
+  while (!absolute.has_filename() && absolute.has_relative_path())
+    absolute = absolute.parent_path();  // a trailing slash
+  const fs::path target = fs::weakly_canonical(absolute, error);
+  if (error) fail_destination(dst, error.value());
+  return target;
+}
+
 }  // namespace
 
 fs::path check_destination(const fs::path& dst, bool overwrite) {
   if (dst.empty()) fail(ErrorKind::kInvalidArgument, "--dst_path: the name is empty");
-  std::error_code error;
-  fs::path target = fs::absolute(dst, error).lexically_normal();
-  if (error) fail(ErrorKind::kInvalidArgument, "--dst_path {}: {}", shown(dst.string()), error.message());
-  if (!target.has_filename()) target = target.parent_path();  // a trailing slash
-  const fs::file_status link_status = fs::symlink_status(target, error);
-  if (link_status.type() == fs::file_type::not_found) return target;
-  const fs::file_status status = fs::status(target, error);
-  if (error || status.type() != fs::file_type::directory) {
+  const fs::path target = resolved(dst);
+  struct stat status = {};
+  if (lstat(target.c_str(), &status) != 0) {
+    if (errno == ENOENT) return target;
+    fail_destination(dst, errno);
+  }
+  if (S_ISLNK(status.st_mode)) {
+    fail(ErrorKind::kInvalidArgument, "--dst_path {}: a link to nothing; remove it or choose another name",
+         shown(dst.string()));
+  }
+  if (!S_ISDIR(status.st_mode)) {
     fail(ErrorKind::kInvalidArgument, "--dst_path {}: exists and is not a directory; choose another name",
          shown(dst.string()));
   }
-  target = fs::canonical(target, error);
-  if (error) fail(ErrorKind::kIo, "--dst_path {}: {}", shown(dst.string()), error.message());
   if (is_mount_point(target)) {
     fail(ErrorKind::kInvalidArgument,
          "--dst_path {}: a mount point cannot be replaced in one step; give a folder inside it",
@@ -187,6 +210,8 @@ std::uint64_t free_bytes_for(const fs::path& dst) {
     fail(ErrorKind::kIo, "--dst_path {}: cannot read the free space: {}", shown(dst.string()),
          system_message(errno));
   }
+  // Some network and pseudo file systems do not count; the write itself will tell.
+  if (status.f_blocks == 0) return std::numeric_limits<std::uint64_t>::max();
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

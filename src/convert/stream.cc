@@ -5,6 +5,7 @@
 #include <mutex>
 #include <sched.h>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include "base/cancel.h"
@@ -142,8 +143,12 @@ class Streamer {
     };
     {
       std::vector<std::jthread> workers;
-      for (unsigned i = 1; i < threads; ++i)
-        workers.emplace_back(work);
+      try {
+        for (unsigned i = 1; i < threads; ++i)
+          workers.emplace_back(work);
+      } catch (const std::system_error&) {
+        // No more threads to be had (ulimit): those that started do the work.
+      }
       work();
     }
     if (first_error) std::rethrow_exception(first_error);

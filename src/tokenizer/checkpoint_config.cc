@@ -22,7 +22,7 @@ constexpr std::uint64_t kMaxTemplateBytes = 1u << 20;
 /// Calls `read` with the parsed file `name` if there is one; messages start with the name.
 template <typename Read>
 void with_json(const std::filesystem::path& dir, const char* name, Read read) {
-  if (!path_exists(dir / name)) return;
+  if (!entry_exists(dir / name)) return;
   JsonLimits limits;
   limits.max_bytes = kMaxConfigBytes;
   const JsonValue value = load_json(dir / name, limits);
@@ -164,7 +164,7 @@ TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   with_json(dir, "tokenizer_config.json", [&](const JsonValue& v) { read_tokenizer_config(v, config); });
   with_json(dir, "special_tokens_map.json", [&](const JsonValue& v) { read_named_tokens(v, config); });
   with_json(dir, "generation_config.json", [&](const JsonValue& v) { read_generation_config(v, config); });
-  if (path_exists(dir / "chat_template.jinja")) {
+  if (entry_exists(dir / "chat_template.jinja")) {
     config.chat_template = read_text_file(dir / "chat_template.jinja", kMaxTemplateBytes);
     if (!is_utf8(config.chat_template)) fail(ErrorKind::kFormat, "'chat_template.jinja': not valid UTF-8");
   } else if (config.chat_template.empty()) {

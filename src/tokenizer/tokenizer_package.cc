@@ -155,7 +155,7 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
 TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
                                 const std::vector<std::int64_t>& config_stop_ids) {
   const std::filesystem::path path = tokenizer_dir / "tokenizer.json";
-  if (!path_exists(path)) fail_without_tokenizer_json(tokenizer_dir);
+  if (!entry_exists(path)) fail_without_tokenizer_json(tokenizer_dir);
   const TokenizerConfig config = load_tokenizer_config(tokenizer_dir);
   TokenizerJson document = load_tokenizer_json(path);
   return naming_the_document([&] {
