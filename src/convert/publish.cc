@@ -261,7 +261,7 @@ void StagingDirectory::create_staging() {
     const fs::path candidate = parent_of(destination_) / random_name();
     if (mkdir(candidate.c_str(), 0777) != 0) {
       if (errno == EEXIST) continue;
-      fail_mkdir(candidate, errno);
+      fail_mkdir(destination_, errno);
     }
     lock_fd_ = lock_directory(candidate);
     if (lock_fd_ >= 0) {

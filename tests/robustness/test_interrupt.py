@@ -36,6 +36,7 @@ class InterruptTest(SandboxCase):
             shutil.move(self.checkpoint("llama_mha_tied_f32", name="big", **BIG), self.big)
         self.out = self.box / "parent" / "of" / "out"
         self.fresh = set(os.listdir(self.box))
+        self.duration()
 
     def start(self, *args):
         return launch("export", "--path", self.big, "--dst_path", self.out, "--threads", "1", *args, cwd=self.box / "cwd",
