@@ -93,13 +93,16 @@ void ProgressDisplay::run(const std::stop_token& stop) {
 void ProgressDisplay::draw_bar() const {
   const Snapshot s = take(progress_, start_);
   const std::string text = figures(s);
-  const int room = terminal_columns() - static_cast<int>(text.size()) - 10;
+  // The last column stays free: a line that wraps would leave its first half behind.
+  const int columns = std::max(1, terminal_columns() - 1);
+  const int room = columns - static_cast<int>(text.size()) - 10;
   const int width = std::clamp(room, 0, 40);
   const int filled = static_cast<int>(s.fraction * width);
   const std::string bar = width < 5 ? ""
                                     : "[" + std::string(static_cast<std::size_t>(filled), '#') +
                                           std::string(static_cast<std::size_t>(width - filled), '.') + "] ";
-  print_to_stderr(fmt::format("\r\033[K{}{:3.0f} %  {}", bar, 100 * s.fraction, text));
+  const std::string frame = fmt::format("{}{:3.0f} %  {}", bar, 100 * s.fraction, text);
+  print_to_stderr("\r\033[K" + frame.substr(0, static_cast<std::size_t>(columns)));
 }
 
 void ProgressDisplay::print_line() const {
