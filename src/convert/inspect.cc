@@ -6,7 +6,7 @@ namespace llm2mnn {
 namespace fs = std::filesystem;
 namespace {
 
-JsonValue load_if_there(const fs::path& path) { return path_exists(path) ? load_json(path) : JsonValue(); }
+JsonValue load_if_there(const fs::path& path) { return entry_exists(path) ? load_json(path) : JsonValue(); }
 
 std::string string_member(const JsonValue& object, std::string_view key) {
   const JsonValue* value = object.find(key);
@@ -20,7 +20,13 @@ PackageReport::FileState file_state(const fs::path& dir, const JsonValue& entry)
   if (state.name.empty() || state.name.find('/') != std::string::npos || bytes == nullptr) {
     fail(ErrorKind::kFormat, "{}: 'files' holds an entry without a plain name and a size", kManifestName);
   }
-  const std::int64_t expected = bytes->as_int64();
+  std::int64_t expected = 0;
+  try {
+    expected = bytes->as_int64();
+  } catch (Error& fault) {
+    fault.add_context(fmt::format("{}: bytes of {}", kManifestName, shown(state.name)));
+    throw;
+  }
   std::error_code error;
   const std::uint64_t found = fs::file_size(dir / state.name, error);
   if (error) {
@@ -50,7 +56,7 @@ std::vector<PackageReport::FileState> files_of_other_tool(const fs::path& dir) {
 }  // namespace
 
 bool is_package(const fs::path& dir) {
-  return path_exists(dir / kManifestName) ||
+  return entry_exists(dir / kManifestName) ||
          (path_exists(dir / "llm.mnn") && path_exists(dir / "llm_config.json"));
 }
 
@@ -81,10 +87,13 @@ PackageReport inspect_package(const fs::path& dir) {
   report.manifest = load_if_there(dir / kManifestName);
   report.config = load_if_there(dir / "config.json");
   report.llm_config = load_if_there(dir / "llm_config.json");
-  report.has_manifest = !report.manifest.is_null();
+  report.has_manifest = entry_exists(dir / kManifestName);
   if (!report.has_manifest) {
     report.files = files_of_other_tool(dir);
     return report;
+  }
+  if (string_member(report.manifest, "tool") != "llm2mnn") {
+    fail(ErrorKind::kFormat, "{}: 'tool' is not 'llm2mnn', so this is no manifest of ours", kManifestName);
   }
   const JsonValue* files = report.manifest.find("files");
   if (files == nullptr || !files->is_array()) fail(ErrorKind::kFormat, "{}: no list 'files'", kManifestName);

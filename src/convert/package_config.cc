@@ -11,10 +11,16 @@ std::string text_of(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::strict) + "\n";
 }
 
-// A sampling value of generation_config.json, or `fallback`.
+// A sampling value of generation_config.json, or `fallback` when it is absent or null.
 double sampling_value(const JsonValue& generation, const char* key, double fallback) {
   const JsonValue* value = generation.find(key);
-  return value != nullptr && value->is_number() ? value->as_double() : fallback;
+  if (value == nullptr || value->is_null()) return fallback;
+  try {
+    return value->as_double();
+  } catch (Error& error) {
+    error.add_context(fmt::format("generation_config.json: '{}'", key));
+    throw;
+  }
 }
 
 JsonValue generation_config_of(const Plan& plan) {

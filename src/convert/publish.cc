@@ -174,6 +174,11 @@ fs::path resolved(const fs::path& dst) {
 fs::path check_destination(const fs::path& dst, bool overwrite) {
   if (dst.empty()) fail(ErrorKind::kInvalidArgument, "--dst_path: the name is empty");
   const fs::path target = resolved(dst);
+  if (is_staging_name(target.filename().string())) {
+    fail(ErrorKind::kInvalidArgument,
+         "--dst_path {}: a later run would take this name for one of its own leftovers; choose another",
+         shown(dst.string()));
+  }
   struct stat status = {};
   if (lstat(target.c_str(), &status) != 0) {
     if (errno == ENOENT) return target;
@@ -300,6 +305,8 @@ void StagingDirectory::publish(bool overwrite) {
     published_ = true;
     ignore_cancel_signals();
     sync_directory(parent_of(destination_));
+    for (const fs::path& created : created_parents_)
+      sync_directory(parent_of(created));
     return;
   }
   const int rename_error = errno;

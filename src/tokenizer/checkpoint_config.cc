@@ -145,7 +145,13 @@ void read_generation_config(const JsonValue& value, TokenizerConfig& config) {
   if (member == nullptr || member->is_null()) return;
   const auto read_id = [&](const JsonValue& item) {
     if (!item.is_number()) fail(ErrorKind::kFormat, "eos_token_id: expected an id or a list of ids");
-    const std::int64_t id = item.as_int64();
+    std::int64_t id = -1;
+    try {
+      id = item.as_int64();
+    } catch (Error& error) {
+      error.add_context("eos_token_id");
+      throw;
+    }
     if (id < 0 || id > 0x7FFFFFFF) fail(ErrorKind::kFormat, "eos_token_id: {} is no token id", id);
     config.generation_eos.push_back(id);
   };

@@ -59,6 +59,11 @@ def launch(*args, cwd=None, env=None, preexec=None, stdout=None, **popen):
     return process
 
 
+def running(process):
+    """Whether a process of `launch` has not ended; `finish` can still be called."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
 def finish(process):
     """Waits for a process of `launch`. @raises AssertionError when it hangs."""
     hung = threading.Event()

@@ -234,6 +234,9 @@ class DestinationTest(SandboxCase):
         self.assertTrue(alive.exists())
         os.close(lock)
 
+    def test_a_name_that_a_later_run_would_remove(self):
+        self.refuses(BAD_FLAG, "leftovers", self.box / ".llm2mnn-0123456789abcdef.partial")
+
     def test_a_link_that_looks_like_litter(self):
         victim = self.box / "victim"
         victim.mkdir()

@@ -7,7 +7,7 @@ import shutil
 import threading
 import unittest
 
-from sandbox import DISK_FULL, OK, SandboxCase, finish, is_root, launch, line_faults, package_faults
+from sandbox import DISK_FULL, OK, SandboxCase, finish, is_root, launch, line_faults, package_faults, running
 
 BIG = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8, "num_key_value_heads": 8, "num_hidden_layers": 2}
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -137,7 +137,7 @@ class FullDiskTest(SandboxCase):
             stop.clear()
             process = launch("export", "--path", big, "--dst_path", disk / "out", "--threads", "1", "--quant_block", "32", cwd=self.box / "cwd")
             # The other writer starts when the tool has made its first file, after its check.
-            while not any(n.startswith(".llm2mnn-") for n in os.listdir(disk)) and process.poll() is None:
+            while not any(n.startswith(".llm2mnn-") for n in os.listdir(disk)) and running(process):
                 pass
             filler = threading.Thread(target=fill)
             filler.start()

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Signals at random moments and exports that race: a package is complete or absent, and litter does not stay."""
 import os
+import pathlib
 import random
 import shutil
 import signal
 import time
 import unittest
 
-from sandbox import BAD_FLAG, OK, SandboxCase, finish, interrupt, launch, line_faults, package_faults
+from sandbox import BAD_FLAG, OK, SYSTEM, SandboxCase, finish, interrupt, launch, line_faults, package_faults, running
 
 # A float32 checkpoint of about 70 MB: its export takes a few hundred milliseconds on one thread.
 BIG = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8, "num_key_value_heads": 8, "num_hidden_layers": 4}
@@ -143,6 +144,24 @@ class InterruptTest(SandboxCase):
         time.sleep(0.3 * self.duration())
         interrupt(process, "SIGHUP")
         self.assertEqual(finish(process).code, OK)
+
+    def test_weights_that_change_while_they_are_read(self):
+        for spoil in (lambda path: os.truncate(path, path.stat().st_size // 4), lambda path: os.truncate(path, 0)):
+            moving = pathlib.Path(shutil.copytree(self.big, self.box / "moving"))
+            process = launch("export", "--path", moving, "--dst_path", self.out, "--threads", "1", cwd=self.box / "cwd")
+            while running(process) and not self.litter():
+                pass
+            spoil(moving / "model.safetensors")
+            done = finish(process)
+            if done.code == OK:  # all had been read by then
+                self.assertEqual(package_faults(self.out), [])
+            else:
+                self.assertEqual(done.code, SYSTEM, done.text)
+                self.assertEqual(line_faults(done.text), [])
+                self.assertIn("model.safetensors", done.text)
+                self.assertFalse((self.box / "parent").exists())
+            shutil.rmtree(moving)
+            shutil.rmtree(self.box / "parent", ignore_errors=True)
 
     def race(self, count, *args):
         done = [finish(p) for p in [self.start(*args) for _ in range(count)]]
