@@ -49,7 +49,14 @@ File File::open_regular(const std::filesystem::path& path) {
   file.name_ = shown_name(path);
   // O_NONBLOCK: opening a FIFO without a writer would hang.
   file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file.fd_ < 0) fail(ErrorKind::kIo, "{}: cannot open: {}", shown(file.name_), system_message(errno));
+  if (file.fd_ < 0) {
+    const int open_error = errno;
+    struct stat link = {};
+    if (open_error == ENOENT && lstat(path.c_str(), &link) == 0) {
+      fail(ErrorKind::kIo, "{}: a link to a file that is not there; download it again", shown(file.name_));
+    }
+    fail(ErrorKind::kIo, "{}: cannot open: {}", shown(file.name_), system_message(open_error));
+  }
   struct stat status = {};
   if (fstat(file.fd_, &status) != 0) {
     fail(ErrorKind::kIo, "{}: cannot read its size: {}", shown(file.name_), system_message(errno));

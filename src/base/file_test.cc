@@ -67,11 +67,13 @@ TEST_F(FileTest, OnlyRegularFilesAreOpened) {
   ASSERT_EQ(mkfifo((dir_ / "pipe").c_str(), 0600), 0);
   fs::create_symlink("loop", dir_ / "loop");
   fs::create_symlink("real", dir_ / "link");
+  fs::create_symlink("gone", dir_ / "dangling");
   write("real", "x");
   EXPECT_EQ(File::open_regular(dir_ / "link").size(), 1u);
   for (const auto& [name, message] : std::vector<std::pair<std::string, std::string>>{
            {"pipe", "'pipe': not a regular file"},
            {"", "not a regular file"},
+           {"dangling", "'dangling': a link to a file that is not there; download it again"},
            {"loop", "'loop': cannot open: too many levels of symbolic links"},
            {"absent", "'absent': cannot open: no such file or directory"}}) {
     const Error error = error_of([&, file = name] { File::open_regular(file.empty() ? dir_ : dir_ / file); });

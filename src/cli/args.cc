@@ -33,8 +33,9 @@ bool looks_like_flag(std::string_view word) {
 
 [[noreturn]] void fail_unknown_flag(const CommandSyntax& syntax, std::string_view word) {
   std::vector<std::string> known;
-  for (const KnownFlag& flag : syntax.flags)
-    known.push_back(flag.name);
+  for (const KnownFlag& flag : syntax.flags) {
+    if (flag.suggested) known.push_back(flag.name);
+  }
   const auto near = near_matches(word, known);
   fail(ErrorKind::kInvalidArgument, "{}: unknown flag{}; see llm2mnn {} --help", shown(word),
        near.empty() ? "" : fmt::format(", did you mean {}?", near.front()), syntax.name);
@@ -103,8 +104,8 @@ void check_words(const CommandSyntax& syntax, std::span<const std::string> words
     }
     if (flags_ended || word.size() < 2 || word[0] != '-') {
       if (++arguments <= syntax.max_arguments) continue;
-      fail(ErrorKind::kInvalidArgument, "{}: one argument too many; see llm2mnn {} --help", shown(word),
-           syntax.name);
+      fail(ErrorKind::kInvalidArgument, "{}: {}; see llm2mnn {} --help", shown(word),
+           syntax.max_arguments == 0 ? "belongs to no flag" : "one argument too many", syntax.name);
     }
     if (word == "-h") return;
     const std::size_t equals = word.find('=');
@@ -136,7 +137,7 @@ void check_words(const CommandSyntax& syntax, std::span<const std::string> words
 }
 
 int parse_quant_bit(std::string_view flag, std::string_view text) {
-  const std::int64_t bits = parse_number(flag, text, 32);
+  const std::int64_t bits = parse_number(flag, text, kAnyNumber);
   if ((bits < 2 || bits > 8) && bits != 16 && bits != 32) {
     fail(ErrorKind::kInvalidArgument, "{} {}: expected 2 to 8, 16 (FP16) or 32 (FP32)", flag, shown(text));
   }

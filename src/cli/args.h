@@ -20,6 +20,9 @@ std::vector<std::string> normalised_arguments(int argc, const char* const* argv)
 /// @throws Error(kInvalidArgument) "--flag 'x': ...".
 std::int64_t parse_number(std::string_view flag, std::string_view text, std::int64_t max);
 
+/// A limit for numbers of which a list of the good ones says more than "at most".
+inline constexpr std::int64_t kAnyNumber = 1'000'000'000'000;
+
 /// Near matches of an unknown word among `known` (edit distance at most a third of its length), nearest
 /// first.
 std::vector<std::string> near_matches(std::string_view word, const std::vector<std::string>& known);
@@ -27,6 +30,7 @@ std::vector<std::string> near_matches(std::string_view word, const std::vector<s
 struct KnownFlag {
   std::string name;  ///< with dashes
   bool takes_value = false;
+  bool suggested = true;  ///< as a near match of a misspelt word
 };
 /// What a command understands.
 struct CommandSyntax {

@@ -60,7 +60,7 @@ TEST(Arguments, WordsBehindTheEndOfFlagsStayAsTheyAre) {
 std::string complaint(const Words& words, std::size_t max_arguments = 0) {
   const CommandSyntax syntax = {
       "export",
-      {{"--path", true}, {"--quant_bit", true}, {"--sym", false}, {"--help", false}},
+      {{"--path", true}, {"--quant_bit", true}, {"--sym", false}, {"--awq", false, false}, {"--help", false}},
       max_arguments};
   try {
     check_words(syntax, words);
@@ -82,6 +82,7 @@ TEST(Arguments, GoodWordsPass) {
 TEST(Arguments, EachBadWordIsNamed) {
   EXPECT_EQ(complaint({"--pth", "x"}),
             "'--pth': unknown flag, did you mean --path?; see llm2mnn export --help");
+  EXPECT_EQ(complaint({"--awk"}), "'--awk': unknown flag; see llm2mnn export --help");
   EXPECT_EQ(complaint({"-p"}), "'-p': unknown flag; see llm2mnn export --help");
   EXPECT_EQ(complaint({"--path"}), "--path: its value is missing; see llm2mnn export --help");
   EXPECT_EQ(complaint({"--path", "--sym"}),
@@ -90,7 +91,7 @@ TEST(Arguments, EachBadWordIsNamed) {
   EXPECT_EQ(complaint({"--path", "x", "--path=y"}), "--path: given twice");
   EXPECT_EQ(complaint({"--sym=false"}),
             "--sym: takes no value, found 'false'; leave the flag out to turn it off");
-  EXPECT_EQ(complaint({"x"}), "'x': one argument too many; see llm2mnn export --help");
+  EXPECT_EQ(complaint({"x"}), "'x': belongs to no flag; see llm2mnn export --help");
   EXPECT_EQ(complaint({"x", "y"}, 1), "'y': one argument too many; see llm2mnn export --help");
 }
 

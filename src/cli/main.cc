@@ -124,14 +124,14 @@ std::vector<std::string> foreign_notes(const CLI::App& command) {
 }
 
 ScaleType parse_scale_bit(const std::string& text) {
-  const std::int64_t bits = parse_number("--scale_bit", text, 32);
+  const std::int64_t bits = parse_number("--scale_bit", text, kAnyNumber);
   if (bits != 16 && bits != 32)
     fail(ErrorKind::kInvalidArgument, "--scale_bit {}: expected 16 or 32", shown(text));
   return bits == 16 ? ScaleType::kF16 : ScaleType::kF32;
 }
 
 int parse_embed_bit(const std::string& text) {
-  const std::int64_t bits = parse_number("--embed_bit", text, 16);
+  const std::int64_t bits = parse_number("--embed_bit", text, kAnyNumber);
   if (bits != 16 && bits != 8 && bits != 4) {
     fail(ErrorKind::kInvalidArgument, "--embed_bit {}: expected 16 (bf16), 8 or 4", shown(text));
   }
@@ -205,7 +205,9 @@ CommandSyntax syntax_of(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     if (option->get_positional()) ++syntax.max_arguments;
     for (const std::string& name : option->get_lnames())
-      syntax.flags.push_back({"--" + name, option->get_items_expected_max() > 0});
+      // Flags without a group are those that the help leaves out.
+      syntax.flags.push_back(
+          {"--" + name, option->get_items_expected_max() > 0, !option->get_group().empty()});
   }
   return syntax;
 }
@@ -236,7 +238,10 @@ void check_command_line(const CLI::App& app, const std::vector<std::string>& arg
   std::replace(text.begin(), text.end(), '\n', ' ');
   const std::string name = text.substr(0, text.find_first_of(": "));
   if (error.get_name() == "RequiredError") {
-    fail(ErrorKind::kInvalidArgument, "{}: missing; see llm2mnn {} --help", name, command);
+    fail(
+        ErrorKind::kInvalidArgument, "{}: {}; see llm2mnn {} --help", name.starts_with("-") ? name : command,
+        name.starts_with("-") ? "missing" : fmt::format("the {} of a checkpoint or package is missing", name),
+        command);
   }
   fail(ErrorKind::kInvalidArgument, "{}; see llm2mnn {} --help", shown(text, 300), command);
 }

@@ -39,7 +39,7 @@ class FilesTest(WeightsCase):
         self.each_file(lambda path: path.symlink_to(path.name), SYSTEM, "symbolic links")
 
     def test_a_dangling_link(self):
-        self.each_file(lambda path: path.symlink_to("../blobs/gone"), SYSTEM)
+        self.each_file(lambda path: path.symlink_to("../blobs/gone"), SYSTEM, "not there")
 
     def test_a_device(self):
         for device in ("/dev/zero", "/dev/null", "/dev/full", "/dev/tty"):

@@ -74,7 +74,7 @@ class FlagsTest(SandboxCase):
     def test_a_misspelt_flag_has_a_suggestion(self):
         for wrong, right in {"--quant_bt": "--quant_bit", "--quantbit": "--quant_bit", "--dstpath": "--dst_path", "--pth": "--path",
                              "--overwrit": "--overwrite", "--separate_embed": "--seperate_embed", "--dryrun": "--dry_run",
-                             "--Quant_Bit": "--quant_bit", "--thread": "--threads", "--lm-quant-bits": "--lm_quant_bit"}.items():
+                             "--Quant_Bit": "--quant_bit", "--thread": "--threads", "--lm-quant-bits": "--lm_quant_bit", "--symm": "--sym"}.items():
             with self.subTest(wrong):
                 self.refuses(["unknown flag", f"did you mean {right}?"], wrong, "4")
 
@@ -86,7 +86,7 @@ class FlagsTest(SandboxCase):
     def test_words_that_belong_nowhere(self):
         for args in (("extra",), ("--", "extra"), ("--dry_run", "4"), ("@file",), ("-",)):
             with self.subTest(args):
-                self.refuses("one argument too many", *args)
+                self.refuses("belongs to no flag", *args)
 
     def test_contradictions(self):
         self.refuses(["--seperate_embed", "--embed_bit"], "--seperate_embed", "--embed_bit", "8")
@@ -129,6 +129,7 @@ class FlagsTest(SandboxCase):
         self.refused(BAD_FLAG, "--path", "export")
         self.refused(BAD_FLAG, "--path", "--quant_bit", "4")
         self.refused(BAD_FLAG, "path", "inspect")
+        self.refused(BAD_FLAG, "one argument too many", "inspect", "a", "b")
 
     def test_invalid_utf8(self):
         for args in ((b"--\xff\xfe",), (b"\xff",), (b"export", b"--path", b"/\xff/\xfe"), (b"inspect", b"\xc3\x28"),
