@@ -5,9 +5,9 @@
 
 #include "arch/config_keys.h"
 #include "arch/config_reader.h"
-#include "arch/near_match.h"
 #include "arch/rope_resolver.h"
 #include "arch/tensor_claims.h"
+#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {

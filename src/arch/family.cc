@@ -4,7 +4,7 @@
 #include <array>
 
 #include "arch/family_data.h"
-#include "arch/near_match.h"
+#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {

@@ -3,7 +3,7 @@
 #include <toml++/toml.h>
 
 #include "arch/family_data.h"
-#include "arch/near_match.h"
+#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {

@@ -5,7 +5,7 @@
 #include "arch/embedded_families.h"
 #include "arch/family.h"
 #include "arch/family_data.h"
-#include "arch/near_match.h"
+#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "arch/near_match.h"
+#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "arch/near_match.h"
 #include "base/checked.h"
+#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {

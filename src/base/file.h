@@ -55,8 +55,8 @@ std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_
 
 /// Whether `path` exists as anything but a dangling link.
 bool path_exists(const std::filesystem::path& path);
-/// Also true for what is there but cannot be opened (a dangling link, a loop, no permission): opening it gives
-/// the reason, passing it over would take something else in silence.
+/// Also true for what is there but cannot be opened (a dangling link, a loop, no permission): opening it
+/// gives the reason, passing it over would take something else in silence.
 bool entry_exists(const std::filesystem::path& path);
 
 }  // namespace llm2mnn

@@ -3,26 +3,12 @@
 #include <algorithm>
 #include <set>
 
+#include "base/near_match.h"
+
 namespace llm2mnn::cli {
 namespace {
 
 constexpr int kMaxBlock = 1 << 19;  // the widest row that is supported at all
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j)
-    row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row.back();
-}
 
 bool is_command(std::string_view word) { return !word.starts_with("-"); }
 
@@ -36,9 +22,8 @@ bool looks_like_flag(std::string_view word) {
   for (const KnownFlag& flag : syntax.flags) {
     if (flag.suggested) known.push_back(flag.name);
   }
-  const auto near = near_matches(word, known);
   fail(ErrorKind::kInvalidArgument, "{}: unknown flag{}; see llm2mnn {} --help", shown(word),
-       near.empty() ? "" : fmt::format(", did you mean {}?", near.front()), syntax.name);
+       did_you_mean(word, known), syntax.name);
 }
 
 }  // namespace
@@ -75,20 +60,6 @@ std::int64_t parse_number(std::string_view flag, std::string_view text, std::int
       fail(ErrorKind::kInvalidArgument, "{} {}: at most {} is allowed", flag, shown(text), max);
   }
   return value;
-}
-
-std::vector<std::string> near_matches(std::string_view word, const std::vector<std::string>& known) {
-  std::vector<std::pair<std::size_t, std::string>> ranked;
-  for (const std::string& candidate : known) {
-    const std::size_t distance = edit_distance(word.substr(0, 64), candidate);
-    if (distance <= std::max<std::size_t>(2, candidate.size() / 3)) ranked.emplace_back(distance, candidate);
-  }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::string> names;
-  for (const auto& [distance, name] : ranked)
-    names.push_back(name);
-  return names;
 }
 
 void check_words(const CommandSyntax& syntax, std::span<const std::string> words) {

@@ -23,10 +23,6 @@ std::int64_t parse_number(std::string_view flag, std::string_view text, std::int
 /// A limit for numbers of which a list of the good ones says more than "at most".
 inline constexpr std::int64_t kAnyNumber = 1'000'000'000'000;
 
-/// Near matches of an unknown word among `known` (edit distance at most a third of its length), nearest
-/// first.
-std::vector<std::string> near_matches(std::string_view word, const std::vector<std::string>& known);
-
 struct KnownFlag {
   std::string name;  ///< with dashes
   bool takes_value = false;

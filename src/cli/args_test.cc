@@ -81,7 +81,7 @@ TEST(Arguments, GoodWordsPass) {
 
 TEST(Arguments, EachBadWordIsNamed) {
   EXPECT_EQ(complaint({"--pth", "x"}),
-            "'--pth': unknown flag, did you mean --path?; see llm2mnn export --help");
+            "'--pth': unknown flag; did you mean '--path'?; see llm2mnn export --help");
   EXPECT_EQ(complaint({"--awk"}), "'--awk': unknown flag; see llm2mnn export --help");
   EXPECT_EQ(complaint({"-p"}), "'-p': unknown flag; see llm2mnn export --help");
   EXPECT_EQ(complaint({"--path"}), "--path: its value is missing; see llm2mnn export --help");
@@ -93,12 +93,6 @@ TEST(Arguments, EachBadWordIsNamed) {
             "--sym: takes no value, found 'false'; leave the flag out to turn it off");
   EXPECT_EQ(complaint({"x"}), "'x': belongs to no flag; see llm2mnn export --help");
   EXPECT_EQ(complaint({"x", "y"}, 1), "'y': one argument too many; see llm2mnn export --help");
-}
-
-TEST(Arguments, NearMatchesAreNearestFirst) {
-  const Words known = {"--quant_bit", "--quant_block", "--path"};
-  EXPECT_EQ(near_matches("--quant_bits", known).front(), "--quant_bit");
-  EXPECT_TRUE(near_matches("--frobnicate_everything", known).empty());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "base/near_match.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -226,9 +227,8 @@ void check_command_line(const CLI::App& app, const std::vector<std::string>& arg
     if (arguments.size() == 1) return;
     fail(ErrorKind::kInvalidArgument, "{}: takes nothing behind it, found {}", first, shown(arguments[1]));
   }
-  const auto near = near_matches(first, commands);
   fail(ErrorKind::kInvalidArgument, "{}: unknown command{}; see llm2mnn --help", shown(first),
-       near.empty() ? "" : fmt::format(", did you mean {}?", near.front()));
+       did_you_mean(first, commands));
 }
 
 // What check_command_line leaves to CLI11, in our words: one line, literal flag, what to do.

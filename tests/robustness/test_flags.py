@@ -76,7 +76,7 @@ class FlagsTest(SandboxCase):
                              "--overwrit": "--overwrite", "--separate_embed": "--seperate_embed", "--dryrun": "--dry_run",
                              "--Quant_Bit": "--quant_bit", "--thread": "--threads", "--lm-quant-bits": "--lm_quant_bit", "--symm": "--sym"}.items():
             with self.subTest(wrong):
-                self.refuses(["unknown flag", f"did you mean {right}?"], wrong, "4")
+                self.refuses(["unknown flag", f"did you mean '{right}'"], wrong, "4")
 
     def test_a_flag_that_nobody_knows(self):
         for flag in ("--frobnicate", "-x", "-path", "---path", "--no-sym", "--=4", "-\x1b[31m", "--" + "a" * 5000, "--%s%n", "--{}"):
@@ -122,7 +122,7 @@ class FlagsTest(SandboxCase):
         for name in ("expotr", "Export", "", "x" * 5000, "\x1b]0;evil\x07", "💥", "help"):
             with self.subTest(name[:20]):
                 self.refused(BAD_FLAG, "unknown command", name)
-        self.refused(BAD_FLAG, "did you mean inspect?", "inspct", "x")
+        self.refused(BAD_FLAG, "did you mean 'inspect'?", "inspct", "x")
         self.refused(BAD_FLAG, "no command")
 
     def test_what_is_missing(self):

@@ -1,4 +1,4 @@
-#include "arch/near_match.h"
+#include "base/near_match.h"
 
 #include <algorithm>
 #include <fmt/format.h>
