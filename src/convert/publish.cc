@@ -164,7 +164,12 @@ fs::path resolved(const fs::path& dst) {
   }
   while (!absolute.has_filename() && absolute.has_relative_path())
     absolute = absolute.parent_path();  // a trailing slash
-  const fs::path target = fs::weakly_canonical(absolute, error);
+  constexpr int kAttempts = 10;  // a failing export beside us may remove its parents while they are looked at
+  fs::path target;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    target = fs::weakly_canonical(absolute, error);
+    if (error != std::errc::no_such_file_or_directory) break;
+  }
   if (error) fail_destination(dst, error.value());
   return target;
 }
@@ -208,10 +213,12 @@ fs::path check_destination(const fs::path& dst, bool overwrite) {
 
 std::uint64_t free_bytes_for(const fs::path& dst) {
   fs::path existing = parent_of(dst);
-  while (!path_exists(existing) && existing.has_relative_path())
-    existing = parent_of(existing);
   struct statvfs status = {};
-  if (statvfs(existing.c_str(), &status) != 0) {
+  while (statvfs(existing.c_str(), &status) != 0) {
+    if ((errno == ENOENT || errno == EACCES) && existing.has_relative_path()) {
+      existing = parent_of(existing);
+      continue;
+    }
     fail(ErrorKind::kIo, "--dst_path {}: cannot read the free space: {}", shown(dst.string()),
          system_message(errno));
   }
@@ -239,7 +246,7 @@ void StagingDirectory::create_parents() {
   for (auto dir = missing.rbegin(); dir != missing.rend(); ++dir) {
     if (mkdir(dir->c_str(), 0777) == 0) {
       created_parents_.push_back(*dir);
-    } else if (errno != EEXIST) {
+    } else if (errno != EEXIST && errno != ENOENT) {  // create_staging tries again when one has vanished
       fail_mkdir(*dir, errno);
     }
   }
@@ -260,14 +267,19 @@ void StagingDirectory::remove_abandoned() const {
 }
 
 void StagingDirectory::create_staging() {
-  constexpr int kAttempts =
-      100;  // a cleaner may take the directory between mkdir and flock; it cannot do so for ever
+  // A cleaner may take the directory between mkdir and flock, and a failing export beside us may take the
+  // parents that it made; they cannot do so for ever.
+  constexpr int kAttempts = 100;
+  int mkdir_error = 0;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const fs::path candidate = parent_of(destination_) / random_name();
-    if (mkdir(candidate.c_str(), 0777) != 0) {
-      if (errno == EEXIST) continue;
-      fail_mkdir(destination_, errno);
+    mkdir_error = mkdir(candidate.c_str(), 0777) == 0 ? 0 : errno;
+    if (mkdir_error == EEXIST) continue;
+    if (mkdir_error == ENOENT) {
+      create_parents();
+      continue;
     }
+    if (mkdir_error != 0) break;
     lock_fd_ = lock_directory(candidate);
     if (lock_fd_ >= 0) {
       staging_ = candidate;
@@ -275,6 +287,7 @@ void StagingDirectory::create_staging() {
     }
     rmdir(candidate.c_str());
   }
+  if (mkdir_error != 0) fail_mkdir(destination_, mkdir_error);
   fail(ErrorKind::kIo,
        "--dst_path: cannot lock a temporary directory beside {}; does the file system support flock?",
        shown(destination_.string()));

@@ -8,7 +8,7 @@ import signal
 import time
 import unittest
 
-from sandbox import BAD_FLAG, OK, SYSTEM, SandboxCase, finish, interrupt, launch, line_faults, package_faults, running
+from sandbox import BAD_FLAG, BROKEN_INPUT, OK, SYSTEM, SandboxCase, finish, interrupt, launch, line_faults, package_faults, running
 
 # A float32 checkpoint of about 70 MB: its export takes a few hundred milliseconds on one thread.
 BIG = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8, "num_key_value_heads": 8, "num_hidden_layers": 4}
@@ -178,6 +178,21 @@ class InterruptTest(SandboxCase):
         for _ in range(3):
             codes = self.race(4)
             self.assertEqual(sorted(set(codes)), [OK, BAD_FLAG], "the losers must say that something is in the way")
+            shutil.rmtree(self.box / "parent")
+
+    def test_failing_neighbours_in_one_new_parent(self):
+        # An export that fails removes the parents that it made, while others are about to use them.
+        good = self.checkpoint()
+        broken = self.checkpoint(name="broken")
+        with open(broken / "model.safetensors", "r+b") as file:
+            file.seek(-100, os.SEEK_END)
+            file.write(b"\xc0\x7f")  # NaN in bf16
+        for _ in range(25):
+            processes = [launch("export", "--path", path, "--dst_path", self.out.parent / name, "--quant_block", "32", cwd=self.box / "cwd")
+                         for name, path in (("b0", broken), ("g1", good), ("b2", broken), ("g3", good), ("b4", broken))]
+            done = [finish(p) for p in processes]
+            self.assertEqual([d.code for d in done], [BROKEN_INPUT, OK, BROKEN_INPUT, OK, BROKEN_INPUT], [d.text for d in done])
+            self.assertEqual(sorted(os.listdir(self.out.parent)), ["g1", "g3"])
             shutil.rmtree(self.box / "parent")
 
     def test_a_race_with_overwrite(self):
