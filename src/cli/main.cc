@@ -21,7 +21,7 @@ namespace {
 constexpr const char* kExitCodes =
     "Exit codes: 0 success; 2 bad flag or flag combination; 3 broken input (config, weights, tokenizer);\n"
     "4 input that is valid but not supported; 5 the system refused a read or a write; 6 disk full;\n"
-    "70 a fault of this program; 130 stopped by INT; 143 stopped by TERM.";
+    "70 a fault of this program; 129 stopped by HUP; 130 stopped by INT; 143 stopped by TERM.";
 
 constexpr const char* kExportExample =
     "Example:\n"
