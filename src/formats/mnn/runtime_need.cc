@@ -23,7 +23,7 @@ RuntimeNeed minimum_runtime(const ir::Graph& graph, const WeightFileLayout& layo
         return !blob.scheme.is_float() && blob.scheme.scale_type == ScaleType::kF16;
       }))
     raise({3, 6, 0}, "fp16 scales (--scale_bit 32 avoids them)");
-  if (form == GraphForm::kPacked) raise({3, 6, 1}, "the packed graph form (--compat 3.1 avoids it)");
+  if (form == GraphForm::kPacked) raise({3, 6, 1}, "the packed graph form; --compat 3.1 avoids it");
   return need;
 }
 
