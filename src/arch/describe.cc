@@ -115,7 +115,8 @@ class Describer {
     norm_kind_ = family_.setting("norm.kind").word == "layer" ? NormKind::kLayer : NormKind::kRms;
     norm_eps_ = config_.evaluate("norm.eps");
     if (norm_eps_ < 0)
-      fail(ErrorKind::kFormat, "config.json: the norms' epsilon is {}, it must not be negative", norm_eps_);
+      fail(ErrorKind::kFormat, "config.json: {} comes to {}, it must not be negative",
+           shown(family_.setting("norm.eps").expression.text()), norm_eps_);
     gamma_offset_ = static_cast<float>(config_.evaluate("norm.gamma_offset"));
     const std::string residual = family_.setting("block.residual").word;
     residual_ = residual == "sandwich" ? ResidualKind::kSandwich
@@ -213,7 +214,9 @@ class Describer {
     if (!slides) return;
     const double window = config_.evaluate("attention.sliding_window");
     if (!(window >= 1) || window != std::floor(window) || window > 0x1p31)
-      fail(ErrorKind::kFormat, "config.json: some layers slide, but the sliding window comes to {}", window);
+      fail(ErrorKind::kFormat,
+           "config.json: some layers slide, but {} comes to {}; it must be a positive number",
+           shown(family_.setting("attention.sliding_window").expression.text()), window);
     spec_.sliding_window = static_cast<std::int64_t>(window);
   }
 

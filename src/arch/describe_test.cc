@@ -163,7 +163,19 @@ TEST(Describe, Qwen2WindowFollowsItsThreeKeysOrLayerTypes) {
 TEST(Describe, LayerTypesThatSlideWithoutAWindowAreAnError) {
   const JsonValue config =
       with_key(small_qwen2(), "layer_types", R"(["sliding_attention", "full_attention"])");
-  expect_contains(error_of(config), "some layers slide, but the sliding window comes to 0");
+  expect_contains(error_of(config),
+                  "some layers slide, but 'use_sliding_window ? sliding_window : 0' comes to 0");
+}
+
+TEST(Describe, AWindowOfZeroIsNoAbsentWindow) {
+  const auto window_of = [](const char* text) { return with_key(small_qwen2(), "sliding_window", text); };
+  const auto used = [&](const char* text) {
+    return with_key(with_key(window_of(text), "use_sliding_window", "true"), "max_window_layers", "0");
+  };
+  expect_contains(error_of(used("0")), "comes to 0; it must be a positive number");
+  EXPECT_EQ(describe_whole(used("3")).sliding_window, 3);
+  EXPECT_EQ(describe_whole(used("null")).sliding_window, 0);
+  EXPECT_EQ(describe_whole(window_of("0")).sliding_window, 0);  // switched off
 }
 
 TEST(Describe, LayerTypesMustNameEveryLayer) {
@@ -285,7 +297,7 @@ TEST(Describe, RefusesConfigsByName) {
       {"hidden_size", "32.5", "'hidden_size'", format},
       {"hidden_size", "1e300", "'hidden_size'", format},
       {"num_key_value_heads", "3", "num_attention_heads 4 is no multiple of num_key_value_heads 3", format},
-      {"rms_norm_eps", "-1", "epsilon", format},
+      {"rms_norm_eps", "-1", "'rms_norm_eps' comes to -1", format},
       {"rms_norm_eps", "\"1e-5\"", "'rms_norm_eps'", format},
       {"tie_word_embeddings", "\"no\"", "'tie_word_embeddings'", format},
       {"attention_bias", "\"no\"", "'attention_bias'", format},

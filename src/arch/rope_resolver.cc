@@ -71,7 +71,8 @@ double RopeResolver::theta_of(const RopeParameters& parameters, std::string_view
   if (!parameters.theta.has_value()) {
     const double theta = config_.evaluate_setting(setting);
     if (!(theta > 0))
-      fail(ErrorKind::kFormat, "config.json: the rope theta comes to {}, it must be positive", theta);
+      fail(ErrorKind::kFormat, "config.json: {} comes to {}, it must be positive",
+           shown(setting.expression.text()), theta);
     return theta;
   }
   const std::string& name = setting.expression.text();

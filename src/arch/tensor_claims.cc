@@ -224,8 +224,8 @@ void TensorClaims::fail_if_missing(std::int64_t layer) {
          shown(missing_.front()));
   const std::string place =
       layer < 0 ? "" : fmt::format(" (looking at layer {} of {})", layer, config_.size("num_hidden_layers"));
-  fail(ErrorKind::kFormat, "missing tensors: {}{}{}", list_names(missing_), place,
-       did_you_mean(missing_.front(), unused));
+  fail(ErrorKind::kFormat, "missing tensors: {}{}{}; is the download complete and --type right?",
+       list_names(missing_), place, did_you_mean(missing_.front(), unused));
 }
 
 bool TensorClaims::ignored_by_family(TensorId id) {
