@@ -48,6 +48,26 @@ def measure_far(runtime, fixture, checkpoint, package, form):
     return relative_rms(got[:beyond], want[:beyond]), relative_rms(got[beyond:], want[beyond:])
 
 
+def odd_sizes():
+    """Names of the fixtures with a row of activations that does not fill the packs of the runtime (16 lanes at most)."""
+    def is_odd(c):
+        dim = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+        kv_heads = c.get("num_key_value_heads") or c["num_attention_heads"]
+        rows = (c["hidden_size"], c["intermediate_size"], dim * c["num_attention_heads"], dim * kv_heads)
+        return any(width % 16 for width in rows)
+    return [n for n in make_fixture.fixture_names() if is_odd(make_fixture.Fixture(n).config)]
+
+
+def measure_low_memory(runtime, fixture, checkpoint, package, bits, form):
+    """Exports the checkpoint at `bits` and returns (relative RMS of prefill rows, of decode rows) between the logits at
+    "memory": "low" and those of the same package at "memory": "high"."""
+    export(checkpoint, package, *width_arguments(fixture, bits, form), *FORMS[form], *family_arguments(fixture))
+    ids = make_fixture.token_ids(fixture.config["vocab_size"])
+    want = runtime.logits(package, ids, PREFILL)
+    got = runtime.logits(package, ids, PREFILL, memory="low")
+    return relative_rms(got[:PREFILL], want[:PREFILL]), relative_rms(got[PREFILL:], want[PREFILL:])
+
+
 def measure(runtime, fixture, checkpoint, package, bits, form):
     """Exports the checkpoint to `package` and returns (relative RMS of prefill rows, of decode rows)."""
     export(checkpoint, package, *width_arguments(fixture, bits, form), *FORMS[form], *family_arguments(fixture))
@@ -57,4 +77,4 @@ def measure(runtime, fixture, checkpoint, package, bits, form):
     return relative_rms(got[:PREFILL], want[:PREFILL]), relative_rms(got[PREFILL:], want[PREFILL:])
 
 
-__all__ = ["FORMS", "PREFILL", "make_fixture", "measure", "measure_far", "relative_rms", "width_arguments"]
+__all__ = ["FORMS", "PREFILL", "make_fixture", "measure", "measure_far", "measure_low_memory", "odd_sizes", "relative_rms", "width_arguments"]

@@ -12,3 +12,8 @@ LOGITS_16_BIT_FAR = 1e-4
 # 8-bit codes have a step of range / 255, so a weight is off by up to 0.2 % of its block's range; uniform weights of a
 # few layers turn that into about 1 % of the logits.
 LOGITS_8_BIT = 5e-2
+
+# At "memory": "low" the runtime rounds the input of every linear to 8 bits, row by row: a step of range / 255 again, on
+# activations instead of weights. 0.01 to 0.03 was seen on random models; lanes that an op leaves unset, which the int8
+# kernels read, gave 0.1 to 1e38.
+LOW_MEMORY = 5e-2

@@ -21,7 +21,8 @@ class RuntimeFailure(AssertionError):
 
 
 class StockRuntime:
-    """Runs packages with float weights and float32 arithmetic (memory high, precision high)."""
+    """Runs packages with float32 arithmetic (precision high) on float weights (memory high), or with `memory` "low" on
+    the codes themselves, their inputs rounded to 8 bits, as the packages' own config.json asks for."""
 
     def __init__(self):
         self.process = None
@@ -33,11 +34,11 @@ class StockRuntime:
             self.process.stdout.close()
             self.process = None
 
-    def logits(self, package, ids, prefill):
+    def logits(self, package, ids, prefill, memory="high"):
         """float32 [T, V]: one prefill of ids[:prefill], then one step for each further id."""
         with tempfile.TemporaryDirectory() as work:
             out = pathlib.Path(work) / "logits.npy"
-            self._ask(op="logits", package=str(package), ids=[int(i) for i in ids], prefill=prefill, out=str(out))
+            self._ask(op="logits", package=str(package), ids=[int(i) for i in ids], prefill=prefill, memory=memory, out=str(out))
             return np.load(out)
 
     def greedy(self, package, ids, count):
@@ -75,10 +76,10 @@ class StockRuntime:
                                         stderr=subprocess.DEVNULL, text=True)
 
 
-def _load(package, all_logits):
+def _load(package, all_logits, memory="high"):
     import MNN.llm as mnn_llm
     model = mnn_llm.create(str(pathlib.Path(package) / "config.json"))
-    model.set_config({"precision": "high", "memory": "high", "thread_num": 2, "sampler_type": "greedy",
+    model.set_config({"precision": "high", "memory": memory, "thread_num": 2, "sampler_type": "greedy",
                       "all_logits": all_logits, "use_template": False})
     if not model._c_obj.load():
         raise RuntimeError("the stock runtime does not load it")
@@ -92,7 +93,7 @@ def _forward(model, ids):
 
 def _answer(request):
     if request["op"] == "logits":
-        model = _load(request["package"], True)
+        model = _load(request["package"], True, request["memory"])
         model.generate_init()
         model.reset()
         ids, prefill = request["ids"], request["prefill"]
