@@ -6,7 +6,6 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(muparser REQUIRED)
 find_package(tomlplusplus REQUIRED)
-find_package(ZLIB REQUIRED)
 
 find_library(HWY_LIBRARY hwy REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
