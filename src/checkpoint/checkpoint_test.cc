@@ -100,6 +100,20 @@ TEST(Checkpoint, AFileThatChangesAfterOpeningIsRefused) {
 }
 
 TEST(Checkpoint, SaysWhatIsMissing) {
+TEST(Checkpoint, AFileRewrittenInPlaceIsNoticedAfterTheLastRead) {
+  const TempDir dir;
+  dir.write("config.json", "{}");
+  dir.write("model.safetensors", shard("w"));
+  const Checkpoint checkpoint = Checkpoint::open(dir.path());
+  checkpoint.check_unchanged();
+  const fs::path file = dir.path() / "model.safetensors";
+  // Set by hand: two writes within one tick of the kernel's clock have the same time.
+  fs::last_write_time(file, fs::last_write_time(file) + std::chrono::seconds(1));
+  const Outcome outcome = outcome_of([&] { checkpoint.check_unchanged(); });
+  EXPECT_EQ(outcome.kind, ErrorKind::kIo);
+  expect_in(outcome.message, "'model.safetensors': it changed while it was read");
+}
+
   const TempDir dir;
   expect_in(outcome_of([&] { Checkpoint::open(dir.path() / "absent"); }).message,
             "absent': no such file or directory");

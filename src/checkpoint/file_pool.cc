@@ -6,6 +6,13 @@
 #include "base/checked.h"
 
 namespace llm2mnn {
+namespace {
+
+[[noreturn]] void fail_changed(const File& file) {
+  fail(ErrorKind::kIo, "{}: it changed while it was read; run again", shown(file.name()));
+}
+
+}  // namespace
 
 FilePool::Identity FilePool::identify(const File& file) {
   struct stat status = {};
@@ -13,6 +20,11 @@ FilePool::Identity FilePool::identify(const File& file) {
     fail(ErrorKind::kIo, "{}: cannot read its size: {}", shown(file.name()), system_message(errno));
   }
   return {status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+}
+
+bool FilePool::is_same(const Identity& a, const Identity& b) {
+  return a.device == b.device && a.inode == b.inode && a.bytes == b.bytes &&
+         a.modified.tv_sec == b.modified.tv_sec && a.modified.tv_nsec == b.modified.tv_nsec;
 }
 
 std::uint32_t FilePool::add(const std::filesystem::path& path) {
@@ -32,14 +44,19 @@ std::shared_ptr<const File> FilePool::get(std::uint32_t file_idx) {
     return entry.file;
   }
   auto file = std::make_shared<const File>(File::open_regular(entry.path));
-  const Identity now = identify(*file);
-  const Identity& then = entry.identity;
-  if (now.device != then.device || now.inode != then.inode || now.bytes != then.bytes ||
-      now.modified.tv_sec != then.modified.tv_sec || now.modified.tv_nsec != then.modified.tv_nsec) {
-    fail(ErrorKind::kIo, "{}: it changed while it was read; run again", shown(file->name()));
-  }
+  if (!is_same(identify(*file), entry.identity)) fail_changed(*file);
   keep(file_idx, file);
   return file;
+}
+
+void FilePool::check_unchanged() {
+  const std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_) {
+    // An open file is asked itself: its name may stand for another file by now, which nobody has read.
+    const auto file =
+        entry.file != nullptr ? entry.file : std::make_shared<const File>(File::open_regular(entry.path));
+    if (!is_same(identify(*file), entry.identity)) fail_changed(*file);
+  }
 }
 
 void FilePool::keep(std::uint32_t file_idx, std::shared_ptr<const File> file) {

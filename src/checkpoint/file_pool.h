@@ -27,6 +27,9 @@ class FilePool {
   std::size_t size() const { return entries_.size(); }
   /// The open file. Holding it keeps it open.
   std::shared_ptr<const File> get(std::uint32_t file_idx);
+  /// @throws Error(kIo) naming a file that is no longer what it was when it was added: what was read from it
+  /// may be of two versions.
+  void check_unchanged();
 
  private:
   // What must not change between two openings.
@@ -44,6 +47,7 @@ class FilePool {
   };
 
   static Identity identify(const File& file);
+  static bool is_same(const Identity& a, const Identity& b);
   void keep(std::uint32_t file_idx, std::shared_ptr<const File> file);
 
   std::mutex mutex_;

@@ -343,3 +343,4 @@ Digest128 stream_weights(const Plan& plan, const File& weight_file, const File* 
 }
 
 }  // namespace llm2mnn
+  plan.checkpoint->check_unchanged();
