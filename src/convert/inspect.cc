@@ -76,6 +76,8 @@ CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& r
   }
   try {
     report.spec = registry.describe(checkpoint, type);
+    // A bad flag or a fault of ours says nothing about the checkpoint.
+    if (error.kind() != ErrorKind::kFormat && error.kind() != ErrorKind::kUnsupported) throw;
   } catch (const Error& error) {
     report.refusal = error.message();
   }

@@ -42,7 +42,8 @@ struct PackageReport {
 
 /// Whether `dir` is an MNN package (as opposed to a checkpoint).
 bool is_package(const std::filesystem::path& dir);
-/// @throws Error as Checkpoint::open. A model that no family describes is a report with a refusal, no error.
+/// @throws Error as Checkpoint::open; kInvalidArgument for a `type` that no family claims. A model that no
+/// family describes is a report with a refusal, no error.
 CheckpointReport inspect_checkpoint(const std::filesystem::path& dir, const FamilyRegistry& registry,
                                     std::string_view type);
 /// @throws Error(kFormat) for a broken manifest or config.

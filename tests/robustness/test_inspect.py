@@ -5,7 +5,7 @@ import os
 import unittest
 
 from edits import MODEL, WeightsCase
-from sandbox import BROKEN_INPUT, OK, SYSTEM, UNSUPPORTED, config_of, line_faults
+from sandbox import BAD_FLAG, BROKEN_INPUT, OK, SYSTEM, UNSUPPORTED, config_of, line_faults
 
 MANIFEST = "llm2mnn.json"
 
@@ -36,6 +36,9 @@ class CheckpointTest(WeightsCase):
         self.assertIn(b"not exportable", done.stdout)
         self.assertNotIn(b"\x1b", done.stdout)
         self.assertIn("my", json.loads(self.tool("inspect", ckpt, "--json").stdout)["model_type"])
+
+    def test_a_type_that_no_family_claims_is_a_bad_flag(self):
+        self.refused(BAD_FLAG, ["--type", "lama"], "inspect", self.checkpoint(), "--type", "lama")
 
     def test_names_made_to_deceive_a_terminal(self):
         ckpt = self.edit(lambda h: h.update({"\x1b[2Jevil\u202e\n": h.pop("model.norm.weight")}))
