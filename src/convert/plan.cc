@@ -8,6 +8,7 @@
 #include "convert/manifest.h"
 #include "convert/package_config.h"
 #include "convert/publish.h"
+#include "tokenizer/checkpoint_config.h"
 
 namespace llm2mnn {
 namespace {
@@ -188,6 +189,14 @@ std::vector<std::int64_t> config_stop_ids(const JsonValue& config) {
     return ids;
   } catch (Error& error) {
     error.add_context("config.json: 'eos_token_id'");
+// The checkpoint's own, whose tokenizer files may come from elsewhere (`--tokenizer_path`).
+std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
+  std::vector<std::int64_t> ids = config_stop_ids(checkpoint.config());
+  const std::vector<std::int64_t> more = load_generation_eos(checkpoint.dir());
+  ids.insert(ids.end(), more.begin(), more.end());
+  return ids;
+}
+
     throw;
   }
 }
@@ -274,7 +283,7 @@ Plan make_plan(const ExportOptions& options) {
   plan.layout = mnn::lay_out(plan.lowered.graph, plan.schemes, options.form);
   plan.embedding = plan_embedding(plan);
   plan.tokenizer = load_tokenizer(options.tokenizer_path.empty() ? options.path : options.tokenizer_path,
-                                  config_stop_ids(plan.checkpoint->config()));
+                                  checkpoint_stop_ids(*plan.checkpoint));
   plan.graph_bytes = mnn::write_graph(plan.lowered.graph, plan.layout, options.form,
                                       [&](ir::WeightId id) { return read_vector(plan, id); });
   plan.config_json = make_config_json(plan);

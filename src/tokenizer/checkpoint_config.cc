@@ -140,7 +140,7 @@ void read_tokenizer_config(const JsonValue& value, TokenizerConfig& config) {
   read_added_tokens(value, config);
 }
 
-void read_generation_config(const JsonValue& value, TokenizerConfig& config) {
+void read_generation_config(const JsonValue& value, std::vector<std::int64_t>& eos) {
   const JsonValue* member = value.find("eos_token_id");
   if (member == nullptr || member->is_null()) return;
   const auto read_id = [&](const JsonValue& item) {
@@ -153,7 +153,7 @@ void read_generation_config(const JsonValue& value, TokenizerConfig& config) {
       throw;
     }
     if (id < 0 || id > 0x7FFFFFFF) fail(ErrorKind::kFormat, "eos_token_id: {} is no token id", id);
-    config.generation_eos.push_back(id);
+    eos.push_back(id);
   };
   if (member->is_array()) {
     for (const JsonValue& item : member->as_array())
@@ -165,11 +165,17 @@ void read_generation_config(const JsonValue& value, TokenizerConfig& config) {
 
 }  // namespace
 
+std::vector<std::int64_t> load_generation_eos(const std::filesystem::path& dir) {
+  std::vector<std::int64_t> eos;
+  with_json(dir, "generation_config.json", [&](const JsonValue& v) { read_generation_config(v, eos); });
+  return eos;
+}
+
 TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   TokenizerConfig config;
   with_json(dir, "tokenizer_config.json", [&](const JsonValue& v) { read_tokenizer_config(v, config); });
   with_json(dir, "special_tokens_map.json", [&](const JsonValue& v) { read_named_tokens(v, config); });
-  with_json(dir, "generation_config.json", [&](const JsonValue& v) { read_generation_config(v, config); });
+  config.generation_eos = load_generation_eos(dir);
   if (entry_exists(dir / "chat_template.jinja")) {
     config.chat_template = read_text_file(dir / "chat_template.jinja", kMaxTemplateBytes);
     if (!is_utf8(config.chat_template)) fail(ErrorKind::kFormat, "'chat_template.jinja': not valid UTF-8");

@@ -28,4 +28,7 @@ struct TokenizerConfig {
 /// @throws Error kFormat for a broken one, with the file's name.
 TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir);
 
+/// `eos_token_id` of the generation_config.json in `dir`; empty when there is none. Errors as above.
+std::vector<std::int64_t> load_generation_eos(const std::filesystem::path& dir);
+
 }  // namespace llm2mnn

@@ -33,7 +33,8 @@ struct TokenizerPackage {
 
 /// Reads tokenizer.json, tokenizer_config.json, generation_config.json, chat_template.jinja of `dir`.
 /// @param tokenizer_dir  `--tokenizer_path`, or the checkpoint.
-/// @param config_stop_ids  `eos_token_id` of the model's config.json.
+/// @param config_stop_ids  what the checkpoint itself says: `eos_token_id` of its config.json and
+/// generation_config.json.
 /// @throws Error kIo for a missing tokenizer.json, kFormat for a broken one, kUnsupported for a kind or a
 /// component that this
 ///         version does not write, by name.
