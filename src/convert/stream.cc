@@ -312,6 +312,18 @@ class Streamer {
   std::vector<Target> targets_;
 };
 
+// Bytes of a worker's buffers for a tile of `binding` that is stored by `scheme`.
+std::int64_t tile_memory(const Plan& plan, const Binding& binding, const QuantScheme& scheme) {
+  const std::optional<TensorId> source = binding.plain_source();
+  const std::int64_t value_bytes = source ? dtype_bytes(plan.checkpoint->tensor(*source).dtype) : 4;
+  const std::int64_t row_bytes = binding.cols() * value_bytes;
+  const std::int64_t rows = std::min(binding.rows(), tile_rows(binding.cols(), row_bytes));
+  // What is no stored tensor as it stands is made from stored bytes in a second buffer.
+  const std::int64_t num_reads = source ? 1 : 2;
+  return num_reads * rows * row_bytes + codes_bytes(scheme, rows, binding.cols()) +
+         alpha_bytes(scheme, rows, binding.cols());
+}
+
 }  // namespace
 
 unsigned effective_threads(const ExportOptions& options) {
@@ -325,12 +337,16 @@ unsigned effective_threads(const ExportOptions& options) {
 }
 
 std::uint64_t stream_memory_bytes(const Plan& plan, unsigned threads) {
-  std::uint64_t largest = 0;
+  std::int64_t largest = 0;
   for (const mnn::LinearBlob& blob : plan.layout.linears) {
-    const std::int64_t rows = std::min(blob.rows, tile_rows(blob.cols, blob.cols * 4));
-    largest = std::max(largest, static_cast<std::uint64_t>(rows * blob.cols) * 8u);
+    largest = std::max(largest, tile_memory(plan, plan.lowered.weights[blob.weight].binding, blob.scheme));
   }
-  return largest * threads;
+  if (!plan.embedding.file_name.empty()) {
+    const bool bf16 = plan.embedding.kind == EmbeddingPlan::Kind::kBf16File;
+    const QuantScheme scheme = bf16 ? QuantScheme{.bits = 16} : plan.embedding.scheme;
+    largest = std::max(largest, tile_memory(plan, plan.spec.embed_tokens, scheme));
+  }
+  return checked_cast<std::uint64_t>(largest) * threads;
 }
 
 Digest128 stream_weights(const Plan& plan, const File& weight_file, const File* embedding_file,
@@ -339,8 +355,8 @@ Digest128 stream_weights(const Plan& plan, const File& weight_file, const File* 
   progress.total_bytes = streamer.total_bytes();
   streamer.write_constant_parts();
   streamer.run(effective_threads(plan.options), progress);
+  plan.checkpoint->check_unchanged();
   return streamer.source_digest();
 }
 
 }  // namespace llm2mnn
-  plan.checkpoint->check_unchanged();
