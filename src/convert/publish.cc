@@ -128,9 +128,11 @@ int lock_directory(const fs::path& dir) {
 
 // Removes a directory of plain files (never follows a link, never descends).
 void remove_flat(const fs::path& dir) {
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(dir, ignored)) {
-    unlink(entry.path().c_str());
+  // Step by step: the loop of the language throws where a read fails, and destructors come here.
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(dir, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    unlink(entry->path().c_str());
   }
   rmdir(dir.c_str());
 }
@@ -255,8 +257,9 @@ void StagingDirectory::create_parents() {
 void StagingDirectory::remove_abandoned() const {
   std::error_code ignored;
   std::vector<fs::path> candidates;
-  for (const fs::directory_entry& entry : fs::directory_iterator(parent_of(destination_), ignored)) {
-    if (is_staging_name(entry.path().filename().string())) candidates.push_back(entry.path());
+  for (auto entry = fs::directory_iterator(parent_of(destination_), ignored);
+       !ignored && entry != fs::directory_iterator(); entry.increment(ignored)) {
+    if (is_staging_name(entry->path().filename().string())) candidates.push_back(entry->path());
   }
   for (const fs::path& dir : candidates) {
     const int fd = lock_directory(dir);
