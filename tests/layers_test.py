@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A folder of src/ includes only folders above its own line: the layer order of docs/architecture.md, as a fact."""
+"""The rules of docs/architecture.md as facts: a folder of src/ includes only folders above its own line, a library is seen by
+one folder only, and no family of families/ is named in the code."""
 import pathlib
 import re
 import sys
@@ -10,7 +11,7 @@ LAYERS = {
     "tensor": {"base"},
     "kernels": {"base", "tensor"},
     "checkpoint": {"base", "tensor"},
-    "tokenizer": {"base", "tensor"},
+    "tokenizer": {"base"},
     "ir": {"base", "tensor"},
     "arch": {"base", "tensor", "kernels", "checkpoint"},
     "lower": {"base", "tensor", "checkpoint", "ir", "arch"},
@@ -20,6 +21,17 @@ LAYERS = {
     "cli": {"base", "tensor", "kernels", "checkpoint", "arch", "quant", "convert"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+# The one folder that sees a library: what is written or read with it has a wrapper there.
+LIBRARIES = {
+    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "tokenizer", "muParser": "arch", "toml++/": "arch",
+    "flatbuffers/": "formats/mnn", "nlohmann/": "convert", "CLI/": "cli",
+}
+SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
+
+# Words with a family's name in them that are not about the family: a rope kind, classes and files of transformers, examples.
+NOT_A_FAMILY = re.compile(r"llama3|(Code)?LlamaTokenizer|qwen\.tiktoken|Qwen3-0\.6B")
+TEST_ONLY = re.compile(r"_(test|bench|fuzz)\.cc$|test_\w+\.(h|cc)$|_test_util\.(h|cc)$")
 
 
 def layer_of(path):
@@ -32,6 +44,7 @@ def layer_of(path):
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent / "src"
     faults, edges = [], 0
+    families = re.compile("|".join(p.name.rstrip("0123456789") for p in sorted(root.parent.glob("families/*"))), re.IGNORECASE)
     for source in sorted(root.rglob("*")):
         if source.suffix not in {".h", ".cc"}:
             continue
@@ -40,7 +53,14 @@ def main():
         if own is None:
             faults.append(f"src/{name}: its folder is not in the table of layers")
             continue
-        for included in INCLUDE.findall(source.read_text(encoding="utf-8")):
+        text = source.read_text(encoding="utf-8")
+        if not TEST_ONLY.search(name):
+            faults += [f"src/{name}: names the family {family!r}" for family in families.findall(NOT_A_FAMILY.sub("", text))]
+            for included in SYSTEM_INCLUDE.findall(text):
+                for library, owner in LIBRARIES.items():
+                    if included.startswith(library) and own != owner:
+                        faults.append(f"src/{name}: includes <{included}>, which only {owner} may")
+        for included in INCLUDE.findall(text):
             target = layer_of(included)
             if target is None:
                 # Generated headers have no folder; everything of ours is included by its path from src/.
@@ -50,7 +70,6 @@ def main():
             edges += 1
             if target != own and target not in LAYERS[own]:
                 faults.append(f"src/{name}: includes {included}, but {own} may not include {target}")
-    # Serialisation headers stay inside their format's folder, family names inside families/.
     for fault in faults:
         print(fault)
     print(f"{edges} includes checked, {len(faults)} against the order")
