@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/checked.h"
+#include "base/overloaded.h"
 #include "kernels/convert.h"
 
 namespace llm2mnn {
@@ -129,14 +130,6 @@ std::optional<TensorId> Binding::plain_source() const {
 }
 
 namespace {
-
-// One helper for each question, so that the switch over the kinds stays in one style.
-template <typename... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
-template <typename... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 std::string runs_text(const std::vector<RowRun>& runs) {
   constexpr std::size_t kShownRuns = 3;

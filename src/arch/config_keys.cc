@@ -208,8 +208,7 @@ std::vector<std::string> unread_config_keys(const JsonValue& config, const Famil
     if (matters)
       fail(ErrorKind::kUnsupported,
            "config.json: key {} is {}, but family '{}' does not read it and it may change the computation; "
-           "if it "
-           "does not, list it under [harmless] in a file for --family",
+           "if it does not, list it under [harmless] in a file for --family",
            shown(key), shown(value.dump(), 60), family.name);
     unread.push_back(key);
   }

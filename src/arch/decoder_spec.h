@@ -37,7 +37,7 @@ enum class WeightRole : std::uint8_t {
   kQNorm,
   kKNorm,
   kPostAttentionNorm,  ///< on the attention's output (sandwich, post)
-  kPreMlpNorm,         ///< Llama calls it post_attention_layernorm
+  kPreMlpNorm,         ///< "post_attention_layernorm" in most checkpoints
   kPostMlpNorm,
   kGateProj,
   kUpProj,

@@ -187,7 +187,7 @@ class Describer {
   }
 
   // A checkpoint without a head uses the embedding. But one that says it has a head of its own has lost it;
-  // only a base model ("LlamaModel") may say so without one.
+  // only a base model ("...Model") may say so without one.
   void check_absent_head() {
     bool is_said = false;
     const Setting tied = family_.setting("model.tied");

@@ -32,6 +32,8 @@ class FamilyRegistry {
  public:
   /// Parses the embedded files. A fault in one is kInternal (a test parses them all).
   static FamilyRegistry built_in();
+  /// The built-in families and, unless `user_file` is empty, that file (`--family`).
+  static FamilyRegistry with_file(const std::filesystem::path& user_file);
   /// Adds a user's file; it may inherit from built-in families and takes precedence over them.
   /// @throws Error(kFormat) "FILE:LINE: ..." for syntax, unknown keys, wrong types, with near matches.
   void add_file(const std::filesystem::path& path);

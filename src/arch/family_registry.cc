@@ -155,6 +155,12 @@ FamilyRegistry FamilyRegistry::built_in() {
   return registry;
 }
 
+FamilyRegistry FamilyRegistry::with_file(const std::filesystem::path& user_file) {
+  FamilyRegistry registry = built_in();
+  if (!user_file.empty()) registry.add_file(user_file);
+  return registry;
+}
+
 void FamilyRegistry::add_file(const std::filesystem::path& path) {
   const std::string text = read_text_file(path, kMaxFamilyBytes);
   // A file that lies as families/NAME/family.toml is named by its folder, any other by itself.
@@ -187,8 +193,7 @@ DecoderSpec FamilyRegistry::describe(const Checkpoint& checkpoint, std::string_v
   if (has_user_family_ && &family != families_.front().get())
     fail(ErrorKind::kInvalidArgument,
          "--family: {} describes model type {}, but the checkpoint is read as another; add its type to "
-         "model_types "
-         "or give --type {}",
+         "model_types or give --type {}",
          shown(families_.front()->name), list_names(families_.front()->model_types),
          shown(families_.front()->model_types.front()));
   DescribeInput input{family, checkpoint.config(), checkpoint.tensors(), {}, !type.empty()};

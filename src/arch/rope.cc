@@ -165,7 +165,7 @@ std::vector<float> default_table(double theta, std::int64_t rotary_dim) {
   return table;
 }
 
-// Llama 3.1: wavelengths above the original context divided by low_freq_factor are stretched by `factor`,
+// llama3: wavelengths above the original context divided by low_freq_factor are stretched by `factor`,
 // those below it divided by high_freq_factor are kept, and those between are blended.
 std::vector<float> llama3_table(const RopeParameters& p, double theta, std::int64_t rotary_dim) {
   std::vector<float> table = default_table(theta, rotary_dim);

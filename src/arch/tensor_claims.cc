@@ -282,6 +282,7 @@ std::string TensorClaims::why_left_over(const std::string& name) const {
 
 void TensorClaims::fail_left_over(const std::vector<TensorId>& left) const {
   std::vector<std::string> names;
+  names.reserve(left.size());
   for (const TensorId id : left)
     names.push_back(tensors_[id].name);
   const auto quantized = std::find_if(names.begin(), names.end(), looks_quantized);

@@ -21,7 +21,7 @@ class TensorClaims {
   /// The weight of a role, for layer `layer` (-1: none). A missing tensor is remembered and gives an empty
   /// binding, so that all missing ones of a layer can be named at once.
   /// @throws Error: kFormat for a shape that config.json contradicts, or a tensor used twice; kUnsupported
-  /// for a dtype that holds no plain weights; kInvalidArgument never.
+  /// for a dtype that holds no plain weights.
   Binding claim(std::string_view role, std::int64_t layer = -1);
   /// Whether the role's tensor is in the checkpoint.
   std::optional<TensorId> find(std::string_view role, std::int64_t layer = -1) const;

@@ -102,7 +102,7 @@ struct ActivationName {
   Activation activation;
 };
 
-// The first name of each activation is the menu's word.
+// The menu's words.
 constexpr std::array kActivationWords = {
     ActivationName{"silu", Activation::kSilu},        ActivationName{"gelu_tanh", Activation::kGeluTanh},
     ActivationName{"gelu_erf", Activation::kGeluErf}, ActivationName{"relu", Activation::kRelu},
@@ -167,12 +167,6 @@ std::optional<Activation> activation_of_hf_name(std::string_view name) {
 }
 std::optional<Activation> activation_of_word(std::string_view word) {
   return find_activation(kActivationWords, word);
-}
-
-std::string_view activation_word(Activation activation) {
-  return std::find_if(kActivationWords.begin(), kActivationWords.end(),
-                      [&](const ActivationName& row) { return row.activation == activation; })
-      ->name;
 }
 
 std::string_view role_name(WeightRole role) {

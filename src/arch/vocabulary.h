@@ -59,6 +59,5 @@ std::vector<std::string> split_words(std::string_view words);
 /// Activation of a Hugging Face name ("gelu_pytorch_tanh", as ACT2FN maps it), or of a word of the menu.
 std::optional<Activation> activation_of_hf_name(std::string_view name);
 std::optional<Activation> activation_of_word(std::string_view word);
-std::string_view activation_word(Activation activation);
 
 }  // namespace llm2mnn

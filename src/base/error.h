@@ -17,11 +17,11 @@ enum class ErrorKind : std::uint8_t {
   kUnsupported,      ///< valid input that this version does not handle, refused by name
   kIo,               ///< the operating system refused a read, a write or a rename
   kNoSpace,          ///< the destination's disk is full, before or during the export
-  kCancelled,        ///< INT or TERM
+  kCancelled,        ///< INT, TERM or HUP
   kInternal,         ///< a broken invariant of ours
 };
 
-/// Process exit code of a failure of `kind`.
+/// Process exit code of a failure of `kind`; for kCancelled the caller adds the signal to 128 instead.
 int exit_code(ErrorKind kind);
 
 /// What ends a command: a kind and one line that says where, what was expected, what was found and what to

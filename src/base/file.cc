@@ -117,11 +117,6 @@ void File::reserve(std::uint64_t bytes) const {
   }
 }
 
-void File::start_writeback(std::uint64_t offset, std::uint64_t bytes) const {
-  // Only a hint: an error here would show again in sync().
-  ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
-}
-
 void File::sync() const {
   while (::fsync(fd_) != 0) {
     if (errno == EINTR) continue;

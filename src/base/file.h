@@ -39,8 +39,6 @@ class File {
   void write_all(std::uint64_t offset, std::span<const std::byte> data) const;
   /// Reserves `bytes` of disk space where the file system can; kNoSpace when it is full.
   void reserve(std::uint64_t bytes) const;
-  /// Starts writing dirty pages of the range to disk without waiting.
-  void start_writeback(std::uint64_t offset, std::uint64_t bytes) const;
   void sync() const;
   void close();
 

@@ -44,7 +44,6 @@ TEST_F(FileTest, ReadsWhatWasWritten) {
     file.reserve(100);
     file.write_all(0, std::as_bytes(std::span(text)));
     file.write_all(3, std::as_bytes(std::span(std::string_view("xy"))));
-    file.start_writeback(0, 10);
     file.sync();
   }
   const File file = File::open_regular(dir_ / "a");

@@ -168,13 +168,6 @@ std::optional<TensorId> Checkpoint::find(std::string_view name) const {
   return static_cast<TensorId>(found - tensors_.begin());
 }
 
-std::uint64_t Checkpoint::tensor_bytes() const {
-  std::uint64_t total = 0;
-  for (const TensorInfo& tensor : tensors_)
-    total += tensor.bytes;
-  return total;
-}
-
 void Checkpoint::read(TensorId id, std::uint64_t byte_offset, std::span<std::byte> out) const {
   const TensorInfo& info = tensor(id);
   LLM2MNN_CHECK(byte_offset <= info.bytes && out.size() <= info.bytes - byte_offset);

@@ -46,15 +46,13 @@ class Checkpoint {
   const TensorInfo& tensor(TensorId id) const { return tensors_.at(id); }
   std::optional<TensorId> find(std::string_view name) const;
   std::size_t num_files() const { return files_->size(); }
-  /// Total bytes of all tensors.
-  std::uint64_t tensor_bytes() const;
 
   /// Fills `out` with the tensor's bytes from `byte_offset`. Thread-safe (pread).
+  /// @throws Error(kIo) when the file was truncated or replaced after `open`.
+  void read(TensorId id, std::uint64_t byte_offset, std::span<std::byte> out) const;
   /// To be called after the last `read`: a file rewritten in place would have been read half old, half new.
   /// @throws Error(kIo) naming a file that changed since `open`.
   void check_unchanged() const { files_->check_unchanged(); }
-  /// @throws Error(kIo) when the file was truncated or replaced after `open`.
-  void read(TensorId id, std::uint64_t byte_offset, std::span<std::byte> out) const;
 
  private:
   Checkpoint() = default;

@@ -182,12 +182,6 @@ void print_families(const std::vector<FamilySummary>& families) {
   }
 }
 
-FamilyRegistry registry_for(const ExportOptions& options) {
-  FamilyRegistry registry = FamilyRegistry::built_in();
-  if (!options.family_path.empty()) registry.add_file(options.family_path);
-  return registry;
-}
-
 }  // namespace
 
 void print_result(const std::function<void()>& print, std::string_view remark) {
@@ -249,7 +243,8 @@ void run_inspect_command(const std::filesystem::path& path, const ExportOptions&
     check_package_files(report);
     return;
   }
-  const CheckpointReport report = inspect_checkpoint(path, registry_for(options), options.type);
+  const CheckpointReport report =
+      inspect_checkpoint(path, FamilyRegistry::with_file(options.family_path), options.type);
   print_result([&] {
     if (output.json) {
       fmt::print("{}\n", checkpoint_report_json(report));
@@ -261,7 +256,7 @@ void run_inspect_command(const std::filesystem::path& path, const ExportOptions&
 
 void run_families_command(const ExportOptions& options, const Output& output) {
   check_output_flags(output);
-  const std::vector<FamilySummary> families = registry_for(options).summaries();
+  const std::vector<FamilySummary> families = FamilyRegistry::with_file(options.family_path).summaries();
   print_result([&] {
     if (output.json) {
       fmt::print("{}\n", families_report_json(families));

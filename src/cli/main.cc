@@ -246,7 +246,7 @@ void check_command_line(const CLI::App& app, const std::vector<std::string>& arg
   fail(ErrorKind::kInvalidArgument, "{}; see llm2mnn {} --help", shown(text, 300), command);
 }
 
-// Commands that the design names and this version lacks are not "unknown".
+// Commands that are to come are not "unknown".
 void refuse_later_commands(const std::vector<std::string>& arguments) {
   for (const char* later : {"convert", "verify", "eval", "tokenize", "template"}) {
     if (!arguments.empty() && arguments.front() == later) {

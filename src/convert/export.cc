@@ -75,16 +75,16 @@ void run_export(const Plan& plan, StreamProgress& progress) {
   throw_if_cancelled();
   StagingDirectory staging(plan.destination);
   PackageFiles files(staging);
-  const File& weight_file = files.add_large("llm.mnn.weight", plan.layout.total_bytes);
+  const File& weight_file = files.add_large(kWeightsName, plan.layout.total_bytes);
   const File* embedding_file = nullptr;
   if (!plan.embedding.file_name.empty()) {
     embedding_file = &files.add_large(plan.embedding.file_name, plan.embedding.file_bytes());
   }
-  files.add("llm.mnn", plan.graph_bytes);
-  files.add("config.json", bytes_of(plan.config_json));
-  files.add("llm_config.json", bytes_of(plan.llm_config_json));
-  files.add("tokenizer.mtok", bytes_of(plan.tokenizer.mtok));
-  files.add("tokenizer.txt", bytes_of(plan.tokenizer.txt));
+  files.add(kGraphName, plan.graph_bytes);
+  files.add(kConfigName, bytes_of(plan.config_json));
+  files.add(kLlmConfigName, bytes_of(plan.llm_config_json));
+  files.add(kMtokName, bytes_of(plan.tokenizer.mtok));
+  files.add(kTxtName, bytes_of(plan.tokenizer.txt));
 
   ManifestDigests digests;
   digests.source = stream_weights(plan, weight_file, embedding_file, progress);

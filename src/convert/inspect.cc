@@ -1,6 +1,6 @@
 #include "convert/inspect.h"
 
-#include "convert/publish.h"
+#include "convert/package_names.h"
 
 namespace llm2mnn {
 namespace fs = std::filesystem;
@@ -43,9 +43,8 @@ PackageReport::FileState file_state(const fs::path& dir, const JsonValue& entry)
 // Files of a package without a manifest: what its config names, as far as it is there.
 std::vector<PackageReport::FileState> files_of_other_tool(const fs::path& dir) {
   std::vector<PackageReport::FileState> files;
-  for (const char* name :
-       {"llm.mnn", "llm.mnn.weight", "config.json", "llm_config.json", "tokenizer.mtok", "tokenizer.txt",
-        "embeddings_bf16.bin", "embeddings_int8.bin", "embeddings_int4.bin"}) {
+  for (const char* name : {kGraphName, kWeightsName, kConfigName, kLlmConfigName, kMtokName, kTxtName,
+                           "embeddings_bf16.bin", "embeddings_int8.bin", "embeddings_int4.bin"}) {
     std::error_code error;
     const std::uint64_t bytes = fs::file_size(dir / name, error);
     if (!error) files.push_back({name, bytes, {}});
@@ -57,7 +56,7 @@ std::vector<PackageReport::FileState> files_of_other_tool(const fs::path& dir) {
 
 bool is_package(const fs::path& dir) {
   return entry_exists(dir / kManifestName) ||
-         (path_exists(dir / "llm.mnn") && path_exists(dir / "llm_config.json"));
+         (path_exists(dir / kGraphName) && path_exists(dir / kLlmConfigName));
 }
 
 CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& registry,
@@ -76,9 +75,9 @@ CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& r
   }
   try {
     report.spec = registry.describe(checkpoint, type);
+  } catch (const Error& error) {
     // A bad flag or a fault of ours says nothing about the checkpoint.
     if (error.kind() != ErrorKind::kFormat && error.kind() != ErrorKind::kUnsupported) throw;
-  } catch (const Error& error) {
     report.refusal = error.message();
   }
   return report;
@@ -87,8 +86,8 @@ CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& r
 PackageReport inspect_package(const fs::path& dir) {
   PackageReport report;
   report.manifest = load_if_there(dir / kManifestName);
-  report.config = load_if_there(dir / "config.json");
-  report.llm_config = load_if_there(dir / "llm_config.json");
+  report.config = load_if_there(dir / kConfigName);
+  report.llm_config = load_if_there(dir / kLlmConfigName);
   report.has_manifest = entry_exists(dir / kManifestName);
   if (!report.has_manifest) {
     report.files = files_of_other_tool(dir);

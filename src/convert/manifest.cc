@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "convert/publish.h"
+#include "convert/package_names.h"
+#include "convert/plan_json.h"
 #include "convert/version.h"
 
 namespace llm2mnn {
@@ -24,14 +25,6 @@ Json options_json(const ExportOptions& options) {
   json["compat"] = options.form == mnn::GraphForm::kCompat ? Json("3.1") : Json(nullptr);
   json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
   return json;
-}
-
-Json ignored_json(const Plan& plan) {
-  Json list = Json::array();
-  for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
-    list.push_back({{"tensor", plan.checkpoint->tensor(entry.tensor).name}, {"rule", entry.rule}});
-  }
-  return list;
 }
 
 Json files_json(const Plan& plan, const ManifestDigests& digests) {
@@ -80,7 +73,7 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
   json["version"] = kVersion;
   json["format"] = "mnn";
   json["graph_form"] = plan.options.form == mnn::GraphForm::kPacked ? "packed" : "compat";
-  json["minimum_runtime"] = {{"version", plan.runtime.version.text()}, {"because", plan.runtime.because}};
+  json["minimum_runtime"] = runtime_json(plan);
   json["model"] = {
       {"model_type", spec.model_type},           {"family", spec.family},
       {"num_hidden_layers", spec.layers.size()}, {"hidden_size", spec.hidden_size},
@@ -88,14 +81,11 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
       {"parameters", plan.num_parameters()}};
   json["options"] = options_json(plan.options);
   json["source"] = {{"xxh128", digests.source.hex()}};
-  Json weights = Json::array();
-  for (const SchemeUse& use : scheme_uses(plan))
-    weights.push_back({{"what", use.what}, {"scheme", use.scheme}});
-  json["weights"] = std::move(weights);
+  json["weights"] = weights_json(plan);
   json["bits_per_weight"] = plan.linear_bits_per_weight();
   json["tokenizer"] = {{"kind", plan.tokenizer.kind}, {"vocab_size", plan.tokenizer.vocab_size}};
   json["notes"] = plan.notes;
-  json["ignored_tensors"] = ignored_json(plan);
+  json["ignored_tensors"] = ignored_tensors_json(plan);
   json["unread_config_keys"] = spec.unread_config_keys;
   json["files"] = files_json(plan, digests);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

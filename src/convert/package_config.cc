@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "convert/package_names.h"
+
 namespace llm2mnn {
 namespace {
 
@@ -83,11 +85,10 @@ Json tie_embeddings(const Plan& plan) {
 
 std::string make_config_json(const Plan& plan) {
   Json config;
-  config["llm_model"] = "llm.mnn";
-  config["llm_weight"] = "llm.mnn.weight";
+  config["llm_model"] = kGraphName;
+  config["llm_weight"] = kWeightsName;
   // Runtimes before 3.5 know tokenizer.txt only; later ones are better served by the full pipeline.
-  config["tokenizer_file"] =
-      plan.options.form == mnn::GraphForm::kCompat ? "tokenizer.txt" : "tokenizer.mtok";
+  config["tokenizer_file"] = plan.options.form == mnn::GraphForm::kCompat ? kTxtName : kMtokName;
   if (!plan.embedding.file_name.empty()) config["embedding_file"] = plan.embedding.file_name;
   config["backend_type"] = "cpu";
   config["thread_num"] = 4;

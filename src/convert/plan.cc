@@ -150,23 +150,19 @@ EmbeddingPlan plan_embedding(const Plan& plan) {
   return embedding;
 }
 
-void raise(mnn::RuntimeNeed& need, mnn::RuntimeVersion version, std::string because) {
-  if (version > need.version) need = {version, std::move(because)};
-}
-
 mnn::RuntimeNeed package_runtime(const Plan& plan) {
   mnn::RuntimeNeed need = mnn::minimum_runtime(plan.lowered.graph, plan.layout, plan.options.form);
   const EmbeddingPlan& embedding = plan.embedding;
   if (embedding.kind != EmbeddingPlan::Kind::kBf16File) {
-    if (embedding.scheme.bits == 16) raise(need, {3, 2, 0}, "fp16 rows of a tied embedding");
-    if (embedding.scheme.symmetric) raise(need, {3, 1, 1}, "symmetric embedding rows");
+    if (embedding.scheme.bits == 16) need.raise({3, 2, 0}, "fp16 rows of a tied embedding");
+    if (embedding.scheme.symmetric) need.raise({3, 1, 1}, "symmetric embedding rows");
     if (embedding.kind == EmbeddingPlan::Kind::kQuantFile)
-      raise(need, {3, 2, 4}, "a quantised embedding file");
+      need.raise({3, 2, 4}, "a quantised embedding file");
     if (!embedding.scheme.is_float() && embedding.scheme.scale_type == ScaleType::kF16) {
-      raise(need, {3, 6, 0}, "fp16 scales of the embedding");
+      need.raise({3, 6, 0}, "fp16 scales of the embedding");
     }
   }
-  if (plan.options.form == mnn::GraphForm::kPacked) raise(need, {3, 5, 0}, "tokenizer.mtok");
+  if (plan.options.form == mnn::GraphForm::kPacked) need.raise({3, 5, 0}, "tokenizer.mtok");
   return need;
 }
 
@@ -189,16 +185,16 @@ std::vector<std::int64_t> config_stop_ids(const JsonValue& config) {
     return ids;
   } catch (Error& error) {
     error.add_context("config.json: 'eos_token_id'");
+    throw;
+  }
+}
+
 // The checkpoint's own, whose tokenizer files may come from elsewhere (`--tokenizer_path`).
 std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
   std::vector<std::int64_t> ids = config_stop_ids(checkpoint.config());
   const std::vector<std::int64_t> more = load_generation_eos(checkpoint.dir());
   ids.insert(ids.end(), more.begin(), more.end());
   return ids;
-}
-
-    throw;
-  }
 }
 
 void add_notes(Plan& plan) {
@@ -226,10 +222,9 @@ void add_notes(Plan& plan) {
 }
 
 void list_files(Plan& plan) {
-  plan.files = {
-      {"llm.mnn", plan.graph_bytes.size()},           {"llm.mnn.weight", plan.layout.total_bytes},
-      {"config.json", plan.config_json.size()},       {"llm_config.json", plan.llm_config_json.size()},
-      {"tokenizer.mtok", plan.tokenizer.mtok.size()}, {"tokenizer.txt", plan.tokenizer.txt.size()}};
+  plan.files = {{kGraphName, plan.graph_bytes.size()},   {kWeightsName, plan.layout.total_bytes},
+                {kConfigName, plan.config_json.size()},  {kLlmConfigName, plan.llm_config_json.size()},
+                {kMtokName, plan.tokenizer.mtok.size()}, {kTxtName, plan.tokenizer.txt.size()}};
   if (!plan.embedding.file_name.empty()) {
     plan.files.insert(plan.files.begin() + 2, {plan.embedding.file_name, plan.embedding.file_bytes()});
   }
@@ -274,8 +269,7 @@ Plan make_plan(const ExportOptions& options) {
   Plan plan;
   plan.options = options;
   plan.destination = check_destination(options.dst_path, options.overwrite);
-  FamilyRegistry registry = FamilyRegistry::built_in();
-  if (!options.family_path.empty()) registry.add_file(options.family_path);
+  const FamilyRegistry registry = FamilyRegistry::with_file(options.family_path);
   plan.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(options.path));
   plan.spec = registry.describe(*plan.checkpoint, options.type);
   plan.lowered = lower(plan.spec);

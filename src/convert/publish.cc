@@ -55,8 +55,7 @@ std::set<std::string> manifest_files(const fs::path& dir) {
   } catch (const Error& error) {
     fail(ErrorKind::kInvalidArgument,
          "--dst_path {}: its {} is not a manifest of ours ({}), so --overwrite does not touch it; choose "
-         "another "
-         "--dst_path",
+         "another --dst_path",
          shown(dir.string()), kManifestName, error.message());
   }
   return names;
@@ -89,8 +88,7 @@ void check_replaceable(const fs::path& dir, bool overwrite) {
   if (!foreign.empty()) {
     fail(ErrorKind::kInvalidArgument,
          "--dst_path {}: {} is not part of the package in it, so --overwrite does not touch the directory; "
-         "move it away "
-         "or choose another --dst_path",
+         "move it away or choose another --dst_path",
          shown(dir.string()), shown(foreign));
   }
 }
@@ -339,8 +337,7 @@ void StagingDirectory::publish(bool overwrite) {
   if (renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, destination_.c_str(), RENAME_EXCHANGE) != 0) {
     fail(ErrorKind::kIo,
          "--dst_path {}: this file system cannot exchange two directories in one step ({}); remove the old "
-         "package and run "
-         "again",
+         "package and run again",
          shown(destination_.string()), system_message(errno));
   }
   published_ = true;

@@ -12,11 +12,9 @@
 #include <vector>
 
 #include "base/file.h"
+#include "convert/package_names.h"
 
 namespace llm2mnn {
-
-/// Name of the manifest that makes a directory a package of ours.
-inline constexpr const char* kManifestName = "llm2mnn.json";
 
 /// Checks `dst` without touching anything: absent or an empty directory, or, with `overwrite`, a directory
 /// that holds nothing but a package of ours.

@@ -14,8 +14,8 @@ namespace {
 class Publish : public testing::Test {
  protected:
   void SetUp() override {
-    char pattern[] = "/tmp/llm2mnn_publish_XXXXXX";
-    root_ = fs::canonical(mkdtemp(pattern));
+    std::string pattern = fs::temp_directory_path() / "llm2mnn_publish_XXXXXX";
+    root_ = fs::canonical(mkdtemp(pattern.data()));
   }
   void TearDown() override { fs::remove_all(root_); }
 

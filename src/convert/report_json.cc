@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "convert/manifest.h"
+#include "convert/plan_json.h"
 #include "convert/stream.h"
 #include "convert/version.h"
 
@@ -49,25 +49,18 @@ std::string plan_report_json(const Plan& plan, std::string_view status) {
   json["dst_path"] = plan.destination.string();
   json["model"] = spec_json(plan.spec);
   json["model"]["parameters"] = plan.num_parameters();
-  Json weights = Json::array();
-  for (const SchemeUse& use : scheme_uses(plan))
-    weights.push_back({{"what", use.what}, {"scheme", use.scheme}});
-  json["weights"] = std::move(weights);
+  json["weights"] = weights_json(plan);
   json["bits_per_weight"] = plan.linear_bits_per_weight();
   Json files = Json::array();
   for (const FilePlan& file : plan.files)
     files.push_back({{"name", file.name}, {"bytes", file.bytes}});
   json["files"] = std::move(files);
   json["total_bytes"] = plan.package_bytes();
-  json["minimum_runtime"] = {{"version", plan.runtime.version.text()}, {"because", plan.runtime.because}};
+  json["minimum_runtime"] = runtime_json(plan);
   json["threads"] = effective_threads(plan.options);
   json["tile_memory_bytes"] = stream_memory_bytes(plan, effective_threads(plan.options));
   json["notes"] = plan.notes;
-  Json ignored = Json::array();
-  for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
-    ignored.push_back({{"tensor", plan.checkpoint->tensor(entry.tensor).name}, {"rule", entry.rule}});
-  }
-  json["ignored_tensors"] = std::move(ignored);
+  json["ignored_tensors"] = ignored_tensors_json(plan);
   json["unread_config_keys"] = plan.spec.unread_config_keys;
   return text_of(json);
 }

@@ -1,22 +1,11 @@
 #include "ir/graph.h"
 
-#include <type_traits>
 #include <utility>
 
 #include "base/checked.h"
-#include "base/error.h"
+#include "base/overloaded.h"
 
 namespace llm2mnn::ir {
-namespace {
-
-template <typename... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
-template <typename... Fs>
-Overloaded(Fs...) -> Overloaded<Fs...>;
-
-}  // namespace
 
 WeightId Graph::add_weight(std::string address, Shape shape) {
   weights.push_back({std::move(address), std::move(shape)});

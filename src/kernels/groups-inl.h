@@ -217,7 +217,7 @@ struct CodeRule {
   VecOf<DF> offset;
   VecOf<DF> low;    // -2^(bits-1)
   VecOf<DF> high;   // 2^(bits-1) - 1
-  VecOf<DF> magic;  // 1.5 * 2^23 + 2^(bits-1): the sum's low byte is the unsigned code, rounded half to even
+  VecOf<DF> magic;  // kRoundMagic + 2^(bits-1): the sum's low byte is the unsigned code, rounded half to even
 };
 
 template <class DF>
@@ -291,7 +291,7 @@ struct GroupCodes {
     if (n < (std::is_same_v<Source, float> ? 4 : 2) * hn::Lanes(df)) return 0;
     const auto half = static_cast<float>(1 << (bits - 1));
     const CodeRule<DF> rule = {hn::Set(df, scale), hn::Set(df, offset), hn::Set(df, -half),
-                               hn::Set(df, half - 1), hn::Set(df, 12582912.0f + half)};
+                               hn::Set(df, half - 1), hn::Set(df, scalar::kRoundMagic + half)};
     if constexpr (std::is_same_v<Source, float>) {
       return codes_of_f32(df, rule, src, n, codes);
     } else {

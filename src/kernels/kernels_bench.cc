@@ -3,16 +3,14 @@
 #include <benchmark/benchmark.h>
 #include <cstdint>
 #include <cstring>
-#include <exception>
-#include <iostream>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "kernels/bench_main.h"
 #include "kernels/convert.h"
 #include "kernels/groups.h"
 #include "kernels/pack.h"
-#include "kernels/simd_level.h"
 
 namespace llm2mnn {
 namespace {
@@ -92,16 +90,4 @@ void register_all() {
 }  // namespace
 }  // namespace llm2mnn
 
-int main(int argc, char** argv) {
-  try {
-    llm2mnn::select_simd_level();
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 2;
-  }
-  benchmark::Initialize(&argc, argv);
-  benchmark::AddCustomContext("simd", llm2mnn::active_simd_level());
-  llm2mnn::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return llm2mnn::run_benchmarks(argc, argv, llm2mnn::register_all); }

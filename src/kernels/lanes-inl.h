@@ -60,8 +60,6 @@ VecOf<D32> f32_to_half(DF df, VecOf<DF> value) {
 
 /// Sources of 16 bits come as pairs in 32-bit lanes: the even value in the low half, the odd one in the high.
 struct Bf16Lanes {
-  static constexpr std::size_t kBytes = 2;
-  static constexpr std::uint32_t kInf = 0x7f80;
   template <class D32>
   static VecOf<hn::Rebind<float, D32>> even(D32, VecOf<D32> pair) {
     return hn::BitCast(hn::Rebind<float, D32>(), hn::ShiftLeft<16>(pair));
@@ -73,8 +71,6 @@ struct Bf16Lanes {
 };
 
 struct F16Lanes {
-  static constexpr std::size_t kBytes = 2;
-  static constexpr std::uint32_t kInf = 0x7c00;
   template <class D32>
   static VecOf<hn::Rebind<float, D32>> even(D32 d32, VecOf<D32> pair) {
     return half_to_f32(d32, pair);

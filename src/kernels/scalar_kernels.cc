@@ -18,9 +18,6 @@ constexpr std::uint32_t kF32Inf = 0x7f800000u;
 std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(value); }
 bool is_finite(float value) { return (bits_of(value) & kF32Inf) != kF32Inf; }
 
-/// 1.5 * 2^23: adding it to |t| < 2^22 rounds t half to even and leaves the integer in the low mantissa bits.
-constexpr float kRoundMagic = 12582912.0f;
-
 /// Calls body(constant) with the dtype as a compile-time constant, so that no loop tests it.
 template <typename Body>
 auto with_dtype(DType dtype, Body body) {

@@ -8,6 +8,9 @@
 
 namespace llm2mnn::scalar {
 
+/// 1.5 * 2^23: adding it to |t| < 2^22 rounds t half to even and leaves the integer in the low mantissa bits.
+inline constexpr float kRoundMagic = 12582912.0f;
+
 bool decode(const std::byte* src, DType dtype, std::size_t n, float* out);
 bool encode(const float* src, std::size_t n, DType dtype, std::byte* out);
 bool group_min_max(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,

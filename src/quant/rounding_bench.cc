@@ -3,13 +3,11 @@
 
 #include <benchmark/benchmark.h>
 #include <cstring>
-#include <exception>
-#include <iostream>
 #include <random>
 #include <vector>
 
+#include "kernels/bench_main.h"
 #include "kernels/convert.h"
-#include "kernels/simd_level.h"
 #include "quant/rounding.h"
 #include "quant/tiles.h"
 
@@ -90,16 +88,4 @@ void register_all() {
 }  // namespace
 }  // namespace llm2mnn
 
-int main(int argc, char** argv) {
-  try {
-    llm2mnn::select_simd_level();
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 2;
-  }
-  benchmark::Initialize(&argc, argv);
-  benchmark::AddCustomContext("simd", llm2mnn::active_simd_level());
-  llm2mnn::register_all();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return llm2mnn::run_benchmarks(argc, argv, llm2mnn::register_all); }

@@ -22,13 +22,6 @@ std::int64_t alpha_bytes(const QuantScheme& scheme, std::int64_t rows, std::int6
          (scheme.scale_type == ScaleType::kF16 ? 2 : 4);
 }
 
-double bits_per_weight(const QuantScheme& scheme, std::int64_t rows, std::int64_t cols) {
-  const auto weights = static_cast<double>(rows) * static_cast<double>(cols);
-  if (weights == 0) return 0;
-  return 8.0 * static_cast<double>(codes_bytes(scheme, rows, cols) + alpha_bytes(scheme, rows, cols)) /
-         weights;
-}
-
 std::string scheme_text(const QuantScheme& scheme) {
   if (scheme.is_float()) return fmt::format("{} bit float", scheme.bits);
   const std::string block =

@@ -28,8 +28,6 @@ std::int64_t num_groups(const QuantScheme& scheme, std::int64_t cols);
 std::int64_t codes_bytes(const QuantScheme& scheme, std::int64_t rows, std::int64_t cols);
 /// Bytes of the scales (and offsets): rows * G * (symmetric ? 1 : 2) * (2 or 4); 0 at 16 and 32 bits.
 std::int64_t alpha_bytes(const QuantScheme& scheme, std::int64_t rows, std::int64_t cols);
-/// Stored bits per weight, scales and offsets included, headers not.
-double bits_per_weight(const QuantScheme& scheme, std::int64_t rows, std::int64_t cols);
 /// "4 bit, block 64, asymmetric, fp16 scales", "16 bit float".
 std::string scheme_text(const QuantScheme& scheme);
 

@@ -9,12 +9,11 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "tokenizer/mtok.h"
 
 namespace llm2mnn {
 
 namespace {
-
-constexpr std::size_t kMaxPieceBytes = 0xFFFF;  // the runtime's strings have 16-bit lengths
 
 /// The member, or null when it is absent or JSON null.
 const JsonValue* present(const JsonValue& value, std::string_view name) {
@@ -159,15 +158,6 @@ void check_decoder(const TokenizerJson& document) {
   });
 }
 
-bool has_whole_alphabet(const PieceTable& pieces) {
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    std::string piece;
-    append_utf8(piece, byte_alphabet(static_cast<std::uint8_t>(byte)));
-    if (!pieces.find(piece)) return false;
-  }
-  return true;
-}
-
 /// Members of `model` apart from the vocabulary and the merges.
 void check_bpe_members(const TokenizerJson& document, TokenizerModel& model) {
   const JsonValue members = JsonValue::make_object(document.model);
@@ -233,9 +223,9 @@ void check_pieces(const PieceTable& pieces) {
   std::vector<std::uint32_t> ids(pieces.size());
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     ids[i] = pieces.id(i);
-    if (pieces.text(i).size() > kMaxPieceBytes) {
+    if (pieces.text(i).size() > kMaxRuntimeStringBytes) {
       fail(ErrorKind::kUnsupported, "model.vocab: piece {} has {} bytes, the runtime's limit is {}",
-           shown(pieces.text(i)), pieces.text(i).size(), kMaxPieceBytes);
+           shown(pieces.text(i)), pieces.text(i).size(), kMaxRuntimeStringBytes);
     }
   }
   std::sort(ids.begin(), ids.end());
@@ -264,9 +254,9 @@ class AddedTokens {
   }
 
   void add(const AddedToken& token) {
-    if (token.content.size() > kMaxPieceBytes) {
+    if (token.content.size() > kMaxRuntimeStringBytes) {
       fail(ErrorKind::kUnsupported, "added token {} has {} bytes, the runtime's limit is {}",
-           shown(token.content), token.content.size(), kMaxPieceBytes);
+           shown(token.content), token.content.size(), kMaxRuntimeStringBytes);
     }
     if (!pieces_.find(token.content) && std::binary_search(ids_.begin(), ids_.end(), token.id)) {
       fail(ErrorKind::kFormat, "added token {}: id {} belongs to another piece", shown(token.content),

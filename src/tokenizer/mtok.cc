@@ -30,10 +30,11 @@ class Bytes {
   void u16(std::uint16_t value) { append(value); }
   void u32(std::uint32_t value) { append(value); }
   void count(std::size_t value) { u32(checked_cast<std::uint32_t>(value)); }
-  /// A string of at most 65,535 bytes; `what` names it in the error.
+  /// A string of at most kMaxRuntimeStringBytes; `what` names it in the error.
   void str(std::string_view text, std::string_view what) {
-    if (text.size() > 0xFFFF) {
-      fail(ErrorKind::kUnsupported, "{} has {} bytes, the runtime's limit is 65535", what, text.size());
+    if (text.size() > kMaxRuntimeStringBytes) {
+      fail(ErrorKind::kUnsupported, "{} has {} bytes, the runtime's limit is {}", what, text.size(),
+           kMaxRuntimeStringBytes);
     }
     u16(static_cast<std::uint16_t>(text.size()));
     out_ += text;
@@ -191,8 +192,7 @@ void write_added_tokens(const TokenizerModel& model, const std::vector<RankedMer
   if (model.bpe.ignore_merges) {
     notes.emplace_back(
         "tokenizer: the runtime has no ignore_merges: whole words that no merges make are split (Vietnamese "
-        "syllables "
-        "excepted)");
+        "syllables excepted)");
   }
 }
 

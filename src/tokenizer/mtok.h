@@ -12,6 +12,9 @@
 
 namespace llm2mnn {
 
+/// Bytes of one string: the format's lengths are 16-bit.
+inline constexpr std::size_t kMaxRuntimeStringBytes = 0xFFFF;
+
 /// What the runtime's tokenizer files hold beside the tokenizer itself.
 struct RuntimeTexts {
   std::vector<std::int64_t> stop_ids;

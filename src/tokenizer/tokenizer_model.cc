@@ -86,6 +86,15 @@ bool from_byte_alphabet(std::string_view piece, std::string& out) {
   return true;
 }
 
+bool has_whole_alphabet(const PieceTable& pieces) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    std::string piece;
+    append_utf8(piece, byte_alphabet(static_cast<std::uint8_t>(byte)));
+    if (!pieces.find(piece)) return false;
+  }
+  return true;
+}
+
 void TokenizerModel::set_added(std::vector<AddedToken> tokens) {
   added = std::move(tokens);
   added_index_ = PieceTable();

@@ -88,6 +88,8 @@ char32_t byte_alphabet(std::uint8_t byte);
 std::string to_byte_alphabet(std::string_view text);
 /// The bytes that `piece` spells; false when it has a character outside the alphabet.
 bool from_byte_alphabet(std::string_view piece, std::string& out);
+/// Whether there is a piece for every byte: then nothing is ever unknown.
+bool has_whole_alphabet(const PieceTable& pieces);
 /// Appends `code_point` as UTF-8.
 void append_utf8(std::string& out, char32_t code_point);
 /// The code point that starts at `pos` of valid UTF-8; moves `pos` behind it.

@@ -36,8 +36,7 @@ struct TokenizerPackage {
 /// @param config_stop_ids  what the checkpoint itself says: `eos_token_id` of its config.json and
 /// generation_config.json.
 /// @throws Error kIo for a missing tokenizer.json, kFormat for a broken one, kUnsupported for a kind or a
-/// component that this
-///         version does not write, by name.
+/// component that this version does not write, by name.
 TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
                                 const std::vector<std::int64_t>& config_stop_ids);
 

@@ -57,14 +57,14 @@ bool append_merge(std::string_view left, std::string_view right, std::string& ou
   return true;
 }
 
-std::string describe_limits(const TokenizerModel& model, bool whole_alphabet) {
+std::string describe_limits(const TokenizerModel& model) {
   std::string limits =
       "tokenizer.txt is for runtimes before 3.5: right for English, CJK and other text whose words hold no "
-      "accented "
-      "letters; splits numbers into digits; no ";
+      "accented letters; splits numbers into digits; no ";
   limits += model.normalizers.empty() ? "" : "NFC, ";
   limits += "chat template or BOS text";
-  if (!whole_alphabet) limits += "; stops the program at bytes that the vocabulary lacks";
+  if (!has_whole_alphabet(model.bpe.pieces))
+    limits += "; stops the program at bytes that the vocabulary lacks";
   return limits;
 }
 
@@ -73,7 +73,6 @@ std::string describe_limits(const TokenizerModel& model, bool whole_alphabet) {
 TxtFile write_txt(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts) {
   TxtFile file;
   std::string& out = file.bytes;
-  const PieceTable& pieces = model.bpe.pieces;
   constexpr std::size_t kBytesPerLine = 12;
   out.reserve(kBytesPerLine * (table.size() + model.bpe.merges.size()));
   append_header(model, texts, out);
@@ -89,13 +88,7 @@ TxtFile write_txt(const TokenizerModel& model, const IdTable& table, const Runti
   append_vocabulary(table, out);
   out += merges;
 
-  bool whole_alphabet = true;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    std::string piece;
-    append_utf8(piece, byte_alphabet(static_cast<std::uint8_t>(byte)));
-    whole_alphabet = whole_alphabet && pieces.find(piece).has_value();
-  }
-  file.limits = describe_limits(model, whole_alphabet);
+  file.limits = describe_limits(model);
   return file;
 }
 

@@ -24,7 +24,7 @@ import xxhash  # noqa: E402
 
 # Exit codes, as --help lists them.
 OK, BAD_FLAG, BROKEN_INPUT, UNSUPPORTED, SYSTEM, DISK_FULL, INTERNAL = 0, 2, 3, 4, 5, 6, 70
-# The promises of design.md section 3 for a refusal.
+# What a refusal promises.
 MAX_SECONDS = 5
 MAX_RSS_BYTES = 200 * 10**6
 MAX_LINE = 500

@@ -11,21 +11,19 @@
 namespace llm2mnn::mnn {
 namespace {
 
-constexpr std::int64_t kMaxHeaderDim16 = 65535;  // larger sizes switch the header to 32-bit sizes
-
 void append_le(std::vector<std::byte>& out, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i)
     out.push_back(static_cast<std::byte>((value >> (8 * i)) & 0xff));
 }
 
 /// Header of a quantised blob: rank, sizes, number of samples (256 wraps to 0), the samples themselves.
-std::vector<std::byte> quantised_header(std::int64_t rows, std::int64_t cols, int bits) {
+std::vector<std::byte> quantised_header(const LinearBlob& blob) {
   std::vector<std::byte> header;
-  const int dim_bytes = std::max(rows, cols) > kMaxHeaderDim16 ? 4 : 2;
+  const int dim_bytes = blob.has_wide_sizes() ? 4 : 2;
   append_le(header, 2, 1);
-  append_le(header, static_cast<std::uint64_t>(rows), dim_bytes);
-  append_le(header, static_cast<std::uint64_t>(cols), dim_bytes);
-  const int samples = 1 << bits;
+  append_le(header, static_cast<std::uint64_t>(blob.rows), dim_bytes);
+  append_le(header, static_cast<std::uint64_t>(blob.cols), dim_bytes);
+  const int samples = 1 << blob.scheme.bits;
   append_le(header, static_cast<std::uint64_t>(samples), 1);
   for (int code = -samples / 2; code < samples / 2; ++code)
     header.push_back(static_cast<std::byte>(code));
@@ -62,7 +60,7 @@ class LayoutBuilder {
     blob.cols = op.in_features;
     blob.offset = end_;
     check_size(blob);
-    if (!blob.scheme.is_float()) blob.header = quantised_header(blob.rows, blob.cols, blob.scheme.bits);
+    if (!blob.scheme.is_float()) blob.header = quantised_header(blob);
     blob.codes_bytes = checked_cast<std::uint64_t>(codes_bytes(blob.scheme, blob.rows, blob.cols));
     blob.alpha_bytes = checked_cast<std::uint64_t>(alpha_bytes(blob.scheme, blob.rows, blob.cols));
     if (op.bias || blob.scheme.bits == 32) blob.bias_bytes = 4 * static_cast<std::uint64_t>(blob.rows);

@@ -36,6 +36,8 @@ struct LinearBlob {
   std::uint64_t alpha_bytes = 0;
   std::uint64_t bias_bytes = 0;  ///< a 32-bit matrix always has a bias (zeros when the model has none)
 
+  /// Whether the header's sizes take 32 bits instead of 16.
+  bool has_wide_sizes() const { return rows > 0xFFFF || cols > 0xFFFF; }
   std::uint64_t codes_offset() const { return offset + header.size(); }
   std::uint64_t alpha_offset() const { return codes_offset() + codes_bytes; }
   std::uint64_t bias_offset() const { return alpha_offset() + alpha_bytes; }
@@ -89,6 +91,8 @@ struct RuntimeVersion {
 struct RuntimeNeed {
   RuntimeVersion version;
   std::string because;
+  /// Takes a newer `release`; an older or equal one changes nothing.
+  void raise(RuntimeVersion release, std::string reason);
 };
 RuntimeNeed minimum_runtime(const ir::Graph& graph, const WeightFileLayout& layout, GraphForm form);
 

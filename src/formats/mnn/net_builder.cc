@@ -179,10 +179,9 @@ flatbuffers::Offset<fb::IDSTQuan> NetBuilder::quan_table(const LinearBlob& blob)
     quan.type = kHalfBlob;
     return fb::CreateIDSTQuan(builder_, &quan);
   }
-  constexpr std::int64_t kMaxDim16 = 65535;
   quan.type = kQuantisedBlob;
   quan.aMaxOrBits = blob.scheme.bits;
-  quan.shapeInt32 = blob.rows > kMaxDim16 || blob.cols > kMaxDim16;
+  quan.shapeInt32 = blob.has_wide_sizes();
   quan.scaleStorage =
       blob.scheme.scale_type == ScaleType::kF16 ? fb::ScaleStorage::FP16 : fb::ScaleStorage::FP32;
   if (!blob.scheme.symmetric) {

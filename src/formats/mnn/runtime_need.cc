@@ -7,23 +7,24 @@ namespace llm2mnn::mnn {
 
 std::string RuntimeVersion::text() const { return fmt::format("{}.{}.{}", major, minor, patch); }
 
+void RuntimeNeed::raise(RuntimeVersion release, std::string reason) {
+  if (release > version) *this = {release, std::move(reason)};
+}
+
 RuntimeNeed minimum_runtime(const ir::Graph& graph, const WeightFileLayout& layout, GraphForm form) {
   // First releases with each feature, oldest first; the last one that applies decides.
   RuntimeNeed need{{3, 1, 0}, "the graph input logits_index"};
-  const auto raise = [&need](RuntimeVersion version, std::string because) {
-    if (version > need.version) need = {version, std::move(because)};
-  };
   const auto any_linear = [&layout](auto&& holds) {
     return std::any_of(layout.linears.begin(), layout.linears.end(), holds);
   };
   if (any_linear([](const LinearBlob& blob) { return !blob.scheme.is_float(); }))
-    raise({3, 1, 1}, "quantised weights that state their width");
-  if (graph.has_sliding_layers) raise({3, 2, 3}, "the sliding-window mask (attention_type mix)");
+    need.raise({3, 1, 1}, "quantised weights that state their width");
+  if (graph.has_sliding_layers) need.raise({3, 2, 3}, "the sliding-window mask (attention_type mix)");
   if (any_linear([](const LinearBlob& blob) {
         return !blob.scheme.is_float() && blob.scheme.scale_type == ScaleType::kF16;
       }))
-    raise({3, 6, 0}, "fp16 scales (--scale_bit 32 avoids them)");
-  if (form == GraphForm::kPacked) raise({3, 6, 1}, "the packed graph form; --compat 3.1 avoids it");
+    need.raise({3, 6, 0}, "fp16 scales (--scale_bit 32 avoids them)");
+  if (form == GraphForm::kPacked) need.raise({3, 6, 1}, "the packed graph form; --compat 3.1 avoids it");
   return need;
 }
 
