@@ -121,6 +121,36 @@ class JsonValue {
   Object object_;
 };
 
+/// Builds a value from its parts in the document's order.
+class JsonTreeBuilder {
+ public:
+  explicit JsonTreeBuilder(std::size_t max_values) : max_values_(max_values) {}
+  /// Begins an object or an array; what follows goes into it until its `end`.
+  void begin(bool is_object);
+  void key(std::string_view name) { open_.back().key = name; }
+  /// @throws Error(kFormat) for one value too many; containers count at their end.
+  void add(JsonValue value);
+  /// Ends the innermost container. @throws Error(kFormat) for a key that the object has twice.
+  void end();
+  bool is_open() const { return !open_.empty(); }
+  /// The finished value. The builder is as new.
+  JsonValue take();
+
+ private:
+  // A container that is not closed yet; objects use `members` and `key`, arrays `items`.
+  struct Open {
+    bool is_object = false;
+    std::string key;
+    JsonValue::Object members;
+    JsonValue::Array items;
+  };
+
+  std::size_t max_values_;
+  std::size_t num_values_ = 0;
+  JsonValue root_;
+  std::vector<Open> open_;
+};
+
 /// Parses a whole document into a tree; also refuses duplicate keys, by name, and more than 400,000 values (a
 /// value takes about 90 bytes; a refusal must stay below 200 MB).
 JsonValue parse_json(std::string_view text, const JsonLimits& limits = {});

@@ -171,52 +171,38 @@ const std::string* duplicate_key(const JsonValue::Object& members) {
   return same == keys.end() ? nullptr : *same;
 }
 
-class TreeBuilder : public JsonHandler {
+class TreeHandler : public JsonHandler {
  public:
-  void on_null() override { add({}); }
-  void on_bool(bool value) override { add(JsonValue::make_bool(value)); }
-  void on_number(std::string_view text) override { add(JsonValue::make_number(std::string(text))); }
-  void on_string(std::string_view text) override { add(JsonValue::make_string(std::string(text))); }
-  void on_key(std::string_view key) override { open_.back().key = key; }
-  void on_begin_object() override { open_.emplace_back().is_object = true; }
-  void on_begin_array() override { open_.emplace_back(); }
-  void on_end_object() override {
-    Open done = std::move(open_.back());
-    open_.pop_back();
-    if (const std::string* key = duplicate_key(done.members)) {
-      fail(ErrorKind::kFormat, "the key {} appears twice in one JSON object", shown(*key));
-    }
-    add(JsonValue::make_object(std::move(done.members)));
-  }
-  void on_end_array() override {
-    Open done = std::move(open_.back());
-    open_.pop_back();
-    add(JsonValue::make_array(std::move(done.items)));
-  }
+  void on_null() override { tree_.add({}); }
+  void on_bool(bool value) override { tree_.add(JsonValue::make_bool(value)); }
+  void on_number(std::string_view text) override { tree_.add(JsonValue::make_number(std::string(text))); }
+  void on_string(std::string_view text) override { tree_.add(JsonValue::make_string(std::string(text))); }
+  void on_key(std::string_view key) override { tree_.key(key); }
+  void on_begin_object() override { tree_.begin(true); }
+  void on_begin_array() override { tree_.begin(false); }
+  void on_end_object() override { tree_.end(); }
+  void on_end_array() override { tree_.end(); }
 
-  JsonValue take() { return std::move(root_.items.front()); }
+  JsonValue take() { return tree_.take(); }
 
  private:
-  // A container that is not closed yet; objects use `members` and `key`, arrays `items`.
-  struct Open {
-    bool is_object = false;
-    std::string key;
-    JsonValue::Object members;
-    JsonValue::Array items;
-  };
-
-  void add(JsonValue value);
-
-  Open root_;
-  std::vector<Open> open_;
-  std::size_t num_values_ = 0;
+  JsonTreeBuilder tree_{kMaxTreeValues};
 };
 
-void TreeBuilder::add(JsonValue value) {
-  if (++num_values_ > kMaxTreeValues) {
-    fail(ErrorKind::kFormat, "more than {} JSON values, the limit for a file of this kind", kMaxTreeValues);
+}  // namespace
+
+void JsonTreeBuilder::begin(bool is_object) { open_.emplace_back().is_object = is_object; }
+
+void JsonTreeBuilder::add(JsonValue value) {
+  if (++num_values_ > max_values_) {
+    fail(ErrorKind::kFormat, "more than {} JSON values, the limit for a file or part of this kind",
+         max_values_);
   }
-  Open& parent = open_.empty() ? root_ : open_.back();
+  if (open_.empty()) {
+    root_ = std::move(value);
+    return;
+  }
+  Open& parent = open_.back();
   if (parent.is_object) {
     parent.members.emplace_back(std::move(parent.key), std::move(value));
   } else {
@@ -224,7 +210,20 @@ void TreeBuilder::add(JsonValue value) {
   }
 }
 
-}  // namespace
+void JsonTreeBuilder::end() {
+  Open done = std::move(open_.back());
+  open_.pop_back();
+  if (!done.is_object) return add(JsonValue::make_array(std::move(done.items)));
+  if (const std::string* key = duplicate_key(done.members)) {
+    fail(ErrorKind::kFormat, "the key {} appears twice in one JSON object", shown(*key));
+  }
+  add(JsonValue::make_object(std::move(done.members)));
+}
+
+JsonValue JsonTreeBuilder::take() {
+  num_values_ = 0;
+  return std::exchange(root_, {});
+}
 
 JsonValue JsonValue::make_bool(bool value) {
   JsonValue out;
@@ -330,15 +329,15 @@ bool operator==(const JsonValue& a, const JsonValue& b) {
 }
 
 JsonValue parse_json(std::string_view text, const JsonLimits& limits) {
-  TreeBuilder builder;
-  parse_json_events(text, builder, limits);
-  return builder.take();
+  TreeHandler tree;
+  parse_json_events(text, tree, limits);
+  return tree.take();
 }
 
 JsonValue load_json(const std::filesystem::path& path, const JsonLimits& limits) {
-  TreeBuilder builder;
-  load_json_events(path, builder, limits);
-  return builder.take();
+  TreeHandler tree;
+  load_json_events(path, tree, limits);
+  return tree.take();
 }
 
 }  // namespace llm2mnn

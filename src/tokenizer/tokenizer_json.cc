@@ -50,66 +50,9 @@ std::uint32_t parse_id(std::string_view number, std::string_view where, std::str
   return id;
 }
 
-/// Builds one small JsonValue from events.
-class TreeBuilder {
- public:
-  bool active() const { return !stack_.empty(); }
-
-  void begin(bool is_object) {
-    count_node();
-    stack_.push_back({is_object, {}, {}, {}});
-  }
-  void key(std::string_view name) {
-    Frame& frame = stack_.back();
-    if (find_member(frame.members, name) != nullptr)
-      fail(ErrorKind::kFormat, "key {} appears twice", shown(name));
-    frame.key = name;
-  }
-  void scalar(JsonValue value) {
-    count_node();
-    add(std::move(value));
-  }
-  /// Ends the innermost container; true when that was the root, which is then in `result`.
-  bool end(JsonValue& result) {
-    Frame frame = std::move(stack_.back());
-    stack_.pop_back();
-    JsonValue value = frame.is_object ? JsonValue::make_object(std::move(frame.members))
-                                      : JsonValue::make_array(std::move(frame.items));
-    if (stack_.empty()) {
-      nodes_ = 0;
-      result = std::move(value);
-      return true;
-    }
-    add(std::move(value));
-    return false;
-  }
-
- private:
-  struct Frame {
-    bool is_object;
-    std::string key;
-    JsonValue::Array items;
-    JsonValue::Object members;
-  };
-
-  void add(JsonValue value) {
-    Frame& frame = stack_.back();
-    if (frame.is_object) {
-      frame.members.emplace_back(frame.key, std::move(value));
-    } else {
-      frame.items.push_back(std::move(value));
-    }
-  }
-  void count_node() {
-    // A component has tens of values, a long template's special tokens some hundreds. The bound keeps a
-    // hostile document from growing a tree many times its own size, and the search for twin keys short.
-    constexpr int kMaxNodes = 20'000;
-    if (++nodes_ > kMaxNodes) fail(ErrorKind::kFormat, "a component has more than {} values", kMaxNodes);
-  }
-
-  std::vector<Frame> stack_;
-  int nodes_ = 0;
-};
+// Of one component: tens of values in files that exist, some hundreds for a long template's special tokens.
+// The bound keeps a hostile document from growing a tree many times its own size.
+constexpr std::size_t kMaxTreeValues = 20'000;
 
 class Reader : public JsonHandler {
  public:
@@ -164,7 +107,7 @@ class Reader : public JsonHandler {
   [[noreturn]] void fail_kind(std::string_view expected) const;
 
   TokenizerJson& out_;
-  TreeBuilder tree_;
+  JsonTreeBuilder tree_{kMaxTreeValues};
   Place place_ = Place::kDocument;
   Place tree_parent_ = Place::kTop;
   int skip_depth_ = 0;
@@ -272,8 +215,9 @@ void Reader::begin(bool is_object) {
 }
 
 void Reader::end_tree() {
-  JsonValue value;
-  if (!tree_.end(value)) return;
+  tree_.end();
+  if (tree_.is_open()) return;
+  JsonValue value = tree_.take();
   place_ = tree_parent_;
   if (place_ == Place::kAddedTokens) {
     try {
@@ -317,7 +261,7 @@ void Reader::end() {
 void Reader::scalar(JsonValue value) {
   switch (place_) {
     case Place::kTree:
-      tree_.scalar(std::move(value));
+      tree_.add(std::move(value));
       break;
     case Place::kSkip:
       break;

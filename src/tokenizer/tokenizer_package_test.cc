@@ -420,7 +420,7 @@ const Refusal kRefusals[] = {
               list += ",0";
             return list + "]";
           }()),
-     "more than 20000 values"},
+     "more than 20000 JSON values"},
 };
 
 class TokenizerPackageRefuses : public testing::TestWithParam<Refusal> {};
