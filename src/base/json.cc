@@ -236,7 +236,7 @@ class Walker {
     handler_.on_begin_array();
     for (auto item : array) {
       ondemand::value value;
-      check(std::move(item).get(value));
+      check(std::move(item).get(value));  // NOLINT(performance-move-const-arg): get() asks for an rvalue
       walk_value(value, depth);
     }
     handler_.on_end_array();

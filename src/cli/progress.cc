@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -47,7 +48,7 @@ Snapshot take(const StreamProgress& progress, std::chrono::steady_clock::time_po
 
 std::string figures(const Snapshot& s) {
   if (s.total > 0 && s.done >= s.total) return fmt::format("{} read, writing to disk", size_text(s.total));
-  const auto left = static_cast<long>(s.seconds_left + 0.5);
+  const long left = std::lround(s.seconds_left);
   return fmt::format("{} of {}  {}/s  {}:{:02} left", size_text(s.done), size_text(s.total),
                      size_text(static_cast<std::uint64_t>(s.bytes_per_second)), left / 60, left % 60);
 }

@@ -38,12 +38,13 @@ class PackageFiles {
   explicit PackageFiles(StagingDirectory& staging) : staging_(staging) {}
 
   const File& add(const std::string& name, std::span<const std::byte> content) {
-    return files_.emplace_back(name, content.size(), staging_.write_file(name, content)).file;
+    files_.push_back(OpenFile{name, content.size(), staging_.write_file(name, content)});
+    return files_.back().file;
   }
   const File& add_large(const std::string& name, std::uint64_t bytes) {
-    OpenFile& open = files_.emplace_back(name, bytes, staging_.create_file(name));
-    open.file.reserve(bytes);
-    return open.file;
+    files_.push_back(OpenFile{name, bytes, staging_.create_file(name)});
+    files_.back().file.reserve(bytes);
+    return files_.back().file;
   }
   void sync() const {
     for (const OpenFile& open : files_)
