@@ -2,6 +2,8 @@
 """Broken tokenizers and the small files beside them."""
 import json
 import os
+import pathlib
+import shutil
 import unittest
 
 from edits import WeightsCase
@@ -110,6 +112,16 @@ class TokenizerTest(WeightsCase):
         for content in ('{"eos_token_id": "2"}', '{"eos_token_id": [[2]]}', '{"eos_token_id": 1.5}', '{"eos_token_id": -1}', '{"eos_token_id": 99999999999999999999}'):
             with self.subTest(content):
                 self.refused_small_file("generation_config.json", content, "eos_token_id")
+
+    def test_stop_ids_of_the_checkpoint_hold_with_another_tokenizer_path(self):
+        ckpt = self.checkpoint()
+        (ckpt / "generation_config.json").write_text('{"eos_token_id": [5, 7]}')
+        apart = pathlib.Path(shutil.copytree(ckpt, self.box / "apart"))
+        (apart / "generation_config.json").unlink()
+        self.exports(ckpt, self.box / "out")
+        self.exports(ckpt, self.box / "out_apart", "--tokenizer_path", apart)
+        for name in ("tokenizer.txt", "tokenizer.mtok"):
+            self.assertEqual((self.box / "out" / name).read_bytes(), (self.box / "out_apart" / name).read_bytes())
 
     def test_templates_of_the_wrong_kind(self):
         for content in ('{"chat_template": 3}', '{"chat_template": {"a": 1}}', '{"chat_template": [1]}', '{"chat_template": [{"name": 1}]}'):
