@@ -140,9 +140,8 @@ void print_package(const std::filesystem::path& path, const PackageReport& repor
         line("weights", fmt::format("{}: {}", string_at(use, "what"), string_at(use, "scheme")));
       }
     }
-    if (const JsonValue* bits = report.manifest.find("bits_per_weight");
-        bits != nullptr && bits->is_number()) {
-      line("bits", fmt::format("{:.2f} per weight in the linear layers", bits->as_double()));
+    if (report.bits_per_weight) {
+      line("bits", fmt::format("{:.2f} per weight in the linear layers", *report.bits_per_weight));
     }
     if (const JsonValue* runtime = report.manifest.find("minimum_runtime")) {
       line("runtime", fmt::format("MNN {} or later ({})", string_at(*runtime, "version"),

@@ -13,6 +13,17 @@ std::string string_member(const JsonValue& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
+// What `read` makes of a value; its messages get the manifest's name and `what`.
+template <typename Read>
+auto from_manifest(std::string_view what, Read&& read) {
+  try {
+    return read();
+  } catch (Error& error) {
+    error.add_context(fmt::format("{}: {}", kManifestName, what));
+    throw;
+  }
+}
+
 PackageReport::FileState file_state(const fs::path& dir, const JsonValue& entry) {
   PackageReport::FileState state;
   state.name = string_member(entry, "name");
@@ -20,13 +31,8 @@ PackageReport::FileState file_state(const fs::path& dir, const JsonValue& entry)
   if (state.name.empty() || state.name.find('/') != std::string::npos || bytes == nullptr) {
     fail(ErrorKind::kFormat, "{}: 'files' holds an entry without a plain name and a size", kManifestName);
   }
-  std::int64_t expected = 0;
-  try {
-    expected = bytes->as_int64();
-  } catch (Error& fault) {
-    fault.add_context(fmt::format("{}: bytes of {}", kManifestName, shown(state.name)));
-    throw;
-  }
+  const std::int64_t expected =
+      from_manifest(fmt::format("bytes of {}", shown(state.name)), [&] { return bytes->as_int64(); });
   std::error_code error;
   const std::uint64_t found = fs::file_size(dir / state.name, error);
   if (error) {
@@ -95,6 +101,10 @@ PackageReport inspect_package(const fs::path& dir) {
   }
   if (string_member(report.manifest, "tool") != "llm2mnn") {
     fail(ErrorKind::kFormat, "{}: 'tool' is not 'llm2mnn', so this is no manifest of ours", kManifestName);
+  }
+  const JsonValue* bits = report.manifest.find("bits_per_weight");
+  if (bits != nullptr && bits->is_number()) {
+    report.bits_per_weight = from_manifest("'bits_per_weight'", [&] { return bits->as_double(); });
   }
   const JsonValue* files = report.manifest.find("files");
   if (files == nullptr || !files->is_array()) fail(ErrorKind::kFormat, "{}: no list 'files'", kManifestName);

@@ -38,6 +38,7 @@ struct PackageReport {
     std::string fault;  ///< "missing", "12 bytes, the manifest says 40"; empty when as it should be
   };
   std::vector<FileState> files;
+  std::optional<double> bits_per_weight;  ///< as the manifest says
 };
 
 /// Whether `dir` is an MNN package (as opposed to a checkpoint).

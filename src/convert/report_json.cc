@@ -14,9 +14,37 @@ using Json = nlohmann::ordered_json;
 // Names from files may hold anything; invalid UTF-8 becomes U+FFFD.
 std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
-// Our own tree as the JSON writer's; numbers keep their digits where a double can hold them.
+// A number beyond a double stands as its text.
+Json from_number(std::string_view text) {
+  Json number = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return number.is_discarded() ? Json(text) : number;
+}
+
+// Our own tree as the JSON writer's.
 Json from_value(const JsonValue& value) {
-  return value.is_null() ? Json(nullptr) : Json::parse(value.dump());
+  switch (value.kind()) {
+    case JsonValue::Kind::kNull:
+      break;
+    case JsonValue::Kind::kBool:
+      return value.as_bool();
+    case JsonValue::Kind::kNumber:
+      return from_number(value.number_text());
+    case JsonValue::Kind::kString:
+      return value.as_string();
+    case JsonValue::Kind::kArray: {
+      Json array = Json::array();
+      for (const JsonValue& item : value.as_array())
+        array.push_back(from_value(item));
+      return array;
+    }
+    case JsonValue::Kind::kObject: {
+      Json object = Json::object();
+      for (const auto& [key, member] : value.as_object())
+        object[key] = from_value(member);
+      return object;
+    }
+  }
+  return nullptr;
 }
 
 Json spec_json(const DecoderSpec& spec) {

@@ -99,6 +99,16 @@ class PackageTest(WeightsCase):
                     (package / MANIFEST).write_text(json.dumps(manifest))
                     self.inspected(package)
 
+    def test_numbers_beyond_a_double(self):
+        package = self.package()
+        (package / "config.json").write_text('{"a": [1e400, -1e400, 123456789012345678901234567890, {"b": 1e-400}]}')
+        self.assertEqual(self.inspected(package).code, BROKEN_INPUT)  # its size is not that of the manifest
+        shown = json.loads(self.tool("inspect", package, "--json").stdout)["config"]["a"]
+        self.assertEqual(shown[:2], ["1e400", "-1e400"])
+        manifest = (package / MANIFEST).read_text()
+        (package / MANIFEST).write_text(manifest.replace('"bits_per_weight": ', '"bits_per_weight": 9e999, "kept": '))
+        self.assertIn("'bits_per_weight'", self.inspected(package).text)
+
     def test_files_that_are_missing_or_cut(self):
         package = self.package()
         for name in [e["name"] for e in json.loads((package / MANIFEST).read_text())["files"]]:
