@@ -56,13 +56,15 @@ void Emitter::set_heads(ir::ValueId value, TensorId tensor, std::int64_t channel
   faces_[value].channels = channels;
 }
 
+TensorId Emitter::unpacked(ir::ValueId value) {
+  return net_.convert(graph_.values[value].name + "/unpacked", faces_[value].packed, fb::DataFormat::NC4HW4,
+                      fb::DataFormat::NCHW);
+}
+
 TensorId Emitter::plain(ir::ValueId value) {
   Faces& faces = faces_[value];
   if (faces.plain != kNone) return faces.plain;
-  TensorId source = faces.heads;
-  if (source == kNone)
-    source = net_.convert(graph_.values[value].name + "/unpacked", faces.packed, fb::DataFormat::NC4HW4,
-                          fb::DataFormat::NCHW);
+  const TensorId source = faces.heads != kNone ? faces.heads : unpacked(value);
   return faces.plain = net_.reshape(plain_name(value), source, {1, -1, faces.channels});
 }
 
@@ -77,10 +79,7 @@ TensorId Emitter::packed(ir::ValueId value) {
 TensorId Emitter::heads(ir::ValueId value, std::int64_t num_heads, std::int64_t head_dim) {
   Faces& faces = faces_[value];
   if (faces.heads != kNone) return faces.heads;
-  TensorId source = faces.plain;
-  if (source == kNone)
-    source = net_.convert(graph_.values[value].name + "/unpacked", faces.packed, fb::DataFormat::NC4HW4,
-                          fb::DataFormat::NCHW);
+  const TensorId source = faces.plain != kNone ? faces.plain : unpacked(value);
   return faces.heads = net_.reshape(heads_name(value), source, {1, -1, num_heads, head_dim});
 }
 

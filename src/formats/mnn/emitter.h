@@ -91,6 +91,8 @@ class Emitter {
     TensorId low = kNone;
   };
   Positions positions(std::int64_t num_positions);
+  /// The packed face as NCHW, [T, C, 1, 1].
+  TensorId unpacked(ir::ValueId value);
   TensorId rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y, std::int64_t num_heads,
                   const ir::Rope& op);
   void emit_inputs();

@@ -84,7 +84,9 @@ std::vector<std::byte> write_graph(const ir::Graph& graph, const WeightFileLayou
 /// A runtime release, such as 3.6.1.
 struct RuntimeVersion {
   int major = 0, minor = 0, patch = 0;
-  friend auto operator<=>(const RuntimeVersion&, const RuntimeVersion&) = default;
+  // clang-tidy 14 takes the 0 of a defaulted comparison for a null pointer.
+  friend auto operator<=>(const RuntimeVersion&,
+                          const RuntimeVersion&) = default;  // NOLINT(modernize-use-nullptr)
   std::string text() const;
 };
 /// Oldest release that runs the graph and its weight file, and the feature that decides it.

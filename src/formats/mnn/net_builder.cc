@@ -94,6 +94,7 @@ TensorId NetBuilder::external_table(std::string_view name, const ConstBlob& blob
 
 TensorId NetBuilder::reshape(std::string_view name, TensorId x, const std::vector<std::int64_t>& dims) {
   std::vector<std::int32_t> dims32;
+  dims32.reserve(dims.size());
   for (const std::int64_t dim : dims)
     dims32.push_back(to_int(dim));
   const auto param = fb::CreateReshapeDirect(builder_, &dims32, fb::DataFormat::NCHW);
