@@ -12,25 +12,15 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from parity.compare import PREFILL, relative_rms  # noqa: E402
 from support.mnn_package import Package  # noqa: E402
-from support.runtime import StockRuntime  # noqa: E402
-from support.tool import TempDirCase, export, make_fixture  # noqa: E402
+from support.runtime_case import RuntimeCase  # noqa: E402
+from support.tool import export, make_fixture  # noqa: E402
 
 # The same float32 weights on both sides; only the order of the sums may differ.
 LIMIT = 1e-4
 MODELS = ("llama_gqa", "qwen3_tied")
 
 
-class RuntimeReadsCodes(TempDirCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.runtime = StockRuntime()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.runtime.close()
-        super().tearDownClass()
-
+class RuntimeReadsCodes(RuntimeCase):
     def decoded_checkpoint(self, name, package, out):
         """A float32, untied checkpoint that holds the weights of `package`. The table must be exact in bf16."""
         fixture = make_fixture.Fixture(name)

@@ -7,22 +7,19 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from parity import compare, tolerances  # noqa: E402
-from support.runtime import StockRuntime  # noqa: E402
-from support.tool import TempDirCase  # noqa: E402
+from support.runtime_case import RuntimeCase  # noqa: E402
 
 WIDTHS = (8, 4)
 
 
-class LowMemory(TempDirCase):
+class LowMemory(RuntimeCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.runtime = StockRuntime()
         cls.worst = {}
 
     @classmethod
     def tearDownClass(cls):
-        cls.runtime.close()
         super().tearDownClass()
         print()
         for (bits, form), (error, name) in sorted(cls.worst.items()):

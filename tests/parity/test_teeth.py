@@ -6,20 +6,17 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from parity import compare, tolerances  # noqa: E402
-from support.runtime import StockRuntime  # noqa: E402
-from support.tool import TempDirCase  # noqa: E402
+from support.runtime_case import RuntimeCase  # noqa: E402
 
 
-class Teeth(TempDirCase):
+class Teeth(RuntimeCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.runtime = StockRuntime()
         cls.weakest = {}
 
     @classmethod
     def tearDownClass(cls):
-        cls.runtime.close()
         super().tearDownClass()
         print()
         for mutation, (error, name) in sorted(cls.weakest.items()):

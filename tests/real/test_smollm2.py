@@ -13,14 +13,14 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from parity.tolerances import LOGITS_16_BIT  # noqa: E402
-from support.runtime import StockRuntime  # noqa: E402
-from support.tool import ROOT, TempDirCase, export  # noqa: E402
+from support.runtime_case import RuntimeCase  # noqa: E402
+from support.tool import ROOT, export  # noqa: E402
 
 CHECKPOINT = pathlib.Path(os.environ.get("LLM2MNN_SMOLLM2", ROOT / "build" / "SmolLM2-135M-Instruct"))
 GOLDEN = json.loads((pathlib.Path(__file__).parent / "smollm2.json").read_text())
 
 
-class SmolLM2(TempDirCase):
+class SmolLM2(RuntimeCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -30,12 +30,6 @@ class SmolLM2(TempDirCase):
         for bits in (16, 8, 4):
             cls.packages[bits] = cls.tmp / f"package-{bits}"
             export(CHECKPOINT, cls.packages[bits], "--quant_bit", bits, "--quant_block", 64)
-        cls.runtime = StockRuntime()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.runtime.close()
-        super().tearDownClass()
 
     def test_greedy_tokens_at_8_bit_are_those_of_the_float_model(self):
         for golden in GOLDEN["greedy"]:
