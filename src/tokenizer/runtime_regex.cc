@@ -186,17 +186,18 @@ class Rewriter {
 
   void rewrite_escape(bool in_class, bool class_negated = false) {
     const char c = peek(1);
+    const auto is_one_of = [c](std::string_view letters) {
+      return c != '\0' && letters.find(c) != std::string_view::npos;
+    };
     if (c == 'p' || c == 'P') {
       rewrite_category(in_class, class_negated);
-    } else if (c != '\0' && std::string_view("rntfv").find(c) != std::string_view::npos) {
-      copy(2);
-    } else if (c != '\0' && std::string_view("sSdDwW").find(c) != std::string_view::npos) {
+    } else if (is_one_of("sSdDwW")) {
       if (is_wide_) refuse("a character beyond ASCII together with \\s, \\d or \\w");
       copy(2);
     } else if (in_class && is_ascii_punctuation(c) && peek(2) == '-' && peek(3) != ']') {
       out_ += fmt::format("\\x{:02X}", static_cast<unsigned>(c));  // an escape cannot start a range there
       pos_ += 2;
-    } else if (is_ascii_punctuation(c) || c == ' ') {
+    } else if (is_ascii_punctuation(c) || is_one_of("rntfv ")) {
       copy(2);
     } else if (c == 'x' || c == 'u') {
       rewrite_code_point();
