@@ -1,6 +1,8 @@
 """A closed place to run the tool in: every run is checked for litter, time, memory and the form of its one line."""
+import atexit
 import contextlib
 import errno
+import functools
 import json
 import os
 import pathlib
@@ -48,11 +50,21 @@ class Finished:
         return self.stderr.decode(errors="replace")
 
 
+@functools.lru_cache(1)
+def executable_for_others():
+    """A copy of the tool that other users may run: the tree may lie in a home directory that is closed to them."""
+    folder = tempfile.mkdtemp(prefix="llm2mnn-test-tool-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    return shutil.copy(tool.executable(), folder)
+
+
 def launch(*args, cwd=None, env=None, preexec=None, stdout=None, **popen):
     """Starts the tool with `args` (str, bytes or path). stdout and stderr go to unnamed files."""
     out = stdout or tempfile.TemporaryFile()
     err = tempfile.TemporaryFile()
-    process = subprocess.Popen([tool.executable(), *[a if isinstance(a, bytes) else str(a) for a in args]], stdin=subprocess.DEVNULL,
+    program = executable_for_others() if "user" in popen else tool.executable()
+    process = subprocess.Popen([program, *[a if isinstance(a, bytes) else str(a) for a in args]], stdin=subprocess.DEVNULL,
                                stdout=out, stderr=err, cwd=cwd, env={**os.environ, **(env or {})}, preexec_fn=preexec, **popen)
     process.captured = (None if stdout else out, err)
     process.started = time.monotonic()
