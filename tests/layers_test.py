@@ -11,14 +11,16 @@ LAYERS = {
     "tensor": {"base"},
     "kernels": {"base", "tensor"},
     "checkpoint": {"base", "tensor"},
-    "tokenizer": {"base"},
+    "jinja": {"base"},
+    "tokenizer": {"base", "jinja"},
     "ir": {"base", "tensor"},
     "arch": {"base", "tensor", "kernels", "checkpoint"},
     "lower": {"base", "tensor", "checkpoint", "ir", "arch"},
     "quant": {"base", "tensor", "kernels"},
     "formats/mnn": {"base", "tensor", "ir"},
-    "convert": {"base", "tensor", "kernels", "checkpoint", "tokenizer", "ir", "arch", "lower", "quant", "formats/mnn"},
-    "cli": {"base", "tensor", "kernels", "checkpoint", "arch", "quant", "convert"},
+    "verify": {"base", "tensor"},
+    "convert": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "verify", "ir", "arch", "lower", "quant", "formats/mnn"},
+    "cli": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "arch", "quant", "convert"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

@@ -56,13 +56,13 @@ std::vector<RankedMerge> sorted_merges(const BpeModel& bpe) {
   return merges;
 }
 
-std::vector<std::uint32_t> encode_word(const BpeModel& bpe, const std::vector<RankedMerge>& merges,
+std::vector<std::uint32_t> encode_word(const PieceTable& pieces, const std::vector<RankedMerge>& merges,
                                        std::string_view word) {
   std::vector<std::uint32_t> ids;
   for (std::size_t pos = 0; pos < word.size();) {
     const std::size_t begin = pos;
     next_code_point(word, pos);
-    if (const auto id = bpe.pieces.find_id(word.substr(begin, pos - begin))) ids.push_back(*id);
+    if (const auto id = pieces.find_id(word.substr(begin, pos - begin))) ids.push_back(*id);
   }
   for (;;) {
     const RankedMerge* best = nullptr;
@@ -83,16 +83,16 @@ std::vector<std::uint32_t> encode_word(const BpeModel& bpe, const std::vector<Ra
 std::vector<AddedToken> unreachable_syllables(const TokenizerModel& model,
                                               const std::vector<RankedMerge>& merges) {
   std::vector<AddedToken> tokens;
-  if (!model.bpe.ignore_merges) return tokens;
+  if (model.bpe() == nullptr || !model.bpe()->ignore_merges) return tokens;
   constexpr std::size_t kMaxSyllableBytes = 64;  // spelt in the byte alphabet; bounds the quadratic search
   std::string text;
-  for (std::size_t i = 0; i < model.bpe.pieces.size(); ++i) {
-    const std::string_view piece = model.bpe.pieces.text(i);
+  for (std::size_t i = 0; i < model.pieces.size(); ++i) {
+    const std::string_view piece = model.pieces.text(i);
     if (piece.size() > kMaxSyllableBytes || !from_byte_alphabet(piece, text) || !is_vietnamese_syllable(text))
       continue;
-    if (encode_word(model.bpe, merges, piece).size() <= 1 || model.find_added(text) != nullptr) continue;
+    if (encode_word(model.pieces, merges, piece).size() <= 1 || model.find_added(text) != nullptr) continue;
     AddedToken token;
-    token.id = model.bpe.pieces.id(i);
+    token.id = model.pieces.id(i);
     token.content = text;
     tokens.push_back(std::move(token));
   }

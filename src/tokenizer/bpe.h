@@ -18,8 +18,8 @@ std::vector<RankedMerge> sorted_merges(const BpeModel& bpe);
 
 /// Ids of `word`, spelt in the byte alphabet, by merges alone (no `ignore_merges`). Characters that are no
 /// piece vanish. Time is quadratic in the length of the word.
-/// @param merges  `sorted_merges` of `bpe`.
-std::vector<std::uint32_t> encode_word(const BpeModel& bpe, const std::vector<RankedMerge>& merges,
+/// @param merges  `sorted_merges` of the model.
+std::vector<std::uint32_t> encode_word(const PieceTable& pieces, const std::vector<RankedMerge>& merges,
                                        std::string_view word);
 
 /// Whole-word pieces that BPE merges cannot reach and that are safe to match as added tokens: a blank and

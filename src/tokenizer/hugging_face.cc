@@ -69,7 +69,7 @@ void read_normalizer(const TokenizerJson& document, TokenizerModel& model) {
            shown(type));
     }
     check_members(component, {}, "normalizer NFC");
-    if (model.normalizers.empty()) model.normalizers.push_back(NormalizerKind::kNfc);  // NFC twice is NFC
+    if (model.normalizers.empty()) model.normalizers.push_back(NormalizerStep{});  // NFC twice is NFC
   });
 }
 
@@ -101,8 +101,8 @@ PreTokenizerStep read_split(const JsonValue& component) {
   if (text == nullptr || !text->is_string() || text->as_string().empty()) {
     fail(ErrorKind::kFormat, "pre_tokenizer Split: expected a pattern with a Regex or a String");
   }
-  step.is_regex = regex != nullptr;
-  step.pattern = text->as_string();
+  step.pattern.is_regex = regex != nullptr;
+  step.pattern.text = text->as_string();
   return step;
 }
 
@@ -187,7 +187,7 @@ void check_bpe_members(const TokenizerJson& document, TokenizerModel& model) {
          "model BPE: {} is not supported for a vocabulary that lacks pieces of the byte alphabet",
          byte_fallback ? "byte_fallback" : "unk_token");
   }
-  model.bpe.ignore_merges = bool_member(members, "ignore_merges", false, "model BPE");
+  std::get<BpeModel>(model.model).ignore_merges = bool_member(members, "ignore_merges", false, "model BPE");
 }
 
 void check_model_type(const TokenizerJson& document) {
@@ -203,11 +203,11 @@ void check_model_type(const TokenizerJson& document) {
   if (!document.has_vocab_map) fail(ErrorKind::kFormat, "model.vocab: expected an object of pieces and ids");
 }
 
-void read_merges(const MergeTexts& texts, BpeModel& bpe) {
+void read_merges(const MergeTexts& texts, const PieceTable& pieces, BpeModel& bpe) {
   bpe.merges.reserve(texts.size());
   for (std::size_t rank = 0; rank < texts.size(); ++rank) {
     const auto id_of = [&](std::string_view part) {
-      const auto id = bpe.pieces.find_id(part);
+      const auto id = pieces.find_id(part);
       if (!id) {
         fail(ErrorKind::kFormat, "model.merges[{}]: {} + {}: {} is not in the vocabulary", rank,
              shown(texts.left(rank), 40), shown(texts.right(rank), 40), shown(part, 40));
@@ -298,7 +298,7 @@ class AddedTokens {
 /// Those of tokenizer.json; then, as transformers does, those of `added_tokens_decoder` and the named special
 /// tokens of tokenizer_config.json.
 void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& config, TokenizerModel& model) {
-  AddedTokens tokens(model.bpe.pieces);
+  AddedTokens tokens(model.pieces);
   for (const AddedToken& token : document.added)
     tokens.add_from_document(token);
   for (const AddedToken& token : config.added_tokens) {
@@ -314,7 +314,7 @@ void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& con
     AddedToken token;
     token.content = text;
     token.special = true;
-    if (const auto id = model.bpe.pieces.find_id(text)) {
+    if (const auto id = model.pieces.find_id(text)) {
       token.id = *id;
       tokens.add(token);
     } else {
@@ -329,7 +329,7 @@ void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& con
 /// says.
 void check_largest_id(const TokenizerModel& model) {
   constexpr std::size_t kMaxHoles = 65'536;  // padding to a round size stays far below
-  const std::size_t entries = model.bpe.pieces.size() + model.added.size();
+  const std::size_t entries = model.pieces.size() + model.added.size();
   if (model.num_ids() > entries + kMaxHoles) {
     fail(ErrorKind::kFormat, "id {} is too large for {} entries: more than {} ids would be unused",
          model.num_ids() - 1, entries, kMaxHoles);
@@ -468,8 +468,8 @@ TokenizerModel build_tokenizer_model(TokenizerJson&& source, const TokenizerConf
   read_pre_tokenizer(document, model);
   check_decoder(document);
   check_pieces(document.vocab);
-  model.bpe.pieces = std::move(document.vocab);
-  read_merges(document.merges, model.bpe);
+  model.pieces = std::move(document.vocab);
+  read_merges(document.merges, model.pieces, std::get<BpeModel>(model.model));
   read_added_tokens(document, config, model);
   if (model.num_ids() == 0) fail(ErrorKind::kFormat, "model.vocab: no pieces");
   check_largest_id(model);

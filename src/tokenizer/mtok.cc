@@ -95,6 +95,8 @@ void write_split(std::string_view regex, bool invert, SplitBehavior behavior, By
     case SplitBehavior::kMergedWithPrevious:
       out.u8(kMergedWithPrevious);
       break;
+    default:
+      LLM2MNN_CHECK(false && "refused when the tokenizer was read");
   }
 }
 
@@ -103,7 +105,8 @@ std::size_t num_written_steps(const PreTokenizerStep& step) { return step.add_pr
 void write_pre_tokenizer_step(const PreTokenizerStep& step, std::vector<std::string>& notes, Bytes& out) {
   switch (step.kind) {
     case PreTokenizerStep::Kind::kSplit:
-      write_split(step.is_regex ? to_runtime_regex(step.pattern, notes) : literal_runtime_regex(step.pattern),
+      write_split(step.pattern.is_regex ? to_runtime_regex(step.pattern.text, notes)
+                                        : literal_runtime_regex(step.pattern.text),
                   step.invert, step.behavior, out);
       break;
     case PreTokenizerStep::Kind::kDigits:
@@ -119,6 +122,8 @@ void write_pre_tokenizer_step(const PreTokenizerStep& step, std::vector<std::str
       out.u8(kPreByteLevel);
       out.flag(step.use_regex);
       break;
+    default:
+      LLM2MNN_CHECK(false && "refused when the tokenizer was read");
   }
 }
 
@@ -189,7 +194,7 @@ void write_added_tokens(const TokenizerModel& model, const std::vector<RankedMer
     write_added_token(token, out);
   for (const AddedToken& token : syllables)
     write_added_token(token, out);
-  if (model.bpe.ignore_merges) {
+  if (model.bpe()->ignore_merges) {
     notes.emplace_back(
         "tokenizer: the runtime has no ignore_merges: whole words that no merges make are split (Vietnamese "
         "syllables excepted)");
@@ -204,8 +209,8 @@ IdTable::IdTable(const TokenizerModel& model) : texts_(model.num_ids()) {
     texts_[id] = text;
     used[id] = true;
   };
-  for (std::size_t i = 0; i < model.bpe.pieces.size(); ++i)
-    set(model.bpe.pieces.id(i), model.bpe.pieces.text(i));
+  for (std::size_t i = 0; i < model.pieces.size(); ++i)
+    set(model.pieces.id(i), model.pieces.text(i));
   for (const AddedToken& token : model.added)
     set(token.id, token.content);
   for (std::size_t id = 0; id < texts_.size(); ++id) {
@@ -222,11 +227,11 @@ std::string write_mtok(const TokenizerModel& model, const IdTable& table, const 
   Bytes out;
   constexpr std::size_t kBytesPerPiece = 16;  // 6 around a text of 7 on average, with room for the rest
   constexpr std::size_t kBytesPerMerge = 12;
-  out.reserve(kBytesPerPiece * model.bpe.pieces.size() + kBytesPerMerge * model.bpe.merges.size());
+  out.reserve(kBytesPerPiece * model.pieces.size() + kBytesPerMerge * model.bpe()->merges.size());
   write_header(model, texts, out);
   write_normalizer(model, out);
   write_pre_tokenizer(model, notes, out);
-  const std::vector<RankedMerge> merges = sorted_merges(model.bpe);
+  const std::vector<RankedMerge> merges = sorted_merges(*model.bpe());
   write_bpe(table, merges, out);
   out.u8(kDecoderByteLevel);
   write_added_tokens(model, merges, notes, out);

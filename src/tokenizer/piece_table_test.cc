@@ -55,22 +55,22 @@ TEST(Utf8, GoesThroughCodePoints) {
   EXPECT_EQ(pos, text.size());
 }
 
-BpeModel abc_model() {
-  BpeModel bpe;
+TokenizerModel abc_model() {
+  TokenizerModel model;
   for (const char* piece : {"a", "b", "c", "ab", "bc", "abc"}) {
-    bpe.pieces.insert(piece, static_cast<std::uint32_t>(bpe.pieces.size()));
+    model.pieces.insert(piece, static_cast<std::uint32_t>(model.pieces.size()));
   }
-  bpe.merges = {{1, 2, 4}, {0, 1, 3}, {3, 2, 5}};  // bc, ab, ab+c
-  return bpe;
+  std::get<BpeModel>(model.model).merges = {{1, 2, 4}, {0, 1, 3}, {3, 2, 5}};  // bc, ab, ab+c
+  return model;
 }
 
 TEST(Bpe, TakesTheMergeOfTheLowestRankFirst) {
-  const BpeModel bpe = abc_model();
-  const auto merges = sorted_merges(bpe);
-  EXPECT_EQ(encode_word(bpe, merges, "abc"), (std::vector<std::uint32_t>{0, 4}));
-  EXPECT_EQ(encode_word(bpe, merges, "ab"), (std::vector<std::uint32_t>{3}));
-  EXPECT_EQ(encode_word(bpe, merges, "aXab"), (std::vector<std::uint32_t>{0, 3}));
-  EXPECT_TRUE(encode_word(bpe, merges, "").empty());
+  const TokenizerModel model = abc_model();
+  const auto merges = sorted_merges(*model.bpe());
+  EXPECT_EQ(encode_word(model.pieces, merges, "abc"), (std::vector<std::uint32_t>{0, 4}));
+  EXPECT_EQ(encode_word(model.pieces, merges, "ab"), (std::vector<std::uint32_t>{3}));
+  EXPECT_EQ(encode_word(model.pieces, merges, "aXab"), (std::vector<std::uint32_t>{0, 3}));
+  EXPECT_TRUE(encode_word(model.pieces, merges, "").empty());
 }
 
 std::string nfc(std::string text) {

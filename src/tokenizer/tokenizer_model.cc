@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "base/overloaded.h"
+
 namespace llm2mnn {
 
 namespace {
@@ -109,13 +111,13 @@ const AddedToken* TokenizerModel::find_added(std::string_view text) const {
 
 std::optional<std::uint32_t> TokenizerModel::find_id(std::string_view text) const {
   if (const AddedToken* token = find_added(text)) return token->id;
-  return bpe.pieces.find_id(text);
+  return pieces.find_id(text);
 }
 
 std::uint32_t TokenizerModel::num_ids() const {
   std::uint32_t end = 0;
-  for (std::size_t i = 0; i < bpe.pieces.size(); ++i)
-    end = std::max(end, bpe.pieces.id(i) + 1);
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    end = std::max(end, pieces.id(i) + 1);
   for (const AddedToken& token : added)
     end = std::max(end, token.id + 1);
   return end;
@@ -125,10 +127,26 @@ std::string TokenizerModel::text_of(std::uint32_t id) const {
   for (const AddedToken& token : added) {
     if (token.id == id) return token.content;
   }
-  for (std::size_t i = 0; i < bpe.pieces.size(); ++i) {
-    if (bpe.pieces.id(i) == id) return std::string(bpe.pieces.text(i));
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces.id(i) == id) return std::string(pieces.text(i));
   }
   return {};
+}
+
+bool is_byte_level(const TokenizerModel& model) {
+  return std::any_of(model.pre_tokenizers.begin(), model.pre_tokenizers.end(),
+                     [](const auto& step) { return step.kind == PreTokenizerStep::Kind::kByteLevel; }) ||
+         std::any_of(model.normalizers.begin(), model.normalizers.end(),
+                     [](const auto& step) { return step.kind == NormalizerStep::Kind::kByteLevel; });
+}
+
+std::string kind_name(const TokenizerModel& model) {
+  return std::visit(
+      Overloaded{[&](const BpeModel&) { return is_byte_level(model) ? "byte-level BPE" : "BPE"; },
+                 [](const UnigramModel&) { return "Unigram"; },
+                 [](const WordPieceModel&) { return "WordPiece"; },
+                 [](const WordLevelModel&) { return "WordLevel"; }},
+      model.model);
 }
 
 }  // namespace llm2mnn

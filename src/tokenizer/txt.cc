@@ -63,8 +63,7 @@ std::string describe_limits(const TokenizerModel& model) {
       "accented letters; splits numbers into digits; no ";
   limits += model.normalizers.empty() ? "" : "NFC, ";
   limits += "chat template or BOS text";
-  if (!has_whole_alphabet(model.bpe.pieces))
-    limits += "; stops the program at bytes that the vocabulary lacks";
+  if (!has_whole_alphabet(model.pieces)) limits += "; stops the program at bytes that the vocabulary lacks";
   return limits;
 }
 
@@ -74,14 +73,14 @@ TxtFile write_txt(const TokenizerModel& model, const IdTable& table, const Runti
   TxtFile file;
   std::string& out = file.bytes;
   constexpr std::size_t kBytesPerLine = 12;
-  out.reserve(kBytesPerLine * (table.size() + model.bpe.merges.size()));
+  out.reserve(kBytesPerLine * (table.size() + model.bpe()->merges.size()));
   append_header(model, texts, out);
 
   // Parts of merges are pieces, and the table has the pieces' own texts: an added token with a piece's id has
   // its text too.
   std::string merges;
   std::size_t num_merges = 0;
-  for (const BpeMerge& merge : model.bpe.merges) {
+  for (const BpeMerge& merge : model.bpe()->merges) {
     if (append_merge(table.text(merge.left), table.text(merge.right), merges)) ++num_merges;
   }
   out += fmt::format("{} {}\n", table.size(), num_merges);
