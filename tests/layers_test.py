@@ -32,7 +32,7 @@ LIBRARIES = {
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
 
 # Words with a family's name in them that are not about the family: a rope kind, classes and files of transformers, examples.
-NOT_A_FAMILY = re.compile(r"llama3|(Code)?LlamaTokenizer|qwen\.tiktoken|Qwen3-0\.6B")
+NOT_A_FAMILY = re.compile(r"llama3|\w+Tokenizer(Fast)?\b|qwen\.tiktoken|Qwen3-0\.6B")
 TEST_ONLY = re.compile(r"_(test|bench|fuzz)\.cc$|test_\w+\.(h|cc)$|_test_util\.(h|cc)$")
 
 

@@ -6,34 +6,16 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "tokenizer/checkpoint_config.h"
 #include "tokenizer/hugging_face.h"
 #include "tokenizer/mtok.h"
+#include "tokenizer/source.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/txt.h"
 
 namespace llm2mnn {
 
 namespace {
-
-/// Why there is no tokenizer.json: another kind of tokenizer, or none at all.
-[[noreturn]] void fail_without_tokenizer_json(const std::filesystem::path& dir) {
-  constexpr std::array<std::string_view, 8> kOthers = {"tokenizer.model", "ice_text.model", "qwen.tiktoken",
-                                                       "hy.tiktoken",     "tekken.json",    "vocab.json",
-                                                       "vocab.txt",       "spiece.model"};
-  for (const std::string_view other : kOthers) {
-    if (!path_exists(dir / other)) continue;
-    fail(ErrorKind::kUnsupported,
-         "'tokenizer.json': not found in {}, and {} is not supported yet: byte-level BPE from tokenizer.json "
-         "only",
-         shown(dir.string()), other == "vocab.json" ? "vocab.json with merges.txt" : other);
-  }
-  fail(ErrorKind::kIo,
-       "'tokenizer.json': not found in {}; give the directory of the tokenizer with --tokenizer_path",
-       shown(dir.string()));
-}
 
 /// Tokens that end a turn wherever a chat model has them.
 void append_turn_ends(const TokenizerModel& model, std::vector<std::int64_t>& ids) {
@@ -154,13 +136,17 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
 
 TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
                                 const std::vector<std::int64_t>& config_stop_ids) {
-  const std::filesystem::path path = tokenizer_dir / "tokenizer.json";
-  if (!entry_exists(path)) fail_without_tokenizer_json(tokenizer_dir);
-  const TokenizerConfig config = load_tokenizer_config(tokenizer_dir);
-  TokenizerJson document = load_tokenizer_json(path);
-  return naming_the_document([&] {
-    return package_of(build_tokenizer_model(std::move(document), config), config, config_stop_ids);
-  });
+  const TokenizerSource source = load_tokenizer_source(tokenizer_dir);
+  if (!is_byte_level(source.model)) {
+    fail(ErrorKind::kUnsupported, "{}: {} is not supported yet: byte-level BPE only", source.file,
+         kind_name(source.model));
+  }
+  try {
+    return package_of(source.model, source.config, config_stop_ids);
+  } catch (Error& error) {
+    error.add_context(shown(source.file));
+    throw;
+  }
 }
 
 }  // namespace llm2mnn

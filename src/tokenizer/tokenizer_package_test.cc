@@ -475,12 +475,15 @@ class TokenizerFolder : public testing::Test {
 
 TEST_F(TokenizerFolder, MustHaveATokenizer) {
   EXPECT_NE(refusal(ErrorKind::kIo).find("'tokenizer.json': not found"), std::string::npos);
-  write("vocab.txt", "");
-  EXPECT_NE(refusal(ErrorKind::kUnsupported).find("vocab.txt is not supported yet"), std::string::npos);
-  write("vocab.json", "");
-  EXPECT_NE(refusal(ErrorKind::kUnsupported).find("vocab.json with merges.txt"), std::string::npos);
-  write("tokenizer.model", "");
-  EXPECT_NE(refusal(ErrorKind::kUnsupported).find("tokenizer.model is not"), std::string::npos);
+}
+
+TEST_F(TokenizerFolder, MayHoldVocabJsonAndMergesTxt) {
+  write("vocab.json", R"({"a":0,"b":1,"ab":2})");
+  write("merges.txt", "#version: 0.2\na b\n");
+  write("tokenizer_config.json", R"({"tokenizer_class":"GPT2Tokenizer"})");
+  const TokenizerPackage package = load_tokenizer(dir_, {});
+  EXPECT_EQ(package.vocab_size, 4);
+  EXPECT_EQ(package.stop_ids, std::vector<std::int64_t>{3});
 }
 
 TEST_F(TokenizerFolder, MayHaveNothingButTokenizerJson) {

@@ -1,0 +1,95 @@
+#pragma once
+// What the files beside a vocabulary say about it: the tokenizer class, its flags, the named special tokens
+// and the added tokens. Shared by every source but tokenizer.json, whose document holds all of this itself.
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "tokenizer/checkpoint_config.h"
+#include "tokenizer/tokenizer_model.h"
+
+namespace llm2mnn {
+
+/// Roles of named special tokens, in the order in which transformers adds them.
+enum class TokenRole : std::uint8_t { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
+inline constexpr std::size_t kNumTokenRoles = 7;
+
+/// What a tokenizer class of transformers does with its named tokens.
+struct ClassTokens {
+  std::array<const char*, kNumTokenRoles> text{};  ///< by role; null: none by default
+  bool normalized = false;                         ///< of a token given as a plain string
+  bool lstrip_mask = false;                        ///< the mask token takes the blanks in front of it
+};
+
+struct SourceOptions {
+  std::string tokenizer_class;  ///< without "Fast"; empty when tokenizer_config.json does not say
+  JsonValue config;             ///< tokenizer_config.json; an empty object when there is none
+  JsonValue special_map;        ///< special_tokens_map.json, which counts without added_tokens_decoder only
+  std::vector<AddedToken> listed;  ///< added_tokens_decoder, or else added_tokens.json; ascending by id
+
+  /// Absent or null: `fallback`. @throws Error kFormat for what is neither true nor false.
+  bool flag(const char* key, bool fallback) const;
+  std::optional<bool> optional_flag(const char* key) const;
+  /// The named token as transformers passes it on, or the class's own; absent when there is none.
+  /// `is_plain` tells whether it stands as a string in the file (or in the class).
+  std::optional<AddedToken> named(TokenRole role, const ClassTokens& defaults) const;
+  std::vector<AddedToken> additional() const;
+};
+
+/// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json of `dir`.
+/// @throws Error kFormat for a broken one, with the file's name.
+SourceOptions load_source_options(const std::filesystem::path& dir, const TokenizerConfig& config);
+
+/// @throws Error kUnsupported, with the list, unless the tokenizer class is one of `known`.
+void require_class(const SourceOptions& options, std::span<const std::string_view> known,
+                   std::string_view source);
+
+/// Added tokens with the ids that `tokenizers` gives them: a piece keeps its own, others follow the
+/// vocabulary.
+class AddedTokenIds {
+ public:
+  /// @param vocab_size  number of entries of the vocabulary
+  AddedTokenIds(const PieceTable& pieces, std::uint32_t vocab_size)
+      : pieces_(pieces), vocab_size_(vocab_size) {}
+  /// Adds `token` or gives the one of this content new flags; returns its id. The token's own id is ignored.
+  std::uint32_t put(AddedToken token);
+  /// The same, with the id that a file states. @throws Error kFormat when transformers would give another
+  /// one.
+  void put_stated(const AddedToken& token);
+  /// Those that `options` lists, then the named ones.
+  void put_configured(const SourceOptions& options, const ClassTokens& defaults);
+  bool contains(std::string_view content) const { return index_.find(content).has_value(); }
+  std::vector<AddedToken> take();
+
+ private:
+  std::uint32_t next_id() const;
+
+  const PieceTable& pieces_;
+  std::uint32_t vocab_size_;
+  std::optional<std::uint32_t> largest_;
+  PieceTable index_;
+  std::vector<AddedToken> tokens_;
+};
+
+/// Id of `role`'s token, which `key` asks for. @throws Error kFormat when there is none.
+std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& options, TokenRole role,
+                          const ClassTokens& defaults, std::string_view key);
+
+/// Completes bos_token, eos_token and special_tokens of `config` by the class's own.
+void apply_class_tokens(const SourceOptions& options, const ClassTokens& defaults, TokenizerConfig& config);
+
+/// A vocabulary file that is no JSON: valid UTF-8, at most `max_bytes`.
+inline constexpr std::uint64_t kMaxVocabularyBytes = 40u << 20;
+
+/// The lines of `text` as Python's universal newlines give them; what stands behind the last line end counts
+/// as a line, also when it is empty.
+std::vector<std::string_view> split_lines(std::string_view text);
+
+}  // namespace llm2mnn
