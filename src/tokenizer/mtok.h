@@ -36,8 +36,9 @@ class IdTable {
 };
 
 /// Bytes of tokenizer.mtok. Lines about what the runtime cannot express go to `notes`.
-/// @throws Error kUnsupported for a pattern that the runtime's regex engine cannot match.
-/// Source: MNN 3.6.1, transformers/llm/engine/src/tokenizer/tokenizer.cpp, type 4 (PIPELINE).
+/// @throws Error kUnsupported for a pattern that the runtime's regex engine cannot match and for a model
+/// whose ids would be nonsense there. Source: MNN 3.6.1, transformers/llm/engine/src/tokenizer/tokenizer.cpp,
+/// type 4 (PIPELINE).
 std::string write_mtok(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts,
                        std::vector<std::string>& notes);
 

@@ -64,6 +64,14 @@ class Table {
     return std::move(out_);
   }
 
+  std::vector<Replacement> build_swaps() {
+    scan();
+    out_.clear();
+    add_mark_swaps();
+    add_swaps(arabic_marks(), combining_class);
+    return std::move(out_);
+  }
+
  private:
   void add(const CodePoints& from, const CodePoints& to) {
     Replacement step;
@@ -178,5 +186,7 @@ const std::vector<Replacement>& nfc_replacements() {
   static const std::vector<Replacement> table = Table().build();
   return table;
 }
+
+std::vector<Replacement> mark_swaps() { return Table().build_swaps(); }
 
 }  // namespace llm2mnn

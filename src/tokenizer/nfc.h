@@ -17,4 +17,7 @@ struct Replacement {
 /// run from utf8proc's Unicode data.
 const std::vector<Replacement>& nfc_replacements();
 
+/// The part of them that puts marks of one script into canonical order.
+std::vector<Replacement> mark_swaps();
+
 }  // namespace llm2mnn

@@ -86,7 +86,7 @@ void settle_bos(const TokenizerModel& model, const TokenizerConfig& config, Toke
 TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& config,
                             const std::vector<std::int64_t>& config_stop_ids) {
   TokenizerPackage package;
-  package.kind = "byte-level BPE";
+  package.kind = kind_name(model);
   package.vocab_size = model.num_ids();
   package.notes = model.notes;
   package.notes.insert(package.notes.end(), config.notes.begin(), config.notes.end());
