@@ -10,6 +10,7 @@ find_package(tomlplusplus REQUIRED)
 find_library(HWY_LIBRARY hwy REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
 find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)
+find_library(PCRE2_LIBRARY pcre2-8 REQUIRED)
 find_library(FLATBUFFERS_LIBRARY flatbuffers REQUIRED)
 find_program(FLATC_PROGRAM flatc REQUIRED)
 

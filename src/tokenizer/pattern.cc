@@ -1,0 +1,148 @@
+#include "tokenizer/pattern.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <utility>
+
+#include "base/error.h"
+
+namespace llm2mnn {
+
+namespace {
+
+// Steps of one search: 50 times what the longest run of blanks of a real text needs, some tenths of a second.
+constexpr std::uint32_t kMatchLimit = 20'000'000;
+constexpr std::uint32_t kHeapLimitKib = 64 * 1024;
+constexpr std::size_t kMaxPatternBytes = 64 * 1024;  // the longest public one has 3 KB
+constexpr std::size_t kJitStackStart = 32 * 1024, kJitStackMax = 8 * 1024 * 1024;
+
+std::string message_of(int error) {
+  PCRE2_UCHAR buffer[256] = {};
+  pcre2_get_error_message(error, buffer, sizeof buffer);
+  return reinterpret_cast<const char*>(buffer);
+}
+
+/// What the matchers of one thread share: a machine stack for compiled patterns, and limits.
+struct MatchContext {
+  MatchContext()
+      : context(pcre2_match_context_create(nullptr)),
+        stack(pcre2_jit_stack_create(kJitStackStart, kJitStackMax, nullptr)) {
+    LLM2MNN_CHECK(context != nullptr);
+    pcre2_set_match_limit(context, kMatchLimit);
+    pcre2_set_heap_limit(context, kHeapLimitKib);
+    if (stack != nullptr) pcre2_jit_stack_assign(context, nullptr, stack);
+  }
+  ~MatchContext() {
+    pcre2_match_context_free(context);
+    if (stack != nullptr) pcre2_jit_stack_free(stack);
+  }
+  MatchContext(const MatchContext&) = delete;
+  MatchContext& operator=(const MatchContext&) = delete;
+
+  pcre2_match_context* context;
+  pcre2_jit_stack* stack;
+};
+
+MatchContext& thread_context() {
+  thread_local MatchContext instance;
+  return instance;
+}
+
+}  // namespace
+
+struct Pattern::Code {
+  pcre2_code* code = nullptr;
+  bool has_jit = false;
+  ~Code() { pcre2_code_free(code); }
+};
+
+Pattern::Pattern(const TextPattern& pattern) {
+  if (!pattern.is_regex) {
+    literal_ = pattern.text;
+    return;
+  }
+  if (pattern.text.size() > kMaxPatternBytes) {
+    fail(ErrorKind::kUnsupported, "pattern {} has {} bytes, at most {} are taken", shown(pattern.text, 40),
+         pattern.text.size(), kMaxPatternBytes);
+  }
+  const std::string translated = to_pcre2_pattern(pattern.text);
+  const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
+      pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);
+  LLM2MNN_CHECK(context != nullptr);
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
+  pcre2_set_parens_nest_limit(context.get(), 100);
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  code_ = std::make_unique<Code>();
+  code_->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_DUPNAMES | PCRE2_NEVER_BACKSLASH_C,
+                    &error, &offset, context.get());
+  if (code_->code == nullptr) {
+    fail(ErrorKind::kUnsupported, "pattern {}: {} at byte {} of {}", shown(pattern.text), message_of(error),
+         offset, shown(translated, 400));
+  }
+  code_->has_jit = pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE) == 0;
+}
+
+Pattern::~Pattern() = default;
+Pattern::Pattern(Pattern&&) noexcept = default;
+Pattern& Pattern::operator=(Pattern&&) noexcept = default;
+
+Matcher::Matcher(const Pattern& pattern, std::string_view text) : pattern_(pattern), text_(text) {
+  if (pattern_.code_ == nullptr) return;
+  match_data_ = pcre2_match_data_create(1, nullptr);
+  LLM2MNN_CHECK(match_data_ != nullptr);
+}
+
+Matcher::~Matcher() {
+  if (match_data_ != nullptr) pcre2_match_data_free(static_cast<pcre2_match_data*>(match_data_));
+}
+
+bool Matcher::search(std::size_t from) {
+  if (pattern_.code_ == nullptr) {
+    if (pattern_.literal_.empty()) return false;
+    begin_ = text_.find(pattern_.literal_, from);
+    end_ = begin_ + pattern_.literal_.size();
+    return begin_ != std::string_view::npos;
+  }
+  auto* const data = static_cast<pcre2_match_data*>(match_data_);
+  const auto* const subject = reinterpret_cast<PCRE2_SPTR>(text_.data());
+  const Pattern::Code& code = *pattern_.code_;
+  int result = PCRE2_ERROR_JIT_STACKLIMIT;
+  if (code.has_jit) {
+    result = pcre2_jit_match(code.code, subject, text_.size(), from, PCRE2_NO_UTF_CHECK, data,
+                             thread_context().context);
+  }
+  if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
+    result = pcre2_match(code.code, subject, text_.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
+                         thread_context().context);
+  }
+  if (result == PCRE2_ERROR_NOMATCH) return false;
+  if (result < 0) {
+    fail(ErrorKind::kFormat, "a pattern of the tokenizer gives up at byte {} of a text of {} bytes: {}", from,
+         text_.size(), message_of(result));
+  }
+  const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(data);
+  begin_ = ends[0];
+  end_ = ends[1];
+  return true;
+}
+
+bool Matcher::next() {
+  const std::size_t last_end = end_;
+  std::size_t from = end_;
+  while (from <= text_.size() && search(from)) {
+    const bool counts = begin_ != end_ || !found_ || end_ != last_end;
+    if (counts) {
+      found_ = true;
+      return true;
+    }
+    // Behind an empty match the search goes on one character later.
+    if (from >= text_.size()) break;
+    next_code_point(text_, from);
+  }
+  return false;
+}
+
+}  // namespace llm2mnn

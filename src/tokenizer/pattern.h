@@ -1,0 +1,61 @@
+#pragma once
+// Patterns of tokenizer.json: Oniguruma's syntax and meaning, executed by PCRE2.
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tokenizer/tokenizer_model.h"
+
+namespace llm2mnn {
+
+/// `pattern` (Oniguruma's syntax, as `tokenizers` compiles it) in PCRE2's syntax, for PCRE2_UTF | PCRE2_UCP |
+/// PCRE2_MULTILINE. Character types and categories are spelt out where the two libraries or their versions of
+/// Unicode differ: `\s`, `\w`, `\h`, `\d`, `\p{..}` (Unicode 16), nested classes, `&&`, `{n,m}+`, `(?m)`.
+/// @throws Error kUnsupported names what cannot be written.
+std::string to_pcre2_pattern(std::string_view pattern);
+
+/// A compiled pattern. Immutable; may be used by several threads, each with its own Matcher.
+class Pattern {
+ public:
+  /// @throws Error kUnsupported when PCRE2 does not take the pattern.
+  explicit Pattern(const TextPattern& pattern);
+  ~Pattern();
+  Pattern(Pattern&&) noexcept;
+  Pattern& operator=(Pattern&&) noexcept;
+
+ private:
+  friend class Matcher;
+  struct Code;
+  std::unique_ptr<Code> code_;
+  std::string literal_;  // when code_ is null
+};
+
+/// The matches of a pattern in one text, from left to right, without overlap. An empty match directly behind
+/// a match does not count.
+class Matcher {
+ public:
+  /// `pattern` and `text` (valid UTF-8) stay alive while the matcher is used.
+  Matcher(const Pattern& pattern, std::string_view text);
+  ~Matcher();
+  Matcher(const Matcher&) = delete;
+  Matcher& operator=(const Matcher&) = delete;
+
+  /// Finds the next match; false when there is none.
+  /// @throws Error kFormat when the pattern exceeds its match limit.
+  bool next();
+  std::size_t begin() const { return begin_; }
+  std::size_t end() const { return end_; }
+
+ private:
+  bool search(std::size_t from);
+
+  const Pattern& pattern_;
+  std::string_view text_;
+  void* match_data_ = nullptr;
+  std::size_t begin_ = 0, end_ = 0;
+  bool found_ = false;  // begin_ and end_ are those of a match
+};
+
+}  // namespace llm2mnn

@@ -1,0 +1,19 @@
+#pragma once
+// Unicode's normalisation forms and lower case as `tokenizers` has them: with the data of Unicode 9 (forms)
+// and of a newer version (lower case).
+
+#include <string>
+#include <string_view>
+
+namespace llm2mnn {
+
+enum class UnicodeForm { kNfc, kNfd, kNfkc, kNfkd };
+
+/// `text` (valid UTF-8) in `form`.
+std::string to_unicode_form(std::string_view text, UnicodeForm form);
+/// Whether `text` has no character that any form, or lower-casing apart from A to Z, could change.
+bool is_ascii(std::string_view text);
+/// Every character in lower case, one by one (no rule for a final sigma).
+std::string to_lowercase(std::string_view text);
+
+}  // namespace llm2mnn
