@@ -11,6 +11,8 @@ find_library(HWY_LIBRARY hwy REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)
 find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)
 find_library(PCRE2_LIBRARY pcre2-8 REQUIRED)
+find_library(PROTOBUF_LITE_LIBRARY protobuf-lite REQUIRED)
+find_program(PROTOC_PROGRAM protoc REQUIRED)
 find_library(FLATBUFFERS_LIBRARY flatbuffers REQUIRED)
 find_program(FLATC_PROGRAM flatc REQUIRED)
 

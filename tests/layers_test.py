@@ -26,7 +26,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 # The one folder that sees a library: what is written or read with it has a wrapper there.
 LIBRARIES = {
-    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "tokenizer", "pcre2": "tokenizer", "muParser": "arch", "toml++/": "arch",
+    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "tokenizer", "pcre2": "tokenizer", "google/protobuf/": "tokenizer", "muParser": "arch", "toml++/": "arch",
     "flatbuffers/": "formats/mnn", "nlohmann/": "convert", "CLI/": "cli",
 }
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tokenizer/hugging_face.h"
+#include "tokenizer/sentencepiece.h"
 #include "tokenizer/source_options.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/vocab_files.h"
@@ -21,6 +22,17 @@ TokenizerModel load_document(const std::filesystem::path& path, const TokenizerC
   }
 }
 
+TokenizerModel load_model_file(const std::filesystem::path& path, const SourceOptions& options,
+                               TokenizerConfig& config) {
+  const std::string bytes = read_text_file(path, kMaxSentencePieceBytes);
+  try {
+    return build_sentencepiece(parse_sentencepiece(bytes), options, config);
+  } catch (Error& error) {
+    error.add_context(shown(path.filename().string()));
+    throw;
+  }
+}
+
 void load_other(const std::filesystem::path& dir, TokenizerSource& source) {
   const auto has = [&](const char* name) { return entry_exists(dir / name); };
   const SourceOptions options = load_source_options(dir, source.config);
@@ -29,8 +41,13 @@ void load_other(const std::filesystem::path& dir, TokenizerSource& source) {
     source.model = load_vocab_and_merges(dir, options, source.config);
     return;
   }
-  for (const char* name :
-       {"tokenizer.model", "spiece.model", "ice_text.model", "qwen.tiktoken", "hy.tiktoken", "tekken.json"}) {
+  for (const char* name : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "ice_text.model"}) {
+    if (!has(name)) continue;
+    source.file = name;
+    source.model = load_model_file(dir / name, options, source.config);
+    return;
+  }
+  for (const char* name : {"qwen.tiktoken", "hy.tiktoken", "tekken.json"}) {
     if (!has(name)) continue;
     fail(ErrorKind::kUnsupported, "'tokenizer.json': not found in {}, and {} is not supported yet",
          shown(dir.string()), name);

@@ -16,7 +16,8 @@ struct TokenizerSource {
 };
 
 /// Reads the tokenizer of `dir`, in the order transformers' AutoTokenizer prefers: tokenizer.json;
-/// vocab.json + merges.txt; a SentencePiece tokenizer.model (spiece.model, ice_text.model); tiktoken files
+/// vocab.json + merges.txt; a SentencePiece tokenizer.model (spiece.model, sentencepiece.bpe.model,
+/// ice_text.model); tiktoken files
 /// (qwen.tiktoken, hy.tiktoken, tokenizer.model in tiktoken's text form); tekken.json; vocab.txt.
 /// @throws Error kIo when there is none, kFormat for a broken one, kUnsupported by name. Messages name the
 /// file.
