@@ -137,10 +137,6 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
 TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
                                 const std::vector<std::int64_t>& config_stop_ids) {
   const TokenizerSource source = load_tokenizer_source(tokenizer_dir);
-  if (!is_byte_level(source.model)) {
-    fail(ErrorKind::kUnsupported, "{}: {} is not supported yet: byte-level BPE only", source.file,
-         kind_name(source.model));
-  }
   try {
     return package_of(source.model, source.config, config_stop_ids);
   } catch (Error& error) {
