@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "tokenizer/bpe.h"
+#include "base/checked.h"
 #include "tokenizer/mtok_bytes.h"
 #include "tokenizer/mtok_decoder.h"
 #include "tokenizer/mtok_model.h"
@@ -61,17 +61,8 @@ void note_added_tokens(const TokenizerModel& model, std::vector<std::string>& no
 }
 
 void write_added_tokens(const TokenizerModel& model, std::vector<std::string>& notes, Bytes& out) {
-  std::vector<AddedToken> syllables;
-  if (const BpeModel* bpe = model.bpe(); bpe != nullptr && bpe->ignore_merges) {
-    syllables = unreachable_syllables(model, sorted_merges(*bpe));
-    notes.emplace_back(
-        "tokenizer: the runtime has no ignore_merges: whole words that no merges make are split (Vietnamese "
-        "syllables excepted)");
-  }
-  out.count(model.added.size() + syllables.size());
+  out.count(model.added.size());
   for (const AddedToken& token : model.added)
-    write_added_token(token, out);
-  for (const AddedToken& token : syllables)
     write_added_token(token, out);
   note_added_tokens(model, notes);
 }
@@ -105,7 +96,7 @@ std::string write_mtok(const TokenizerModel& model, const IdTable& table, const 
   const std::size_t num_merges = model.bpe() == nullptr ? 0 : model.bpe()->merges.size();
   out.reserve(kBytesPerPiece * model.pieces.size() + kBytesPerMerge * num_merges);
   const bool has_template = !texts.chat_template.empty();
-  const MtokPlan plan = plan_mtok(model, has_template, notes);
+  const MtokPlan plan = plan_mtok(model, checked_cast<std::uint32_t>(table.size()), has_template, notes);
   write_header(model, texts, out);
   write_normalizer(model, plan, notes, out);
   write_pre_tokenizer(model, plan, has_template, notes, out);

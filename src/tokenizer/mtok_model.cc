@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <string_view>
+#include <utility>
 
 #include "base/overloaded.h"
 #include "tokenizer/bpe.h"
@@ -71,6 +72,19 @@ void add_unknown_entries(const TokenizerModel& model, const BpeModel& bpe, std::
   }
 }
 
+/// Ascending by (left, right).
+std::vector<RankedMerge> merges_of(const BpeModel& bpe, const WholeWordPlan& whole_words) {
+  std::vector<RankedMerge> merges = sorted_merges(bpe);
+  if (whole_words.merges.empty()) return merges;
+  for (RankedMerge& merge : merges)
+    merge.rank += static_cast<std::uint32_t>(whole_words.merges.size());
+  merges.insert(merges.end(), whole_words.merges.begin(), whole_words.merges.end());
+  std::sort(merges.begin(), merges.end(), [](const RankedMerge& a, const RankedMerge& b) {
+    return std::pair(a.left, a.right) < std::pair(b.left, b.right);
+  });
+  return merges;
+}
+
 void write_bpe(const TokenizerModel& model, const BpeModel& bpe, const IdTable& table, const MtokPlan& plan,
                std::vector<std::string>& notes, Bytes& out) {
   if (!bpe.continuing_subword_prefix.empty() || !bpe.end_of_word_suffix.empty()) {
@@ -81,8 +95,10 @@ void write_bpe(const TokenizerModel& model, const BpeModel& bpe, const IdTable& 
   std::vector<std::string> names;
   std::vector<Entry> entries = entries_of(table);
   if (!is_byte_level(model)) add_unknown_entries(model, bpe, names, notes, entries);
+  for (const WholeWordPlan::Entry& entry : plan.whole_words.entries)
+    entries.push_back(entry_of(entry.text, entry.id));
   sort_entries(entries);
-  const std::vector<RankedMerge> merges = sorted_merges(bpe);
+  const std::vector<RankedMerge> merges = merges_of(bpe, plan.whole_words);
   out.u8(kBpe);
   out.count(entries.size());
   out.flag(bpe.byte_fallback);

@@ -54,7 +54,8 @@ bool metaspace_prefix(PrependScheme scheme, bool has_template) {
   return scheme == PrependScheme::kAlways || (scheme == PrependScheme::kFirst && !has_template);
 }
 
-MtokPlan plan_mtok(const TokenizerModel& model, bool has_template, std::vector<std::string>& notes) {
+MtokPlan plan_mtok(const TokenizerModel& model, std::uint32_t num_ids, bool has_template,
+                   std::vector<std::string>& notes) {
   MtokPlan plan;
   plan.byte_level_model =
       std::any_of(model.normalizers.begin(), model.normalizers.end(),
@@ -76,6 +77,11 @@ MtokPlan plan_mtok(const TokenizerModel& model, bool has_template, std::vector<s
   } else if (!is_byte_level(model)) {
     const MetaspacePlan found = plan_of_normalizers(model);
     if (found.kind != MetaspacePlan::Kind::kNone) plan.metaspace = found;
+  }
+  plan.whole_words = plan_whole_words(model, num_ids);
+  if (!plan.whole_words.complete) {
+    notes.emplace_back(
+        "tokenizer: the runtime has no ignore_merges: some whole words that no merges make are split");
   }
   return plan;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tokenizer/tokenizer_model.h"
+#include "tokenizer/whole_words.h"
 
 namespace llm2mnn {
 
@@ -30,11 +31,14 @@ struct MetaspacePlan {
 struct MtokPlan {
   MetaspacePlan metaspace;
   bool byte_level_model = false;  ///< the model itself spells bytes: a ByteLevel normalizer
+  WholeWordPlan whole_words;
 };
 
+/// @param num_ids  ids from here on are free.
 /// @param has_template  decides Metaspace's `first`: with a chat template the text starts behind an added
 /// token, and gets no prefix.
-MtokPlan plan_mtok(const TokenizerModel& model, bool has_template, std::vector<std::string>& notes);
+MtokPlan plan_mtok(const TokenizerModel& model, std::uint32_t num_ids, bool has_template,
+                   std::vector<std::string>& notes);
 
 /// Whether a Metaspace step puts its prefix in front of every fragment in the runtime, which has no `first`.
 bool metaspace_prefix(PrependScheme scheme, bool has_template);

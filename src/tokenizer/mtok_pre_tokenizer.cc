@@ -174,6 +174,11 @@ void write_pre_tokenizer(const TokenizerModel& model, const MtokPlan& plan, bool
                         step.kind == Kind::kWhitespace || step.kind == Kind::kBert;
     }
   }
+  if (!plan.whole_words.marker.empty()) {
+    add_metaspace(plan.whole_words.marker, true, steps);  // the byte alphabet has no blank
+    add_split(plan.whole_words.quick_pattern, false, kRemoved, steps);
+    add_split(plan.whole_words.pattern, false, kRemoved, steps);
+  }
   steps.write(kNone, kSequence, out);
 }
 
