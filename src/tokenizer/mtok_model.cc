@@ -193,7 +193,7 @@ void write_unigram(const TokenizerModel& model, const UnigramModel& unigram, con
 
 void write_model(const TokenizerModel& model, const IdTable& table, const MtokPlan& plan,
                  std::vector<std::string>& notes, Bytes& out) {
-  constexpr std::uint32_t kMaxUtf8Bytes = 4;  // the runtime counts bytes, the reference characters
+  constexpr std::uint32_t kMaxUtf8Bytes = 4;  // the limit of characters is the pre-tokenizer's
   constexpr std::uint32_t kAnyLength = 0x7FFFFFFF;
   constexpr std::string_view kNeverInText = "\x01";
   std::visit(

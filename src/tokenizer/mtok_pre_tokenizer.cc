@@ -158,21 +158,34 @@ void add_planned_metaspace(const TokenizerModel& model, const MetaspacePlan& pla
   add_metaspace(kMetaspace, false, steps);
 }
 
+/// The runtime's WordPiece counts bytes, the reference characters. A blank in front makes a word unknown: it
+/// goes in front of every word and away again unless the word is too long.
+void add_length_limit(std::uint32_t max_characters, Steps& steps) {
+  constexpr std::uint32_t kMaxCount = 1'000'000;  // of a repetition
+  if (max_characters >= kMaxCount) return;
+  add_metaspace(" ", true, steps);
+  add_split(fmt::format(" (?!{}{{{}}})", kAnything, max_characters + 1), false, kRemoved, steps);
+}
+
 }  // namespace
 
 void write_pre_tokenizer(const TokenizerModel& model, const MtokPlan& plan, bool has_template,
                          std::vector<std::string>& notes, Bytes& out) {
   Steps steps;
+  bool blanks_are_gone = false;
   if (plan.metaspace.kind != MetaspacePlan::Kind::kNone) {
     add_planned_metaspace(model, plan.metaspace, steps);
   } else {
-    bool blanks_are_gone = false;
     for (const PreTokenizerStep& step : model.pre_tokenizers) {
       add_step(step, blanks_are_gone, has_template, notes, steps);
       using Kind = PreTokenizerStep::Kind;
       blanks_are_gone = blanks_are_gone || step.kind == Kind::kWhitespaceSplit ||
                         step.kind == Kind::kWhitespace || step.kind == Kind::kBert;
     }
+  }
+  if (const auto* word_piece = std::get_if<WordPieceModel>(&model.model);
+      word_piece != nullptr && blanks_are_gone) {
+    add_length_limit(word_piece->max_input_chars_per_word, steps);
   }
   if (!plan.whole_words.marker.empty()) {
     add_metaspace(plan.whole_words.marker, true, steps);  // the byte alphabet has no blank

@@ -55,22 +55,13 @@ TEST(Utf8, GoesThroughCodePoints) {
   EXPECT_EQ(pos, text.size());
 }
 
-TokenizerModel abc_model() {
-  TokenizerModel model;
-  for (const char* piece : {"a", "b", "c", "ab", "bc", "abc"}) {
-    model.pieces.insert(piece, static_cast<std::uint32_t>(model.pieces.size()));
-  }
-  std::get<BpeModel>(model.model).merges = {{1, 2, 4}, {0, 1, 3}, {3, 2, 5}};  // bc, ab, ab+c
-  return model;
-}
-
-TEST(Bpe, TakesTheMergeOfTheLowestRankFirst) {
-  const TokenizerModel model = abc_model();
-  const auto merges = sorted_merges(*model.bpe());
-  EXPECT_EQ(encode_word(model.pieces, merges, "abc"), (std::vector<std::uint32_t>{0, 4}));
-  EXPECT_EQ(encode_word(model.pieces, merges, "ab"), (std::vector<std::uint32_t>{3}));
-  EXPECT_EQ(encode_word(model.pieces, merges, "aXab"), (std::vector<std::uint32_t>{0, 3}));
-  EXPECT_TRUE(encode_word(model.pieces, merges, "").empty());
+TEST(Bpe, MergesAreSortedByTheirPartsAndTheLaterOfTwoEqualOnesCounts) {
+  BpeModel bpe;
+  bpe.merges = {{1, 2, 4}, {0, 1, 3}, {1, 2, 4}};
+  const std::vector<RankedMerge> merges = sorted_merges(bpe);
+  ASSERT_EQ(merges.size(), 2u);
+  EXPECT_EQ(merges[0].left, 0u);
+  EXPECT_EQ(merges[1].rank, 2u);
 }
 
 std::string nfc(std::string text) {

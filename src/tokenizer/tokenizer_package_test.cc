@@ -223,21 +223,6 @@ TEST(TokenizerPackage, AGlmModelStopsAtTheNextUser) {
   EXPECT_EQ(make_tokenizer_package(document.text(), {}, {}).stop_ids, std::vector<std::int64_t>{7});
 }
 
-TEST(TokenizerPackage, VietnameseSyllablesThatMergesCannotReachBecomeAddedTokens) {
-  // " Vệ" is a piece, but no merges make it; " ệ" is reachable.
-  Document document;
-  document.added = "[]";
-  document.vocab = R"({"Ġ":0,"V":1,"á":2,"»":3,"ĩ":4,"á»":5,"á»ĩ":6,"Ġá»ĩ":7,"ĠVá»ĩ":8,"ĠVé":9})";
-  document.merges = R"(["á »","á» ĩ","Ġ á»ĩ"])";
-  document.model_head += R"(,"ignore_merges":true)";
-  const TokenizerPackage package = make_tokenizer_package(document.text(), {}, {});
-  EXPECT_NE(hex(package.mtok).find(without_blanks("00 01000000 08000000 000000 0500 2056e1bb87")),
-            std::string::npos);
-  document.model_head = R"("type":"BPE","ignore_merges":false)";
-  const TokenizerPackage plain = make_tokenizer_package(document.text(), {}, {});
-  EXPECT_EQ(hex(plain.mtok).find("2056e1bb87"), std::string::npos);
-}
-
 struct Refusal {
   const char* what;
   ErrorKind kind;

@@ -118,8 +118,8 @@ void append_literal(std::string_view text, std::string& out) {
 }
 
 /// A pattern for one of `words` (sorted, unique), of which `done` bytes are matched: common beginnings are
-/// written once, since the engines try alternatives one by one. What follows a word that is itself a beginning
-/// is optional: the runtime's own engine has no empty alternatives.
+/// written once, since the engines try alternatives one by one. What follows a word that is itself a
+/// beginning is optional: the runtime's own engine has no empty alternatives.
 void append_alternatives(const std::vector<std::string_view>& words, std::size_t begin, std::size_t end,
                          std::size_t done, std::string& out) {
   out += "(?:";
