@@ -7,11 +7,11 @@
 
 namespace llm2mnn {
 
-/// Byte-level BPE only. `document` gives up its vocabulary.
+/// Every model and component of `tokenizers` 0.22. `document` gives up its vocabulary.
 /// Added tokens are those of tokenizer.json plus those that transformers adds from tokenizer_config.json; the
 /// ids in front of and behind a text follow the post-processor, or `add_bos_token` for the tokenizer classes
 /// that rebuild it.
-/// @throws Error kUnsupported names the component that this version does not write; kFormat names the broken
+/// @throws Error kUnsupported names a component that is not known; kFormat names the broken
 /// entry. Messages do not name the file.
 TokenizerModel build_tokenizer_model(TokenizerJson&& document, const TokenizerConfig& config);
 

@@ -63,7 +63,9 @@ class Reader : public JsonHandler {
   void on_number(std::string_view text) override {
     if (place_ == Place::kVocab) {
       add_piece(text);
-    } else if (place_ != Place::kSkip) {
+    } else if (place_ == Place::kScoredPiece) {
+      add_score(text);
+    } else {
       scalar(JsonValue::make_number(std::string(text)));
     }
   }
@@ -72,7 +74,9 @@ class Reader : public JsonHandler {
       add_merge(text);
     } else if (place_ == Place::kMergePair) {
       add_merge_part(text);
-    } else if (place_ != Place::kSkip) {
+    } else if (place_ == Place::kScoredPiece) {
+      add_scored_text(text);
+    } else {
       scalar(JsonValue::make_string(std::string(text)));
     }
   }
@@ -92,7 +96,8 @@ class Reader : public JsonHandler {
     kMergePair,    // items of one merge
     kAddedTokens,  // items of "added_tokens"
     kTree,         // anywhere in a component that is kept as a tree
-    kSkip,         // anywhere in a vocabulary of another model type
+    kScoredVocab,  // items of a "model"."vocab" that is a list
+    kScoredPiece,  // items of one of these
   };
 
   void begin(bool is_object);
@@ -104,13 +109,15 @@ class Reader : public JsonHandler {
   void add_piece(std::string_view number);
   void add_merge(std::string_view text);
   void add_merge_part(std::string_view text);
+  void add_scored_text(std::string_view text);
+  void add_score(std::string_view number);
   [[noreturn]] void fail_kind(std::string_view expected) const;
 
   TokenizerJson& out_;
   JsonTreeBuilder tree_{kMaxTreeValues};
   Place place_ = Place::kDocument;
   Place tree_parent_ = Place::kTop;
-  int skip_depth_ = 0;
+  int scored_parts_ = 0;
   std::string key_;  // the latest key of the top object, the model or the vocabulary
   std::vector<std::string> top_keys_, model_keys_;
   std::string merge_left_, merge_right_;
@@ -121,6 +128,9 @@ void Reader::fail_kind(std::string_view expected) const {
   switch (place_) {
     case Place::kVocab:
       fail(ErrorKind::kFormat, "model.vocab {}: expected {}", shown(key_), expected);
+    case Place::kScoredVocab:
+    case Place::kScoredPiece:
+      fail(ErrorKind::kFormat, "model.vocab[{}]: expected {}", out_.scores.size(), expected);
     case Place::kMerges:
     case Place::kMergePair:
       fail(ErrorKind::kFormat, "model.merges[{}]: expected {}", out_.merges.size(), expected);
@@ -138,7 +148,6 @@ void Reader::on_key(std::string_view name) {
     tree_.key(name);
     return;
   }
-  if (place_ == Place::kSkip) return;
   key_ = name;
   if (place_ == Place::kVocab) return;
   constexpr std::size_t kMaxKeys = 100;  // ten each in files that exist; keeps the search for twins short
@@ -161,8 +170,8 @@ void Reader::begin_in_model(bool is_object) {
     out_.has_vocab_map = true;
     place_ = Place::kVocab;
   } else if (key_ == "vocab") {
-    place_ = Place::kSkip;
-    skip_depth_ = 1;
+    out_.has_vocab_list = true;
+    place_ = Place::kScoredVocab;
   } else if (key_ == "merges") {
     if (is_object) fail_kind("a list of merges, found an object");
     place_ = Place::kMerges;
@@ -208,9 +217,13 @@ void Reader::begin(bool is_object) {
     case Place::kTree:
       tree_.begin(is_object);
       break;
-    case Place::kSkip:
-      ++skip_depth_;
+    case Place::kScoredVocab:
+      if (is_object) fail_kind("a list of a piece and its score, found an object");
+      place_ = Place::kScoredPiece;
+      scored_parts_ = 0;
       break;
+    case Place::kScoredPiece:
+      fail_kind("a piece and its score");
   }
 }
 
@@ -237,8 +250,9 @@ void Reader::end() {
     case Place::kTree:
       end_tree();
       break;
-    case Place::kSkip:
-      if (--skip_depth_ == 0) place_ = Place::kModel;
+    case Place::kScoredPiece:
+      if (scored_parts_ != 2) fail_kind("a piece and its score");
+      place_ = Place::kScoredVocab;
       break;
     case Place::kMergePair:
       if (merge_parts_ != 2) fail_kind("two strings");
@@ -246,6 +260,7 @@ void Reader::end() {
       place_ = Place::kMerges;
       break;
     case Place::kVocab:
+    case Place::kScoredVocab:
     case Place::kMerges:
       place_ = Place::kModel;
       break;
@@ -263,8 +278,9 @@ void Reader::scalar(JsonValue value) {
     case Place::kTree:
       tree_.add(std::move(value));
       break;
-    case Place::kSkip:
-      break;
+    case Place::kScoredVocab:
+    case Place::kScoredPiece:
+      fail_kind("a list of a piece and its score");
     case Place::kTop:
       if (key_ == "model") fail_kind("an object");
       if (key_ == "added_tokens") fail_kind("a list of added tokens");
@@ -305,6 +321,22 @@ void Reader::add_merge_part(std::string_view text) {
   (merge_parts_ == 1 ? merge_left_ : merge_right_) = text;
 }
 
+void Reader::add_scored_text(std::string_view text) {
+  if (++scored_parts_ != 1) fail_kind("a piece and its score");
+  const auto id = static_cast<std::uint32_t>(out_.scores.size());
+  if (!out_.vocab.insert(text, id)) {
+    fail(ErrorKind::kFormat, "model.vocab[{}]: piece {} appears twice", id, shown(text));
+  }
+}
+
+void Reader::add_score(std::string_view number) {
+  if (++scored_parts_ != 2) fail_kind("a piece and its score");
+  double score = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), score);
+  if (error != std::errc{} || end != number.data() + number.size()) fail_kind("a score that fits a double");
+  out_.scores.push_back(score);
+}
+
 bool bool_member(const JsonValue& value, std::string_view name) {
   const JsonValue* member = value.find(name);
   if (member == nullptr) return false;
@@ -327,11 +359,7 @@ AddedToken parse_added_token(const JsonValue& value) {
   token.lstrip = bool_member(value, "lstrip");
   token.rstrip = bool_member(value, "rstrip");
   token.normalized = bool_member(value, "normalized");
-  if (bool_member(value, "single_word")) {
-    fail(ErrorKind::kUnsupported,
-         "added token {} has single_word, which the runtime cannot express; set it to false to export anyway",
-         shown(token.content));
-  }
+  token.single_word = bool_member(value, "single_word");
   return token;
 }
 

@@ -44,10 +44,12 @@ struct TokenizerJson {
   JsonValue::Object components;  ///< members of the document apart from `model` and `added_tokens`
   JsonValue::Object model;       ///< members of `model` apart from `vocab` and `merges`
   bool has_model = false;
-  bool has_vocab_map = false;  ///< `vocab` is an object (BPE, WordPiece, WordLevel), not a list (Unigram)
-  PieceTable vocab;            ///< unique pieces, ids below 2^31, not yet checked for duplicates
+  bool has_vocab_map = false;   ///< `vocab` is an object (BPE, WordPiece, WordLevel)
+  bool has_vocab_list = false;  ///< `vocab` is a list of pieces and scores (Unigram); ids are positions
+  std::vector<double> scores;   ///< of a list, by id
+  PieceTable vocab;             ///< unique pieces, ids below 2^31, not yet checked for duplicates
   MergeTexts merges;
-  std::vector<AddedToken> added;  ///< in the file's order, with `single_word` ones refused
+  std::vector<AddedToken> added;  ///< in the file's order
 
   const JsonValue* component(std::string_view name) const;
   const JsonValue* model_member(std::string_view name) const;
@@ -59,7 +61,7 @@ TokenizerJson parse_tokenizer_json(std::string_view text);
 TokenizerJson load_tokenizer_json(const std::filesystem::path& path);
 
 /// An object of `added_tokens` or of tokenizer_config.json's `added_tokens_decoder` (which has no `id`).
-/// @throws Error kFormat for wrong kinds, kUnsupported for `single_word`.
+/// @throws Error kFormat for wrong kinds.
 AddedToken parse_added_token(const JsonValue& value);
 
 }  // namespace llm2mnn

@@ -83,6 +83,12 @@ void settle_bos(const TokenizerModel& model, const TokenizerConfig& config, Toke
   }
 }
 
+void note_suffix(const TokenizerModel& model, TokenizerPackage& package) {
+  if (model.suffix_ids.empty()) return;
+  package.notes.push_back(fmt::format("tokenizer: Hugging Face puts {} behind a text; the runtime cannot",
+                                      shown(model.text_of(model.suffix_ids.front()))));
+}
+
 TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& config,
                             const std::vector<std::int64_t>& config_stop_ids) {
   TokenizerPackage package;
@@ -94,6 +100,7 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   package.chat_template = config.chat_template;
   package.stop_ids = stop_ids(model, config, config_stop_ids);
   package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
+  note_suffix(model, package);
   cut_prefix_from_template(model, package);
   if (package.stop_ids.empty()) {
     package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");

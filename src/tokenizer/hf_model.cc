@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <utility>
+
+#include "tokenizer/hf_components.h"
+#include "tokenizer/hf_json.h"
+
+namespace llm2mnn::hf {
+
+namespace {
+
+void read_merges(const MergeTexts& texts, const PieceTable& pieces, std::string_view subword_prefix,
+                 BpeModel& bpe) {
+  bpe.merges.reserve(texts.size());
+  for (std::size_t rank = 0; rank < texts.size(); ++rank) {
+    const auto id_of = [&](std::string_view part) {
+      const auto id = pieces.find_id(part);
+      if (!id) {
+        fail(ErrorKind::kFormat, "model.merges[{}]: {} + {}: {} is not in the vocabulary", rank,
+             shown(texts.left(rank), 40), shown(texts.right(rank), 40), shown(part, 40));
+      }
+      return *id;
+    };
+    // The right part of a merge loses its prefix: it is no longer the begin of a piece.
+    const std::string_view right = texts.right(rank);
+    const std::string merged = std::string(texts.left(rank)) +
+                               std::string(right.substr(std::min(right.size(), subword_prefix.size())));
+    bpe.merges.push_back({id_of(texts.left(rank)), id_of(right),
+                          id_of(subword_prefix.empty() ? texts.merged(rank) : std::string_view(merged))});
+  }
+}
+
+void check_dropout(const JsonValue& members) {
+  const JsonValue* dropout = present(members, "dropout");
+  if (dropout != nullptr && (!dropout->is_number() || dropout->as_double() != 0)) {
+    fail(ErrorKind::kUnsupported, "model BPE: dropout {} is not supported: it makes the ids random",
+         shown(dropout->dump(), 40));
+  }
+}
+
+/// A token that must be a piece; empty when there is none.
+std::string unk_token_of(const JsonValue& members, std::string_view fallback, const PieceTable& pieces,
+                         std::string_view what) {
+  std::string token = string_member(members, "unk_token", fallback, what);
+  if (!token.empty() && !pieces.find(token)) {
+    fail(ErrorKind::kFormat, "{}: unk_token {} is not in the vocabulary", what, shown(token));
+  }
+  return token;
+}
+
+BpeModel read_bpe(const JsonValue& members, const TokenizerJson& document) {
+  constexpr std::string_view kWhat = "model BPE";
+  check_members(members,
+                {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                 "byte_fallback", "ignore_merges"},
+                kWhat);
+  check_dropout(members);
+  BpeModel bpe;
+  bpe.unk_token = string_member(members, "unk_token", "", kWhat);
+  // `tokenizers` fails when it meets an unknown character then; with every byte there is none.
+  if (!bpe.unk_token.empty() && !document.vocab.find(bpe.unk_token)) bpe.unk_token.clear();
+  bpe.fuse_unk = bool_member(members, "fuse_unk", false, kWhat);
+  bpe.byte_fallback = bool_member(members, "byte_fallback", false, kWhat);
+  bpe.ignore_merges = bool_member(members, "ignore_merges", false, kWhat);
+  bpe.continuing_subword_prefix = string_member(members, "continuing_subword_prefix", "", kWhat);
+  bpe.end_of_word_suffix = string_member(members, "end_of_word_suffix", "", kWhat);
+  read_merges(document.merges, document.vocab, bpe.continuing_subword_prefix, bpe);
+  return bpe;
+}
+
+UnigramModel read_unigram(const JsonValue& members, TokenizerJson& document) {
+  constexpr std::string_view kWhat = "model Unigram";
+  check_members(members, {"unk_id", "byte_fallback"}, kWhat);
+  UnigramModel unigram;
+  if (present(members, "unk_id") != nullptr) {
+    unigram.unk_id = count_member(members, "unk_id", 0, kWhat);
+    if (*unigram.unk_id >= document.vocab.size()) {
+      fail(ErrorKind::kFormat, "{}: unk_id {} is not below the {} pieces", kWhat, *unigram.unk_id,
+           document.vocab.size());
+    }
+  }
+  unigram.byte_fallback = bool_member(members, "byte_fallback", false, kWhat);
+  unigram.scores = std::move(document.scores);
+  return unigram;
+}
+
+WordPieceModel read_word_piece(const JsonValue& members, const PieceTable& pieces) {
+  constexpr std::string_view kWhat = "model WordPiece";
+  check_members(members, {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word"}, kWhat);
+  WordPieceModel word_piece;
+  word_piece.unk_token = unk_token_of(members, "[UNK]", pieces, kWhat);
+  word_piece.continuing_subword_prefix = string_member(members, "continuing_subword_prefix", "##", kWhat);
+  word_piece.max_input_chars_per_word = count_member(members, "max_input_chars_per_word", 100, kWhat);
+  return word_piece;
+}
+
+WordLevelModel read_word_level(const JsonValue& members, const PieceTable& pieces) {
+  check_members(members, {"unk_token"}, "model WordLevel");
+  return {unk_token_of(members, "<unk>", pieces, "model WordLevel")};
+}
+
+/// Files from before 2020 have no type; the members tell.
+std::string model_type(const TokenizerJson& document) {
+  const JsonValue* type = document.model_member("type");
+  if (type != nullptr && type->is_string()) return std::string(type->as_string());
+  if (type == nullptr && document.has_vocab_map) {
+    if (document.merges.size() != 0) return "BPE";
+    if (document.model_member("continuing_subword_prefix") != nullptr) return "WordPiece";
+  }
+  if (type == nullptr && document.has_vocab_list) return "Unigram";
+  fail(ErrorKind::kFormat, "model: expected a type");
+}
+
+void check_ids(const PieceTable& pieces) {
+  std::vector<std::uint32_t> ids(pieces.size());
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    ids[i] = pieces.id(i);
+  std::sort(ids.begin(), ids.end());
+  const auto twin = std::adjacent_find(ids.begin(), ids.end());
+  if (twin != ids.end()) fail(ErrorKind::kFormat, "model.vocab: id {} appears twice", *twin);
+}
+
+}  // namespace
+
+void read_model(TokenizerJson& document, TokenizerModel& model) {
+  if (!document.has_model) fail(ErrorKind::kFormat, "expected a member 'model'");
+  const std::string type = model_type(document);
+  const bool is_unigram = type == "Unigram";
+  if (is_unigram ? !document.has_vocab_list : !document.has_vocab_map) {
+    fail(ErrorKind::kFormat, "model.vocab: expected {}",
+         is_unigram ? "a list of pieces and scores" : "an object of pieces and ids");
+  }
+  check_ids(document.vocab);
+  const JsonValue members = JsonValue::make_object(std::move(document.model));
+  if (type == "BPE") {
+    model.model = read_bpe(members, document);
+  } else if (is_unigram) {
+    model.model = read_unigram(members, document);
+  } else if (type == "WordPiece") {
+    model.model = read_word_piece(members, document.vocab);
+  } else if (type == "WordLevel") {
+    model.model = read_word_level(members, document.vocab);
+  } else {
+    fail(ErrorKind::kUnsupported, "model type {} is not known to this version", shown(type));
+  }
+  model.pieces = std::move(document.vocab);
+}
+
+}  // namespace llm2mnn::hf
