@@ -73,8 +73,13 @@ std::string new_characters(std::string_view category) {
   return out;
 }
 
-std::string word_characters() {
-  return R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})" + new_characters("L") +
+/// Where a character type stands: Oniguruma takes some differently in brackets.
+enum class Place { kAlone, kInBrackets, kPosix };
+
+std::string word_characters(Place place) {
+  // Numbers of Latin-1 are word characters only outside of brackets.
+  const std::string_view latin = place == Place::kAlone ? R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})" : "";
+  return R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})" + std::string(latin) + new_characters("L") +
          new_characters("M") + new_characters("Nd") + new_characters("Pc");
 }
 
@@ -143,7 +148,22 @@ struct ClassItems {
   bool negated = false;  // what is meant is every other character
 };
 
-ClassItems property_items(std::string_view name, bool negated) {
+/// The names of POSIX, by Unicode's properties as Oniguruma has them.
+ClassItems posix_items(std::string_view name, bool negated) {
+  const std::string alpha = "\\p{Alphabetic}" + new_characters("L");
+  const std::string digit = "\\p{Nd}" + new_characters("Nd");
+  if (name == "alpha") return {alpha, negated};
+  if (name == "digit") return {digit, negated};
+  if (name == "alnum") return {alpha + digit, negated};
+  if (name == "upper") return {"\\p{Uppercase}" + new_characters("Lu"), negated};
+  if (name == "lower") return {"\\p{Lowercase}" + new_characters("Ll"), negated};
+  if (name == "blank") return {"\\t\\p{Zs}", negated};
+  if (name == "cntrl") return {"\\p{Cc}", negated};
+  if (name == "graph") return {"\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}" + new_characters(""), negated};
+  return {"[:" + std::string(name) + ":]", negated};
+}
+
+ClassItems property_items(std::string_view name, bool negated, Place place) {
   const std::string folded = folded_name(name);
   const std::string padded = " " + folded + " ";
   if (kShortCategories.find(padded) != std::string_view::npos) {
@@ -157,9 +177,12 @@ ClassItems property_items(std::string_view name, bool negated) {
     }
   }
   if (folded == "space" || folded == "whitespace") return {std::string(kSpace), negated};
-  if (folded == "word") return {word_characters(), negated};
+  if (folded == "word") return {word_characters(place), negated};
+  if (folded == "punct" && place != Place::kPosix) {  // `[[:punct:]]` has symbols, too
+    return {"\\p{P}" + new_characters("P"), negated};
+  }
   if (folded == "any") return {R"(\x{0}-\x{10FFFF})", negated};
-  if (kPosixNames.find(padded) != std::string_view::npos) return {"[:" + folded + ":]", negated};
+  if (kPosixNames.find(padded) != std::string_view::npos) return posix_items(folded, negated);
   std::string items = "\\p{sc:" + std::string(name) + "}";
   if (folded == "han") items += R"(\x{2B739}\x{2EBF0}-\x{2EE5D}\x{31350}-\x{323AF})";
   constexpr std::string_view kBinary =
@@ -195,7 +218,7 @@ class Translator {
   void quantifier();
   void interval();
   void escape();
-  std::optional<ClassItems> type_escape();
+  std::optional<ClassItems> type_escape(Place place);
   std::string code_point_escape();
   std::string class_expression(int depth);
   std::string class_operand(std::string& items);
@@ -303,7 +326,7 @@ void Translator::interval() {
 }
 
 /// `\s`, `\p{..}` and the like; nothing when the escape is another one.
-std::optional<ClassItems> Translator::type_escape() {
+std::optional<ClassItems> Translator::type_escape(Place place) {
   const char c = pos_ + 1 < in_.size() ? in_[pos_ + 1] : '\0';
   std::optional<ClassItems> found;
   switch (c) {
@@ -313,7 +336,7 @@ std::optional<ClassItems> Translator::type_escape() {
       break;
     case 'w':
     case 'W':
-      found = {word_characters(), c == 'W'};
+      found = {word_characters(place), c == 'W'};
       break;
     case 'd':
     case 'D':
@@ -332,7 +355,7 @@ std::optional<ClassItems> Translator::type_escape() {
       std::string_view name = in_.substr(pos_ + 3, close - pos_ - 3);
       const bool caret = name.starts_with('^');
       if (caret) name.remove_prefix(1);
-      found = property_items(name, (c == 'P') != caret);
+      found = property_items(name, (c == 'P') != caret, place);
       pos_ = close + 1;
       return found;
     }
@@ -367,7 +390,7 @@ std::string Translator::code_point_escape() {
 
 void Translator::escape() {
   if (pos_ + 1 >= in_.size()) refuse("a backslash at the end");
-  if (const auto type = type_escape()) {
+  if (const auto type = type_escape(Place::kAlone)) {
     put_atom((type->negated ? "[^" : "[") + type->items + "]");
     return;
   }
@@ -396,7 +419,7 @@ std::string Translator::class_operand(std::string& items) {
   std::string sets;  // alternatives that are no plain items
   if (in_[pos_] == '\\') {
     if (pos_ + 1 >= in_.size()) refuse("a backslash at the end");
-    if (const auto type = type_escape()) {
+    if (const auto type = type_escape(Place::kInBrackets)) {
       if (!type->negated) {
         items += type->items;
       } else if (const std::string others = negated_items(*type); !others.empty()) {
@@ -450,9 +473,9 @@ std::string Translator::class_expression(int depth) {
       const std::size_t close = in_.find(":]", pos_);
       std::string_view name = in_.substr(pos_ + 2, close - pos_ - 2);
       const bool caret = name.starts_with('^');
-      const ClassItems set = property_items(caret ? name.substr(1) : name, caret);
+      const ClassItems set = property_items(caret ? name.substr(1) : name, caret, Place::kPosix);
       pos_ = close + 2;
-      if (caret) {
+      if (set.negated) {
         sets += (sets.empty() ? "[^" : "|[^") + set.items + "]";
       } else {
         items += set.items;

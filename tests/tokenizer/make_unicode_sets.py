@@ -18,7 +18,7 @@ def removed(normalizer):
     for i in range(0, len(CODE_POINTS), 4096):
         part = CODE_POINTS[i:i + 4096]
         kept |= set(map(ord, normalizer.normalize_str("".join(map(chr, part)))))
-    return [c for c in CODE_POINTS if c not in kept]
+    return [c for c in CODE_POINTS if c not in kept and normalizer.normalize_str(chr(c)) == ""]
 
 
 def isolated(pre_tokenizer):
