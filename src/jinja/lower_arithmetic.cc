@@ -1,0 +1,60 @@
+// Arithmetic. The runtime parses `+`, `-` and `~` only; a remainder and a quotient of numbers that are not
+// negative are read off a range.
+
+#include "jinja/lowering_passes.h"
+#include "jinja/tree.h"
+
+namespace llm2mnn::jinja::lowering {
+namespace {
+
+using tree::Kind;
+
+/// range(0, x + 1, n): the multiples of n up to x.
+ExpressionPtr multiples(ExpressionPtr value, ExpressionPtr divisor) {
+  return tree::call(tree::name("range"), tree::integer(0),
+                    tree::binary(std::move(value), "+", tree::integer(1)), std::move(divisor));
+}
+
+ExpressionPtr defined_text(ExpressionPtr operand, State& state) {
+  if (!tree::is_chain(*operand)) return operand;
+  auto condition = tree::test(tree::clone(operand), "defined");
+  state.changed("an operand of `~` that may be undefined became a conditional");
+  return tree::ternary(std::move(operand), std::move(condition), tree::string(""));
+}
+
+}  // namespace
+
+ExpressionPtr lower_arithmetic(ExpressionPtr expression, State& state) {
+  const std::string& op = expression->text;
+  auto& left = expression->items[0];
+  auto& right = expression->items[1];
+  if (op == "~") {
+    left = defined_text(std::move(left), state);
+    right = defined_text(std::move(right), state);
+    return expression;
+  }
+  if (op == "+" || op == "-") return expression;
+  if (op == "%" && left->kind != Kind::kString) {
+    state.changed("`x % n` became a difference from the last multiple");
+    auto value = repeatable(std::move(left), state);
+    auto last = tree::index(multiples(tree::clone(value), std::move(right)), tree::integer(-1));
+    return tree::binary(std::move(value), "-", std::move(last));
+  }
+  if (op == "//") {
+    state.changed("`x // n` became a count of multiples");
+    return tree::binary(tree::filter(multiples(std::move(left), std::move(right)), "length"), "-",
+                        tree::integer(1));
+  }
+  if (op == "*" && (left->kind == Kind::kString || right->kind == Kind::kString)) {
+    state.changed("a repeated string became a macro");
+    std::vector<ExpressionPtr> values;
+    const bool text_first = left->kind == Kind::kString;
+    values.push_back(std::move(text_first ? left : right));
+    values.push_back(std::move(text_first ? right : left));
+    return helper_call("repeat", std::move(values), state);
+  }
+  state.limited("operator " + op, expression->line);
+  return expression;
+}
+
+}  // namespace llm2mnn::jinja::lowering

@@ -1,0 +1,161 @@
+// Filters. The runtime knows tojson, string, capitalize, length, trim, items, lower, upper and
+// map(attribute), and passes the value through any other.
+
+#include "jinja/lowering_passes.h"
+#include "jinja/tree.h"
+
+namespace llm2mnn::jinja::lowering {
+namespace {
+
+using tree::Kind;
+
+/// An argument by position or keyword, taken out; null when absent.
+ExpressionPtr take_argument(Expression& expression, std::size_t position, std::string_view keyword) {
+  std::size_t found = 0;
+  for (auto& argument : expression.arguments) {
+    const bool matches = argument.name.empty() ? found++ == position : argument.name == keyword;
+    if (matches) return std::move(argument.value);
+  }
+  return nullptr;
+}
+
+bool is_true(const ExpressionPtr& value) { return value && value->kind == Kind::kBool && value->bool_value; }
+
+ExpressionPtr lower_default(ExpressionPtr expression, State& state) {
+  state.changed("`x|default(y)` became a conditional");
+  auto otherwise = take_argument(*expression, 0, "default_value");
+  if (!otherwise) otherwise = tree::string("");
+  if (!is_true(take_argument(*expression, 1, "boolean"))) {
+    return when_defined(std::move(expression->items[0]), std::move(otherwise), state);
+  }
+  auto value = repeatable(std::move(expression->items[0]), state);
+  auto condition = tree::clone(value);
+  return tree::ternary(std::move(value), std::move(condition), std::move(otherwise));
+}
+
+/// The runtime sorts the keys of tojson; a recursive macro over `|items` keeps their order.
+ExpressionPtr lower_tojson(ExpressionPtr expression, State& state) {
+  if (is_text(*expression->items[0], state)) return expression;
+  for (const auto& argument : expression->arguments) {
+    if (argument.name == "separators" || argument.name == "sort_keys") {
+      state.limited("tojson(" + argument.name + ")", expression->line);
+    }
+  }
+  auto indent = take_argument(*expression, expression->arguments.size(), "indent");
+  state.changed("`tojson` became a macro that keeps the order of the keys");
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(expression->items[0]));
+  if (!indent || indent->kind == Kind::kNone) return helper_call("json", std::move(values), state);
+  if (indent->kind != Kind::kInteger || indent->int_value < 0 || indent->int_value > 16) {
+    state.limited("tojson with a computed indent", expression->line);
+    return expression;
+  }
+  values.push_back(tree::string("\n"));
+  values.push_back(tree::string(std::string(static_cast<std::size_t>(indent->int_value), ' ')));
+  return helper_call("json_indent", std::move(values), state);
+}
+
+/// An undefined value is an object with one key in the runtime.
+ExpressionPtr lower_length(ExpressionPtr expression, State& state) {
+  const Expression& value = *expression->items[0];
+  expression->text = "length";
+  if (!tree::is_chain(value) || tree::is_name(value, "messages")) return expression;
+  if (value.kind == Kind::kName && state.list_names.count(value.text) > 0) return expression;
+  state.changed("`x|length` of what may be undefined became a conditional");
+  auto condition = tree::test(tree::clone(value), "defined");
+  return tree::ternary(std::move(expression), std::move(condition), tree::integer(0));
+}
+
+ExpressionPtr lower_join(ExpressionPtr expression, State& state) {
+  state.changed("`join` became a macro");
+  auto separator = take_argument(*expression, 0, "d");
+  auto attribute = take_argument(*expression, 1, "attribute");
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(expression->items[0]));
+  if (attribute) {
+    auto mapped = tree::filter(std::move(values[0]), "map");
+    mapped->arguments.push_back({"attribute", std::move(attribute)});
+    values[0] = std::move(mapped);
+  }
+  values.push_back(separator ? std::move(separator) : tree::string(""));
+  return helper_call("join", std::move(values), state);
+}
+
+ExpressionPtr lower_indent(ExpressionPtr expression, State& state) {
+  auto width = take_argument(*expression, 0, "width");
+  auto first = take_argument(*expression, 1, "first");
+  const auto blank = take_argument(*expression, 2, "blank");
+  ExpressionPtr pad = tree::string("    ");
+  if (width && width->kind == Kind::kString) {
+    pad = std::move(width);
+  } else if (width && width->kind == Kind::kInteger && width->int_value >= 0 && width->int_value <= 256) {
+    pad = tree::string(std::string(static_cast<std::size_t>(width->int_value), ' '));
+  } else if (width) {
+    state.limited("indent with a computed width", expression->line);
+    return std::move(expression->items[0]);
+  }
+  if (is_true(blank)) state.limited("indent(blank=true)", expression->line);
+  state.changed("`indent` became a macro");
+  auto lead = is_true(first) ? tree::clone(pad) : tree::string("");
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(expression->items[0]));
+  values.push_back(std::move(pad));
+  return tree::binary(std::move(lead), "+", helper_call("indent", std::move(values), state));
+}
+
+/// A filter that is a method of strings in the runtime.
+ExpressionPtr as_method(ExpressionPtr expression, std::string method, State& state) {
+  state.changed("`x|" + expression->text + "(...)` became `x." + method + "(...)`");
+  auto call = tree::call(tree::member(std::move(expression->items[0]), std::move(method)));
+  for (auto& argument : expression->arguments)
+    call->arguments.push_back({"", std::move(argument.value)});
+  return call;
+}
+
+ExpressionPtr lower_ends(ExpressionPtr expression, State& state) {
+  const bool first = expression->text == "first";
+  state.changed("`x|" + expression->text + "` became an index");
+  return tree::index(std::move(expression->items[0]), tree::integer(first ? 0 : -1));
+}
+
+/// `x|string` and `x|trim` of an undefined value are empty in Jinja.
+ExpressionPtr lower_text_filter(ExpressionPtr expression, State& state) {
+  if (!tree::is_chain(*expression->items[0])) return expression;
+  auto condition = tree::test(tree::clone(expression->items[0]), "defined");
+  state.changed("`x|" + expression->text + "` of what may be undefined became a conditional");
+  return tree::ternary(std::move(expression), std::move(condition), tree::string(""));
+}
+
+}  // namespace
+
+ExpressionPtr lower_filter(ExpressionPtr expression, Place, State& state) {
+  if (!expression->items[0]) return expression;
+  const std::string& name = expression->text;
+  if (name == "default" || name == "d") return lower_default(std::move(expression), state);
+  if (name == "tojson") return lower_tojson(std::move(expression), state);
+  if (name == "length" || name == "count") return lower_length(std::move(expression), state);
+  if (name == "join") return lower_join(std::move(expression), state);
+  if (name == "indent") return lower_indent(std::move(expression), state);
+  if (name == "replace") return as_method(std::move(expression), "replace", state);
+  if (name == "trim" && !expression->arguments.empty())
+    return as_method(std::move(expression), "strip", state);
+  if (name == "first" || name == "last") return lower_ends(std::move(expression), state);
+  if (name == "string") return lower_text_filter(std::move(expression), state);
+  if (name == "safe") {
+    state.changed("`x|safe` became `x`");
+    return std::move(expression->items[0]);
+  }
+  if (name == "reverse") {
+    state.changed("`x|reverse` became `x[::-1]`");
+    auto slice = tree::slice_from(std::move(expression->items[0]), nullptr);
+    slice->items[3] = tree::integer(-1);
+    return slice;
+  }
+  if (name == "title" || name == "e" || name == "escape" || name == "float" || name == "abs" ||
+      name == "round") {
+    state.limited("filter " + name, expression->line);
+  }
+  return lower_list_filter(std::move(expression), state);
+}
+
+}  // namespace llm2mnn::jinja::lowering

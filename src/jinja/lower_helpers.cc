@@ -1,0 +1,117 @@
+// Macros of ours, in the runtime's dialect. A macro is the only function there: it returns text.
+
+#include "jinja/lowering_passes.h"
+#include "jinja/tree.h"
+
+namespace llm2mnn::jinja::lowering {
+namespace {
+
+struct Helper {
+  std::string_view name;
+  std::string_view text;  ///< `@` stands for the prefix of our names
+};
+
+constexpr Helper kHelpers[] = {
+    {"json", R"({%- macro @json(v) -%}
+{%- if v is mapping -%}
+{{- "{" -}}
+{%- for key, value in v|items -%}
+{{- ", " if not loop.first else "" -}}
+{{- (key|tojson) + ": " + @json(value) -}}
+{%- endfor -%}
+{{- "}" -}}
+{%- elif v is iterable and v is not string -%}
+{{- "[" -}}
+{%- for value in v -%}
+{{- ", " if not loop.first else "" -}}
+{{- @json(value) -}}
+{%- endfor -%}
+{{- "]" -}}
+{%- else -%}
+{{- v|tojson -}}
+{%- endif -%}
+{%- endmacro -%}
+)"},
+    {"json_indent", R"({%- macro @json_indent(v, line, step) -%}
+{%- if v is mapping and v -%}
+{{- "{" -}}
+{%- for key, value in v|items -%}
+{{- "," if not loop.first else "" -}}
+{{- line + step + (key|tojson) + ": " + @json_indent(value, line + step, step) -}}
+{%- endfor -%}
+{{- line + "}" -}}
+{%- elif v is iterable and v is not string and v -%}
+{{- "[" -}}
+{%- for value in v -%}
+{{- "," if not loop.first else "" -}}
+{{- line + step + @json_indent(value, line + step, step) -}}
+{%- endfor -%}
+{{- line + "]" -}}
+{%- else -%}
+{{- v|tojson -}}
+{%- endif -%}
+{%- endmacro -%}
+)"},
+    {"join", R"({%- macro @join(parts, separator) -%}
+{%- for part in parts -%}
+{{- separator if not loop.first else "" -}}
+{{- part|string -}}
+{%- endfor -%}
+{%- endmacro -%}
+)"},
+    {"indent", R"({%- macro @indent(text, pad) -%}
+{%- for line in text.split("\n") -%}
+{{- "\n" if not loop.first else "" -}}
+{{- pad if line and not loop.first else "" -}}
+{{- line -}}
+{%- endfor -%}
+{%- endmacro -%}
+)"},
+    {"repeat", R"({%- macro @repeat(text, count) -%}
+{%- for i in range(count) -%}
+{{- text -}}
+{%- endfor -%}
+{%- endmacro -%}
+)"},
+    {"after_first", R"({%- macro @after_first(text, mark) -%}
+{%- for part in text.split(mark)[1:] -%}
+{{- mark if not loop.first else "" -}}
+{{- part -}}
+{%- endfor -%}
+{%- endmacro -%}
+)"},
+    {"before_last", R"({%- macro @before_last(text, mark) -%}
+{%- for part in text.split(mark)[:-1] -%}
+{{- mark if not loop.first else "" -}}
+{{- part -}}
+{%- endfor -%}
+{%- endmacro -%}
+)"},
+};
+
+}  // namespace
+
+ExpressionPtr helper_call(std::string_view helper, std::vector<ExpressionPtr> values, State& state) {
+  state.helpers.insert(std::string(helper));
+  auto result = tree::call(tree::name(state.prefix + std::string(helper)));
+  for (auto& value : values)
+    result->arguments.push_back({"", std::move(value)});
+  return result;
+}
+
+std::string helper_macros(const State& state) {
+  std::string result;
+  for (const auto& helper : kHelpers) {
+    if (state.helpers.count(std::string(helper.name)) == 0) continue;
+    for (const char c : helper.text) {
+      if (c == '@') {
+        result += state.prefix;
+      } else {
+        result += c;
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace llm2mnn::jinja::lowering

@@ -1,0 +1,95 @@
+#include "jinja/lowering.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace llm2mnn::jinja {
+namespace {
+
+std::string lowered(std::string_view source) { return lower_template(source).text; }
+
+bool has_limit(std::string_view source, std::string_view part) {
+  const auto limits = lower_template(source).limits;
+  return std::any_of(limits.begin(), limits.end(),
+                     [&](const std::string& limit) { return limit.find(part) != std::string::npos; });
+}
+
+TEST(Lowering, LeavesWhatNeedsNoRewriteByteForByte) {
+  const std::string source = "{% for m in messages %}{{ '<|' + m.role + '|>' }}{% endfor %} end";
+  const auto result = lower_template(source);
+  EXPECT_EQ(result.text, source);
+  EXPECT_TRUE(result.changes.empty());
+  EXPECT_TRUE(result.limits.empty());
+}
+
+TEST(Lowering, ValueOrBecomesAConditional) {
+  EXPECT_EQ(lowered("{% set x = a or 'b' %}"), "{%- set x = a if a else \"b\" -%}\n");
+  EXPECT_EQ(lowered("{% set x = a and b %}"), "{%- set x = b if a else a -%}\n");
+}
+
+TEST(Lowering, LogicInAConditionStays) {
+  EXPECT_EQ(lowered("{% if a or b and not c %}{{ 'x' }}{% endif %}"),
+            "{% if a or b and not c %}{{ 'x' }}{% endif %}");
+}
+
+TEST(Lowering, GetBecomesAConditional) {
+  EXPECT_EQ(lowered("{% set x = m.get('k', 1) %}"), "{%- set x = m.k if m.k is defined else 1 -%}\n");
+  EXPECT_EQ(lowered("{% set x = m.get(k) %}"), "{%- set x = m[k] if k in m else none -%}\n");
+  EXPECT_EQ(lowered("{% if m.get('k') %}{{ 'x' }}{% endif %}"), "{%- if m.k -%}\n{{- \"x\" -}}\n{%- endif -%}\n");
+}
+
+TEST(Lowering, DefaultBecomesAConditional) {
+  EXPECT_EQ(lowered("{% set x = m.k|default(1) %}"), "{%- set x = m.k if m.k is defined else 1 -%}\n");
+  EXPECT_EQ(lowered("{% set x = m.k|default(1, true) %}"), "{%- set x = m.k if m.k else 1 -%}\n");
+}
+
+TEST(Lowering, ASetBlockBecomesAMacro) {
+  EXPECT_EQ(lowered("{% set x %}a{% endset %}"),
+            "{%- macro mnn_block1() -%}\n{{- \"a\" -}}\n{%- endmacro -%}\n{%- set x = mnn_block1() -%}\n");
+}
+
+TEST(Lowering, ARemainderIsReadOffARange) {
+  EXPECT_EQ(lowered("{% if i % 2 == 0 %}{{ 'x' }}{% endif %}"),
+            "{%- if (i - range(0, i + 1, 2)[-1]) == 0 -%}\n{{- \"x\" -}}\n{%- endif -%}\n");
+}
+
+TEST(Lowering, MacroDefaultsAreWrittenAtTheCalls) {
+  EXPECT_EQ(lowered("{% macro f(a, b=2) %}{{ 'x' }}{% endmacro %}{{ f(1) }}"),
+            "{%- macro f(a, b) -%}\n{{- \"x\" -}}\n{%- endmacro -%}\n{{- f(1, b=2) -}}\n");
+}
+
+TEST(Lowering, ContinueGuardsTheRestOfTheBody) {
+  EXPECT_EQ(lowered("{% for i in x %}{% if i %}{% continue %}{% endif %}{{ 'y' }}{% endfor %}"),
+            "{%- for i in x -%}\n{%- set mnn_skip1 = namespace(v=false) -%}\n{%- if i -%}\n"
+            "{%- set mnn_skip1.v = true -%}\n{%- endif -%}\n{%- if not mnn_skip1.v -%}\n{{- \"y\" -}}\n"
+            "{%- endif -%}\n{%- endfor -%}\n");
+}
+
+TEST(Lowering, WhatFollowsALiteralGoesThroughANamespace) {
+  EXPECT_EQ(lowered("{% set x = ('a' ~ b).strip() or 1 %}"),
+            "{%- set mnn_value1 = namespace(v=\"a\" ~ (b if b is defined else \"\")).v.strip() -%}\n"
+            "{%- set x = mnn_value1 if mnn_value1 else 1 -%}\n");
+}
+
+TEST(Lowering, SelectattrFillsAList) {
+  EXPECT_EQ(lowered("{% set x = m|selectattr('role', 'equalto', 'user')|list %}"),
+            "{%- set mnn_list1 = namespace(v=[]) -%}\n{%- for mnn_item2 in m -%}\n"
+            "{%- if mnn_item2.role == \"user\" -%}\n{%- set mnn_list1.v = mnn_list1.v + [mnn_item2] -%}\n"
+            "{%- endif -%}\n{%- endfor -%}\n{%- set x = mnn_list1.v -%}\n");
+}
+
+TEST(Lowering, NamesOfTheTemplateAreNotTaken) {
+  EXPECT_NE(lowered("{% set mnn_block1 = 1 %}{% set x %}a{% endset %}").find("mnn__block1"), std::string::npos);
+}
+
+TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
+  EXPECT_TRUE(has_limit("\n{{ x|groupby('a') }}", "line 2: filter groupby"));
+  EXPECT_TRUE(has_limit("{{ x.isdigit() }}", "line 1: method isdigit"));
+  EXPECT_TRUE(has_limit("{{ 2 ** 3 }}", "line 1: operator **"));
+}
+
+TEST(Lowering, ASyntaxErrorIsTheParsers) { EXPECT_THROW(lower_template("{% if %}"), Error); }
+
+}  // namespace
+}  // namespace llm2mnn::jinja

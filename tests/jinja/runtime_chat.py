@@ -1,0 +1,104 @@
+"""Chat templates in the stock runtime: a worker process that answers `apply_chat_template`, and Hugging Face's own rendering."""
+import json
+import os
+import pathlib
+import selectors
+import struct
+import subprocess
+import sys
+import tempfile
+
+TIME_LIMIT_S = 4  # of one rendering
+BOS, EOS = "<s>", "</s>"
+
+
+def text16(value):
+    data = value.encode()
+    return struct.pack("<H", len(data)) + data
+
+
+def make_package(folder):
+    """A package whose graph does nothing and whose tokenizer knows one token, so that the runtime loads it."""
+    import MNN.expr as expr
+
+    hidden, vocab = 8, 16
+    inputs = {}
+    for name, shape, kind in (("input_ids", [1, -1, hidden], expr.float), ("attention_mask", [1, 1, -1, -1], expr.float),
+                              ("position_ids", [1, -1], expr.int), ("logits_index", [1], expr.int)):
+        inputs[name] = expr.placeholder(shape, expr.NCHW, kind)
+        inputs[name].name = name
+    used = expr.reduce_sum(inputs["attention_mask"])
+    for name in ("position_ids", "logits_index"):
+        used = used + expr.reduce_sum(expr.cast(inputs[name], expr.float))
+    logits = inputs["input_ids"] + used * 0.0
+    logits.name = "logits"
+    expr.save([logits], str(folder / "llm.mnn"))
+    (folder / "llm.mnn.weight").write_bytes(bytes(64))
+    (folder / "embeddings_bf16.bin").write_bytes(bytes(2 * hidden * vocab))
+    (folder / "llm_config.json").write_text(json.dumps({
+        "model_type": "llama", "hidden_size": hidden, "attention_mask": "float", "attention_type": "full",
+        "layer_nums": 1, "key_value_shape": [2, 1, 0, 1, hidden]}))
+    (folder / "config.json").write_text(json.dumps({
+        "llm_model": "llm.mnn", "llm_weight": "llm.mnn.weight", "tokenizer_file": "tokenizer.mtok",
+        "backend_type": "cpu", "thread_num": 1}))
+    (folder / "tokenizer.mtok").write_bytes(tokenizer())
+
+
+def tokenizer():
+    """Type 6 with an empty pipeline over one WordPiece-less BPE piece; template, end and begin strings at the end."""
+    body = b"430 4\n1 1 0\n1 1\n"
+    body += bytes([0])                                          # no normalizer
+    body += bytes([6]) + struct.pack("<I", 0)                   # a sequence of no pre-tokenizers
+    return body
+
+
+def worker(folder):
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # the runtime prints on stdout
+    import MNN.llm
+
+    for line in sys.stdin:
+        question = json.loads(line)
+        model = MNN.llm.create(str(pathlib.Path(folder) / "config.json"))
+        model.set_config({"jinja": {"chat_template": question["template"], "eos": EOS,
+                                    "context": question["context"]}})
+        if not model._c_obj.load():
+            sys.exit("the package does not load")
+        messages = [{"role": "json", "content": json.dumps(message, ensure_ascii=False)} for message in question["messages"]]
+        print(json.dumps(model.apply_chat_template(messages)), file=answers, flush=True)
+
+
+class Runtime:
+    """The worker, started again after a crash or a hang."""
+
+    def __init__(self, folder):
+        self.folder, self.process = folder, None
+
+    def render(self, template, messages, context):
+        """The prompt, or None where the runtime crashed or took too long."""
+        if self.process is None:
+            self.process = subprocess.Popen([sys.executable, __file__, str(self.folder)], stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        question = json.dumps({"template": template, "messages": messages, "context": context})
+        try:
+            self.process.stdin.write(question.encode() + b"\n")
+            self.process.stdin.flush()
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.process.stdout, selectors.EVENT_READ)
+                answer = self.process.stdout.readline() if selector.select(TIME_LIMIT_S) else b""
+        except BrokenPipeError:
+            answer = b""
+        if answer:
+            return json.loads(answer)
+        self.close()
+        return None
+
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+if __name__ == "__main__":
+    worker(sys.argv[1])
