@@ -15,11 +15,19 @@ ExpressionPtr multiples(ExpressionPtr value, ExpressionPtr divisor) {
                     tree::binary(std::move(value), "+", tree::integer(1)), std::move(divisor));
 }
 
-ExpressionPtr defined_text(ExpressionPtr operand, State& state) {
-  if (!tree::is_chain(*operand)) return operand;
-  auto condition = tree::test(tree::clone(operand), "defined");
-  state.changed("an operand of `~` that may be undefined became a conditional");
-  return tree::ternary(std::move(operand), std::move(condition), tree::string(""));
+ExpressionPtr joined_text(ExpressionPtr operand, State& state) {
+  if (is_text(*operand, state) || is_markup(*operand)) return operand;
+  state.changed("an operand of `~` became text as Jinja prints it");
+  return as_text(std::move(operand), state);
+}
+
+/// What is added to a text that is marked safe is escaped.
+ExpressionPtr escaped(ExpressionPtr operand, State& state) {
+  if (is_markup(*operand)) return operand;
+  state.changed("what is added to a text marked safe is escaped, as Jinja does");
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(operand));
+  return helper_call("escape", std::move(values), state);
 }
 
 }  // namespace
@@ -29,10 +37,15 @@ ExpressionPtr lower_arithmetic(ExpressionPtr expression, State& state) {
   auto& left = expression->items[0];
   auto& right = expression->items[1];
   if (op == "~") {
-    left = defined_text(std::move(left), state);
-    right = defined_text(std::move(right), state);
+    left = joined_text(std::move(left), state);
+    right = joined_text(std::move(right), state);
+  }
+  if ((op == "~" || op == "+") && (is_markup(*left) || is_markup(*right))) {
+    left = escaped(std::move(left), state);
+    right = escaped(std::move(right), state);
     return expression;
   }
+  if (op == "~") return expression;
   if (op == "+" || op == "-") return expression;
   if (op == "%" && left->kind != Kind::kString) {
     state.changed("`x % n` became a difference from the last multiple");

@@ -28,7 +28,7 @@ ExpressionPtr lower_and(ExpressionPtr expression, State& state) {
 
 /// `a < b < c`: the runtime compares the first result with c.
 ExpressionPtr lower_chained_comparison(ExpressionPtr expression, State& state) {
-  if (expression->operators.size() < 2) return expression;
+  if (expression->operators.size() < 2) return expression;  // the usual case
   state.changed("a chained comparison became a conjunction");
   ExpressionPtr result;
   for (std::size_t i = 0; i < expression->operators.size(); ++i) {
@@ -69,6 +69,28 @@ ExpressionPtr lower_member(ExpressionPtr expression, State& state) {
                        tree::name(state.prefix + "undefined"));
 }
 
+/// A value of unknown kind that may well be a whole message: an item of a list or a variable.
+bool may_be_mapping(const Expression& expression, const State& state) {
+  if (expression.kind == Kind::kName) return state.loop_targets.count(expression.text) > 0;
+  return expression.kind == Kind::kIndex && expression.items[1]->kind != Kind::kString;
+}
+
+/// The runtime compares the sizes of mappings only; their JSON tells them apart.
+ExpressionPtr lower_equality(ExpressionPtr expression, State& state) {
+  const std::string& op = expression->operators[0];
+  if (expression->operators.size() != 1 || (op != "==" && op != "!=")) return expression;
+  for (const auto& item : expression->items) {
+    if (!tree::is_chain(*item) || !may_be_mapping(*item, state)) return expression;
+  }
+  state.changed("an equality of what may be mappings compares their JSON");
+  for (auto& item : expression->items) {
+    std::vector<ExpressionPtr> values;
+    values.push_back(std::move(item));
+    item = helper_call("json", std::move(values), state);
+  }
+  return expression;
+}
+
 void lower_operands(Expression& expression, Place place, State& state) {
   const bool logic =
       expression.kind == Kind::kBinary && (expression.text == "and" || expression.text == "or");
@@ -106,7 +128,7 @@ ExpressionPtr lower_expression(ExpressionPtr expression, Place place, State& sta
     case Kind::kBinary:
       return lower_binary(std::move(expression), place, state);
     case Kind::kCompare:
-      return lower_chained_comparison(std::move(expression), state);
+      return lower_equality(lower_chained_comparison(std::move(expression), state), state);
     case Kind::kIndex:
       return lower_index(std::move(expression), state);
     case Kind::kMember:
@@ -146,6 +168,12 @@ ExpressionPtr when_defined(ExpressionPtr value, ExpressionPtr otherwise, State& 
   return tree::ternary(std::move(value), std::move(condition), std::move(otherwise));
 }
 
+bool is_markup(const Expression& expression) {
+  if (expression.kind == Kind::kFilter) return expression.text == "safe";
+  if (expression.kind != Kind::kBinary || (expression.text != "+" && expression.text != "~")) return false;
+  return is_markup(*expression.items[0]) || is_markup(*expression.items[1]);
+}
+
 bool is_truth_value(const Expression& expression) {
   switch (expression.kind) {
     case Kind::kBool:
@@ -180,7 +208,8 @@ bool is_text(const Expression& expression, const State& state) {
     case Kind::kFilter: {
       const std::string& name = expression.text;
       return name == "trim" || name == "string" || name == "tojson" || name == "upper" || name == "lower" ||
-             name == "capitalize" || name == "length";
+             name == "capitalize" || name == "length" ||
+             (name == "safe" && is_text(*expression.items[0], state));
     }
     case Kind::kCall: {
       const Expression& callee = *expression.items[0];

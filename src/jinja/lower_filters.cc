@@ -37,7 +37,8 @@ ExpressionPtr lower_default(ExpressionPtr expression, State& state) {
 ExpressionPtr lower_tojson(ExpressionPtr expression, State& state) {
   if (is_text(*expression->items[0], state)) return expression;
   for (const auto& argument : expression->arguments) {
-    if (argument.name == "separators" || argument.name == "sort_keys") {
+    if (argument.name == "separators" || argument.name == "sort_keys" ||
+        (argument.name == "ensure_ascii" && is_true(argument.value))) {
       state.limited("tojson(" + argument.name + ")", expression->line);
     }
   }
@@ -118,12 +119,14 @@ ExpressionPtr lower_ends(ExpressionPtr expression, State& state) {
   return tree::index(std::move(expression->items[0]), tree::integer(first ? 0 : -1));
 }
 
-/// `x|string` and `x|trim` of an undefined value are empty in Jinja.
+/// `x|string` and `x|trim` make a text of any value, an empty one of an undefined value.
 ExpressionPtr lower_text_filter(ExpressionPtr expression, State& state) {
-  if (!tree::is_chain(*expression->items[0])) return expression;
-  auto condition = tree::test(tree::clone(expression->items[0]), "defined");
-  state.changed("`x|" + expression->text + "` of what may be undefined became a conditional");
-  return tree::ternary(std::move(expression), std::move(condition), tree::string(""));
+  if (is_text(*expression->items[0], state)) return expression;
+  state.changed("`x|" + expression->text + "` makes text as Jinja does");
+  auto text = as_text(std::move(expression->items[0]), state);
+  if (expression->text == "string") return text;
+  expression->items[0] = std::move(text);
+  return expression;
 }
 
 }  // namespace
@@ -140,11 +143,8 @@ ExpressionPtr lower_filter(ExpressionPtr expression, Place, State& state) {
   if (name == "trim" && !expression->arguments.empty())
     return as_method(std::move(expression), "strip", state);
   if (name == "first" || name == "last") return lower_ends(std::move(expression), state);
-  if (name == "string") return lower_text_filter(std::move(expression), state);
-  if (name == "safe") {
-    state.changed("`x|safe` became `x`");
-    return std::move(expression->items[0]);
-  }
+  if (name == "string" || name == "trim") return lower_text_filter(std::move(expression), state);
+  if (name == "safe") return expression;  // the runtime passes the value through
   if (name == "reverse") {
     state.changed("`x|reverse` became `x[::-1]`");
     auto slice = tree::slice_from(std::move(expression->items[0]), nullptr);

@@ -52,6 +52,40 @@ constexpr Helper kHelpers[] = {
 {%- endif -%}
 {%- endmacro -%}
 )"},
+    {"repr", R"({%- macro @repr(v) -%}
+{%- if v is mapping -%}
+{{- "{" -}}
+{%- for key, value in v|items -%}
+{{- ", " if not loop.first else "" -}}
+{{- @repr(key) + ": " + @repr(value) -}}
+{%- endfor -%}
+{{- "}" -}}
+{%- elif v is string -%}
+{%- set mark = "\"" if "'" in v and "\"" not in v else "'" -%}
+{%- set text = v.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t") -%}
+{{- mark + (text.replace("'", "\\'") if mark == "'" else text) + mark -}}
+{%- elif v is iterable -%}
+{{- "[" -}}
+{%- for value in v -%}
+{{- ", " if not loop.first else "" -}}
+{{- @repr(value) -}}
+{%- endfor -%}
+{{- "]" -}}
+{%- else -%}
+{{- v|string -}}
+{%- endif -%}
+{%- endmacro -%}
+)"},
+    {"text", R"({%- macro @text(v) -%}
+{%- if v is defined -%}
+{{- @repr(v) if v is mapping or (v is iterable and v is not string) else (v|string) -}}
+{%- endif -%}
+{%- endmacro -%}
+)"},
+    {"escape", R"({%- macro @escape(v) -%}
+{{- v.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;").replace("\"", "&#34;") -}}
+{%- endmacro -%}
+)"},
     {"join", R"({%- macro @join(parts, separator) -%}
 {%- for part in parts -%}
 {{- separator if not loop.first else "" -}}
@@ -91,8 +125,15 @@ constexpr Helper kHelpers[] = {
 
 }  // namespace
 
+ExpressionPtr as_text(ExpressionPtr value, State& state) {
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(value));
+  return helper_call("text", std::move(values), state);
+}
+
 ExpressionPtr helper_call(std::string_view helper, std::vector<ExpressionPtr> values, State& state) {
   state.helpers.insert(std::string(helper));
+  if (helper == "text") state.helpers.insert("repr");
   auto result = tree::call(tree::name(state.prefix + std::string(helper)));
   for (auto& value : values)
     result->arguments.push_back({"", std::move(value)});

@@ -56,7 +56,8 @@ ExpressionPtr lower_call(ExpressionPtr expression, State& state) {
   if (callee.text == "dict") return dictionary(std::move(expression), state);
   static constexpr std::string_view kKnown[] = {"namespace", "range", "strftime_now", "raise_exception",
                                                 "caller"};
-  if (std::find(std::begin(kKnown), std::end(kKnown), callee.text) == std::end(kKnown)) {
+  if (!callee.text.starts_with(state.prefix) &&
+      std::find(std::begin(kKnown), std::end(kKnown), callee.text) == std::end(kKnown)) {
     state.limited("function " + callee.text, expression->line);
   }
   return expression;

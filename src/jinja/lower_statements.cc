@@ -14,8 +14,7 @@ void append(Block& to, Block from) {
     to.push_back(std::move(statement));
 }
 
-/// Jinja prints None, True and Python's lists; the runtime prints null, true and JSON unless `string` is
-/// asked.
+/// Jinja prints None, True and Python's lists; the runtime prints null, true and JSON.
 ExpressionPtr printable(ExpressionPtr value, State& state) {
   if (is_text(*value, state)) return value;
   switch (value->kind) {
@@ -25,25 +24,17 @@ ExpressionPtr printable(ExpressionPtr value, State& state) {
       return value;
     case Kind::kBinary:
       if (value->text == "+" || value->text == "-") return value;
-      return tree::filter(std::move(value), "string");
-    case Kind::kCall:
-      return value;
-    case Kind::kFilter:
-    case Kind::kMember:
-    case Kind::kName:
-      value = repeatable(std::move(value), state);
       break;
     case Kind::kIndex:
       if (value->items[0]->kind == Kind::kCall) return value;  // of a split
       break;
+    case Kind::kCall:
+      return value;
     default:
-      state.changed("printed values became text as Jinja prints it");
-      return tree::filter(std::move(value), "string");
+      break;
   }
-  if (!tree::is_chain(*value)) return tree::filter(std::move(value), "string");
   state.changed("printed values became text as Jinja prints it");
-  auto condition = tree::test(tree::clone(value), "defined");
-  return tree::ternary(tree::filter(std::move(value), "string"), std::move(condition), tree::string(""));
+  return as_text(std::move(value), state);
 }
 
 class Walk {

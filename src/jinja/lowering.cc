@@ -10,23 +10,24 @@ namespace llm2mnn::jinja {
 namespace lowering {
 namespace {
 
-void collect(const Block& block, std::set<std::string>& names,
+void collect(const Block& block, std::set<std::string>& names, std::set<std::string>& targets,
              std::map<std::string, const Statement*>& macros) {
   for (const auto& statement : block) {
     names.insert(statement.text);
     names.insert(statement.targets.begin(), statement.targets.end());
+    targets.insert(statement.targets.begin(), statement.targets.end());
     for (const auto& parameter : statement.parameters)
       names.insert(parameter.name);
     if (statement.kind == Statement::Kind::kMacro) macros[statement.text] = &statement;
-    collect(statement.body, names, macros);
-    collect(statement.otherwise, names, macros);
+    collect(statement.body, names, targets, macros);
+    collect(statement.otherwise, names, targets, macros);
   }
 }
 
 }  // namespace
 
 State::State(const Block& source) : prefix("mnn_") {
-  collect(source, names_, macros);
+  collect(source, names_, loop_targets, macros);
   tree::visit(source, true, [&](const Expression& part) { names_.insert(part.text); });
   const auto taken = [&](const std::string& name) { return name.starts_with(prefix); };
   while (std::any_of(names_.begin(), names_.end(), taken))

@@ -35,6 +35,7 @@ class State {
   std::set<std::string> helpers;                   ///< macros of ours that the result needs
   std::set<std::string> list_names;                ///< variables that a rewrite made lists
   std::vector<std::string> loop_sequences;         ///< of the open loops; empty: not stored in a variable
+  std::set<std::string> loop_targets;              ///< variables of the loops of the source
   std::string prefix;                              ///< of every name that we add
 
  private:
@@ -67,9 +68,14 @@ ExpressionPtr when_defined(ExpressionPtr value, ExpressionPtr otherwise, State& 
 ExpressionPtr repeatable(ExpressionPtr value, State& state);
 /// Whether the value is certainly a string (or the runtime prints it as Jinja does).
 bool is_text(const Expression& expression, const State& state);
+/// Whether Jinja would escape what is added to the value (`"x"|safe + y`).
+bool is_markup(const Expression& expression);
 bool is_truth_value(const Expression& expression);  ///< certainly a boolean
 /// A call of one of our macros; the result gets the macro.
 ExpressionPtr helper_call(std::string_view helper, std::vector<ExpressionPtr> values, State& state);
+/// A call of the macro that prints a value as Jinja does: nothing for an undefined one, None, True, Python's
+/// lists.
+ExpressionPtr as_text(ExpressionPtr value, State& state);
 /// The source of the macros that `state.helpers` names, to be put in front (lower_helpers.cc).
 std::string helper_macros(const State& state);
 

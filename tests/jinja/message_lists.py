@@ -7,7 +7,7 @@ def message(role, content, **more):
 
 
 WEATHER = {"type": "function", "function": {
-    "name": "get_weather", "description": "Current weather of a \"city\"; é.",
+    "name": "get_weather", "description": "Current weather of a \"city\"",
     "parameters": {"type": "object", "properties": {
         "city": {"type": "string", "description": "Name of the city"},
         "unit": {"type": "string", "enum": ["celsius", "fahrenheit"], "description": "Unit"}},
