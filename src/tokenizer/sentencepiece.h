@@ -16,7 +16,7 @@
 namespace llm2mnn {
 
 /// Largest model file that is read; the largest public ones (256,000 pieces) have 5 MB.
-inline constexpr std::uint64_t kMaxSentencePieceBytes = 16u << 20;
+inline constexpr std::uint64_t kMaxSentencePieceBytes = 8u << 20;
 
 struct SentencePieceFile {
   enum class PieceType : std::uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
@@ -43,11 +43,5 @@ SentencePieceFile parse_sentencepiece(std::string_view bytes);
 /// Source: transformers 4.57, convert_slow_tokenizer.py.
 TokenizerModel build_sentencepiece(const SentencePieceFile& file, const SourceOptions& options,
                                    TokenizerConfig& config);
-
-/// Every way to put a piece together from two: `merged` gives the pieces with their scores (by index),
-/// `halves` the texts that may be halves. Highest score first, then the longest left half, then the order of
-/// `merged`.
-std::vector<BpeMerge> merges_by_score(const PieceTable& merged, const std::vector<double>& scores,
-                                      const PieceTable& halves);
 
 }  // namespace llm2mnn

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tokenizer/merge_search.h"
 #include "tokenizer/sentencepiece.h"
 
 namespace llm2mnn {

@@ -1,10 +1,15 @@
 #include "tokenizer/source.h"
 
+#include <array>
+#include <utility>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "tokenizer/hugging_face.h"
 #include "tokenizer/sentencepiece.h"
 #include "tokenizer/source_options.h"
+#include "tokenizer/tekken.h"
+#include "tokenizer/tiktoken.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/vocab_files.h"
 
@@ -22,9 +27,11 @@ TokenizerModel load_document(const std::filesystem::path& path, const TokenizerC
   }
 }
 
+/// tokenizer.model has two forms.
 TokenizerModel load_model_file(const std::filesystem::path& path, const SourceOptions& options,
                                TokenizerConfig& config) {
   const std::string bytes = read_text_file(path, kMaxSentencePieceBytes);
+  if (looks_like_tiktoken(bytes)) return load_tiktoken(path, options, config);
   try {
     return build_sentencepiece(parse_sentencepiece(bytes), options, config);
   } catch (Error& error) {
@@ -33,28 +40,34 @@ TokenizerModel load_model_file(const std::filesystem::path& path, const SourceOp
   }
 }
 
+/// Reads one of the files that are a vocabulary by themselves.
+using Loader = TokenizerModel (*)(const std::filesystem::path&, const SourceOptions&, TokenizerConfig&);
+struct SourceFile {
+  const char* name;
+  Loader load;
+};
+constexpr std::array<SourceFile, 8> kSourceFiles = {{
+    {"tokenizer.model", load_model_file},
+    {"spiece.model", load_model_file},
+    {"sentencepiece.bpe.model", load_model_file},
+    {"ice_text.model", load_model_file},
+    {"qwen.tiktoken", load_tiktoken},
+    {"hy.tiktoken", load_tiktoken},
+    {"tekken.json", load_tekken},
+    {"vocab.txt", load_vocab_txt},
+}};
+
 void load_other(const std::filesystem::path& dir, TokenizerSource& source) {
-  const auto has = [&](const char* name) { return entry_exists(dir / name); };
   const SourceOptions options = load_source_options(dir, source.config);
-  if (has("vocab.json") && has("merges.txt")) {
+  if (entry_exists(dir / "vocab.json") && entry_exists(dir / "merges.txt")) {
     source.file = "vocab.json and merges.txt";
     source.model = load_vocab_and_merges(dir, options, source.config);
     return;
   }
-  for (const char* name : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "ice_text.model"}) {
-    if (!has(name)) continue;
-    source.file = name;
-    source.model = load_model_file(dir / name, options, source.config);
-    return;
-  }
-  for (const char* name : {"qwen.tiktoken", "hy.tiktoken", "tekken.json"}) {
-    if (!has(name)) continue;
-    fail(ErrorKind::kUnsupported, "'tokenizer.json': not found in {}, and {} is not supported yet",
-         shown(dir.string()), name);
-  }
-  if (has("vocab.txt")) {
-    source.file = "vocab.txt";
-    source.model = load_vocab_txt(dir, options, source.config);
+  for (const SourceFile& file : kSourceFiles) {
+    if (!entry_exists(dir / file.name)) continue;
+    source.file = file.name;
+    source.model = file.load(dir / file.name, options, source.config);
     return;
   }
   fail(ErrorKind::kIo,

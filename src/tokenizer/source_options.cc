@@ -175,6 +175,16 @@ void AddedTokenIds::put_stated(const AddedToken& token) {
        shown(token.content), token.id, vocab_size_, id);
 }
 
+void AddedTokenIds::put_at(const AddedToken& token) {
+  if (token.content.empty()) fail(ErrorKind::kFormat, "special token {} has no text", token.id);
+  if (index_.find(token.content) || pieces_.find(token.content)) {
+    fail(ErrorKind::kFormat, "special token {}: the text appears twice", shown(token.content));
+  }
+  largest_ = std::max(largest_.value_or(0), token.id);
+  index_.insert(token.content, token.id);
+  tokens_.push_back(token);
+}
+
 void AddedTokenIds::put_configured(const SourceOptions& options, const ClassTokens& defaults) {
   std::vector<AddedToken> named;
   for (std::size_t role = 0; role < kNumTokenRoles; ++role) {
@@ -227,17 +237,22 @@ void apply_class_tokens(const SourceOptions& options, const ClassTokens& default
   }
 }
 
-std::vector<std::string_view> split_lines(std::string_view text) {
-  std::vector<std::string_view> lines;
-  std::size_t begin = 0;
-  for (std::size_t pos = 0; pos < text.size(); ++pos) {
-    if (text[pos] != '\n' && text[pos] != '\r') continue;
-    lines.push_back(text.substr(begin, pos - begin));
-    if (text[pos] == '\r' && pos + 1 < text.size() && text[pos + 1] == '\n') ++pos;
-    begin = pos + 1;
-  }
-  lines.push_back(text.substr(begin));
-  return lines;
+bool LineReader::next() {
+  if (!is_ended_) return false;
+  ++number_;
+  const std::size_t end = rest_.find_first_of("\r\n");
+  is_ended_ = end != std::string_view::npos;
+  line_ = rest_.substr(0, end);
+  if (!is_ended_) return true;
+  const bool is_pair = rest_.substr(end, 2) == "\r\n";
+  rest_.remove_prefix(end + (is_pair ? 2 : 1));
+  return true;
+}
+
+std::string read_vocabulary(const std::filesystem::path& path) {
+  std::string text = read_text_file(path, kMaxVocabularyBytes);
+  if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(path.filename().string()));
+  return text;
 }
 
 }  // namespace llm2mnn

@@ -63,6 +63,8 @@ class AddedTokenIds {
   /// The same, with the id that a file states. @throws Error kFormat when transformers would give another
   /// one.
   void put_stated(const AddedToken& token);
+  /// Adds `token` with its own id. @throws Error kFormat when its text or its id is taken.
+  void put_at(const AddedToken& token);
   /// Those that `options` lists, then the named ones.
   void put_configured(const SourceOptions& options, const ClassTokens& defaults);
   bool contains(std::string_view content) const { return index_.find(content).has_value(); }
@@ -85,11 +87,29 @@ std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& opti
 /// Completes bos_token, eos_token and special_tokens of `config` by the class's own.
 void apply_class_tokens(const SourceOptions& options, const ClassTokens& defaults, TokenizerConfig& config);
 
-/// A vocabulary file that is no JSON: valid UTF-8, at most `max_bytes`.
-inline constexpr std::uint64_t kMaxVocabularyBytes = 40u << 20;
+/// Largest vocabulary of text lines that is read; the largest public ones have 5 MB.
+inline constexpr std::uint64_t kMaxVocabularyBytes = 8u << 20;
 
-/// The lines of `text` as Python's universal newlines give them; what stands behind the last line end counts
-/// as a line, also when it is empty.
-std::vector<std::string_view> split_lines(std::string_view text);
+/// The lines of a text as Python's universal newlines give them.
+class LineReader {
+ public:
+  explicit LineReader(std::string_view text) : rest_(text) {}
+  /// Moves to the next line; false behind the last one. What stands behind the last line end is a line too,
+  /// also when it is empty.
+  bool next();
+  std::string_view line() const { return line_; }
+  /// Whether the line has an end.
+  bool is_ended() const { return is_ended_; }
+  /// From 1.
+  std::size_t number() const { return number_; }
+
+ private:
+  std::string_view rest_, line_;
+  bool is_ended_ = true;
+  std::size_t number_ = 0;
+};
+
+/// A regular file of valid UTF-8, at most `kMaxVocabularyBytes` long; messages start with its name.
+std::string read_vocabulary(const std::filesystem::path& path);
 
 }  // namespace llm2mnn

@@ -86,39 +86,11 @@ void check_ids(const PieceTable& pieces) {
   }
 }
 
-std::string read_utf8(const std::filesystem::path& dir, const char* name) {
-  std::string text = read_text_file(dir / name, kMaxVocabularyBytes);
-  if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(name));
-  return text;
-}
-
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\f\v");
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(" \t\f\v") - begin + 1);
 }
-
-/// The lines of merges.txt that are merges, with the number of the first one. Most classes drop the first
-/// line whatever it is, and what stands behind the last line end; the newer ones drop a version line and
-/// empty ones.
-class MergeLines {
- public:
-  MergeLines(std::string_view text, bool by_content) : lines_(split_lines(text)), by_content_(by_content) {
-    if (!by_content_) {
-      lines_.pop_back();
-      if (!lines_.empty()) lines_[0] = {};
-    } else if (lines_[0].starts_with("#version:")) {
-      lines_[0] = {};
-    }
-  }
-  std::size_t size() const { return lines_.size(); }
-  std::string_view operator[](std::size_t i) const { return trimmed(lines_[i]); }
-  bool skips(std::size_t i) const { return by_content_ ? (*this)[i].empty() : i == 0; }
-
- private:
-  std::vector<std::string_view> lines_;
-  bool by_content_;
-};
 
 BpeMerge resolve_merge(std::string_view line, const PieceTable& pieces, std::size_t number) {
   const std::size_t blank = line.find_first_of(" \t");
@@ -139,15 +111,20 @@ BpeMerge resolve_merge(std::string_view line, const PieceTable& pieces, std::siz
   return {id_of(left), id_of(right), id_of(std::string(left).append(right))};
 }
 
+/// Whether a line of merges.txt is no merge. Most classes drop the first line whatever it is, and what stands
+/// behind the last line end; the newer ones drop a version line and empty ones.
+bool is_no_merge(const LineReader& lines, bool by_content) {
+  if (!by_content) return lines.number() == 1 || !lines.is_ended();
+  return trimmed(lines.line()).empty() || (lines.number() == 1 && lines.line().starts_with("#version:"));
+}
+
 BpeModel read_merges(const std::filesystem::path& dir, const PieceTable& pieces, bool by_content) {
-  const std::string text = read_utf8(dir, "merges.txt");
-  const MergeLines lines(text, by_content);
+  const std::string text = read_vocabulary(dir / "merges.txt");
   BpeModel bpe;
   std::unordered_set<std::uint64_t> seen;  // a merge that comes again has no effect
-  seen.reserve(lines.size());
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (lines.skips(i)) continue;
-    const BpeMerge merge = resolve_merge(lines[i], pieces, i + 1);
+  for (LineReader lines(text); lines.next();) {
+    if (is_no_merge(lines, by_content)) continue;
+    const BpeMerge merge = resolve_merge(trimmed(lines.line()), pieces, lines.number());
     if (seen.insert((std::uint64_t{merge.left} << 32) | merge.right).second) bpe.merges.push_back(merge);
   }
   return bpe;
@@ -188,17 +165,19 @@ const BpeClass& find_bpe_class(const SourceOptions& options) {
 
 /// The lines of vocab.txt; their number counts as the size of the vocabulary.
 std::uint32_t read_word_pieces(std::string_view text, PieceTable& pieces) {
-  std::vector<std::string_view> lines = split_lines(text);
-  if (lines.back().empty()) lines.pop_back();
-  if (lines.empty()) fail(ErrorKind::kFormat, "'vocab.txt': no pieces");
-  for (std::size_t i = 0; i < lines.size(); ++i) {
+  std::uint32_t num_lines = 0;
+  for (LineReader lines(text); lines.next();) {
+    if (!lines.is_ended() && lines.line().empty()) break;
+    const std::uint32_t id = num_lines++;
     // An empty piece takes an id, but no text ever gives it.
-    if (lines[i].empty()) continue;
-    if (!pieces.insert(lines[i], static_cast<std::uint32_t>(i))) {
-      fail(ErrorKind::kFormat, "'vocab.txt' line {}: piece {} appears twice", i + 1, shown(lines[i]));
+    if (lines.line().empty()) continue;
+    if (!pieces.insert(lines.line(), id)) {
+      fail(ErrorKind::kFormat, "'vocab.txt' line {}: piece {} appears twice", lines.number(),
+           shown(lines.line()));
     }
   }
-  return static_cast<std::uint32_t>(lines.size());
+  if (pieces.empty()) fail(ErrorKind::kFormat, "'vocab.txt': no pieces");
+  return num_lines;
 }
 
 void add_bert_components(const SourceOptions& options, TokenizerModel& model) {
@@ -231,7 +210,7 @@ TokenizerModel load_vocab_and_merges(const std::filesystem::path& dir, const Sou
   TokenizerModel model;
   VocabHandler handler(model.pieces);
   JsonLimits limits;
-  limits.max_bytes = kMaxVocabularyBytes;
+  limits.max_bytes = 2 * kMaxVocabularyBytes;  // JSON takes more room
   load_json_events(dir / "vocab.json", handler, limits);
   check_ids(model.pieces);
   model.model = read_merges(dir, model.pieces, kind.is_newer);
@@ -253,7 +232,7 @@ TokenizerModel load_vocab_and_merges(const std::filesystem::path& dir, const Sou
   return model;
 }
 
-TokenizerModel load_vocab_txt(const std::filesystem::path& dir, const SourceOptions& options,
+TokenizerModel load_vocab_txt(const std::filesystem::path& path, const SourceOptions& options,
                               TokenizerConfig& config) {
   constexpr std::array<std::string_view, 5> kClasses = {"BertTokenizer", "DistilBertTokenizer",
                                                         "ElectraTokenizer", "MobileBertTokenizer",
@@ -261,7 +240,7 @@ TokenizerModel load_vocab_txt(const std::filesystem::path& dir, const SourceOpti
   require_class(options, kClasses, "vocab.txt");
   const ClassTokens tokens{{nullptr, nullptr, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}, false, false};
   TokenizerModel model;
-  const std::uint32_t vocab_size = read_word_pieces(read_utf8(dir, "vocab.txt"), model.pieces);
+  const std::uint32_t vocab_size = read_word_pieces(read_vocabulary(path), model.pieces);
   WordPieceModel words;
   const auto unk = options.named(TokenRole::kUnk, tokens);
   if (unk) words.unk_token = unk->content;

@@ -18,7 +18,7 @@ TokenizerModel load_vocab_and_merges(const std::filesystem::path& dir, const Sou
                                      TokenizerConfig& config);
 
 /// Reads vocab.txt: one piece a line, the id is the line's number from 0. As above.
-TokenizerModel load_vocab_txt(const std::filesystem::path& dir, const SourceOptions& options,
+TokenizerModel load_vocab_txt(const std::filesystem::path& path, const SourceOptions& options,
                               TokenizerConfig& config);
 
 /// Pattern of GPT-4-like vocabularies with `digits` as the alternative for numbers ("\p{N}" or "\p{N}{1,3}").

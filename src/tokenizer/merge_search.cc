@@ -1,8 +1,9 @@
+#include "tokenizer/merge_search.h"
+
 #include <algorithm>
 #include <cstdint>
 
 #include "base/error.h"
-#include "tokenizer/sentencepiece.h"
 
 namespace llm2mnn {
 
@@ -31,10 +32,11 @@ void check_work(const PieceTable& pieces) {
   }
 }
 
+constexpr std::size_t kMaxMerges = 2'000'000;  // half a million for the largest real vocabularies
+
 /// Appends the candidates of piece `index`, by the ids of their halves.
 void add_candidates(const PieceTable& merged, std::size_t index, double score, const PieceTable& halves,
                     std::vector<Candidate>& out) {
-  constexpr std::size_t kMaxMerges = 2'000'000;  // half a million for the largest real vocabularies
   const std::string_view text = merged.text(index);
   const auto num_characters =
       static_cast<std::uint32_t>(std::count_if(text.begin(), text.end(), starts_character));
@@ -79,6 +81,33 @@ std::vector<BpeMerge> merges_by_score(const PieceTable& merged, const std::vecto
   merges.reserve(candidates.size());
   for (const Candidate& candidate : candidates)
     merges.push_back(candidate.merge);
+  return merges;
+}
+
+std::vector<BpeMerge> merges_by_rank(const PieceTable& ranked) {
+  check_work(ranked);
+  struct Cut {
+    std::size_t left, right;
+    bool operator<(const Cut& other) const {
+      return std::pair(left, right) < std::pair(other.left, other.right);
+    }
+  };
+  std::vector<BpeMerge> merges;
+  merges.reserve(2 * ranked.size());
+  std::vector<Cut> cuts;
+  for (std::size_t rank = 0; rank < ranked.size(); ++rank) {
+    const std::string_view bytes = ranked.text(rank);
+    cuts.clear();
+    for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
+      const auto left = ranked.find(bytes.substr(0, cut));
+      if (!left) continue;
+      if (const auto right = ranked.find(bytes.substr(cut))) cuts.push_back({*left, *right});
+    }
+    std::sort(cuts.begin(), cuts.end());
+    if (merges.size() + cuts.size() > kMaxMerges) fail(ErrorKind::kFormat, "more than {} merges", kMaxMerges);
+    for (const Cut& cut : cuts)
+      merges.push_back({ranked.id(cut.left), ranked.id(cut.right), ranked.id(rank)});
+  }
   return merges;
 }
 
