@@ -17,15 +17,19 @@ namespace {
 /// Keeps the vocabulary as a table, `config` and `special_tokens` as small trees, and nothing else.
 class TekkenReader : public JsonHandler {
  public:
-  void on_null() override { scalar(JsonValue()); }
-  void on_bool(bool value) override { scalar(JsonValue::make_bool(value)); }
+  void on_null() override {
+    scalar([] { return JsonValue(); });
+  }
+  void on_bool(bool value) override {
+    scalar([&] { return JsonValue::make_bool(value); });
+  }
   void on_number(std::string_view text) override {
     if (in_piece() && key_ == "rank") rank_ = text;
-    scalar(JsonValue::make_number(std::string(text)));
+    scalar([&] { return JsonValue::make_number(std::string(text)); });
   }
   void on_string(std::string_view text) override {
     if (in_piece() && key_ == "token_bytes") bytes_ = text;
-    scalar(JsonValue::make_string(std::string(text)));
+    scalar([&] { return JsonValue::make_string(std::string(text)); });
   }
   void on_key(std::string_view name) override {
     if (tree_.is_open()) {
@@ -70,10 +74,11 @@ class TekkenReader : public JsonHandler {
     if (!tree_.is_open()) (top_key_ == "config" ? config : special_tokens) = tree_.take();
   }
 
-  void scalar(JsonValue value) {
+  template <typename Make>
+  void scalar(Make make) {
     if (depth_ == 0) fail(ErrorKind::kFormat, "expected an object");
     if (tree_.is_open()) {
-      tree_.add(std::move(value));
+      tree_.add(make());
     } else if (top_key_ == "vocab" && depth_ < 3) {
       fail(ErrorKind::kFormat, "vocab: expected a list of objects");
     }

@@ -80,21 +80,14 @@ std::vector<std::string> with_extras(std::vector<std::string> texts) {
   return texts;
 }
 
-/// The 256 tokens of the original release, by the names of its later versions: the earlier ones only call
-/// some of them reserved.
+/// The 256 tokens of the original release.
 std::vector<std::string> header_tokens() {
-  std::vector<std::string> texts = {"<|begin_of_text|>",
-                                    "<|end_of_text|>",
-                                    "<|reserved_special_token_0|>",
-                                    "<|reserved_special_token_1|>",
-                                    "<|finetune_right_pad_id|>",
-                                    "<|reserved_special_token_2|>",
-                                    "<|start_header_id|>",
-                                    "<|end_header_id|>",
-                                    "<|eom_id|>",
-                                    "<|eot_id|>",
-                                    "<|python_tag|>"};
-  append_numbered(texts, "reserved_special_token", 3, 248);
+  std::vector<std::string> texts = {"<|begin_of_text|>", "<|end_of_text|>"};
+  append_numbered(texts, "reserved_special_token", 0, 4);
+  for (const char* text :
+       {"<|start_header_id|>", "<|end_header_id|>", "<|reserved_special_token_4|>", "<|eot_id|>"})
+    texts.emplace_back(text);
+  append_numbered(texts, "reserved_special_token", 5, 251);
   return texts;
 }
 
@@ -157,6 +150,10 @@ TokenizerModel build(const PieceTable& ranked, const TiktokenClass& kind, const 
     token.content = text;
     token.special = true;
     added.put(std::move(token));
+  }
+  if (kind.special.empty()) {
+    for (const AddedToken& token : options.additional())
+      added.put(token);
   }
   added.put_configured(options, kind.tokens);
   model.set_added(added.take());
