@@ -13,7 +13,8 @@ namespace llm2mnn {
 /// Reads tekken.json; `config` gets its special tokens. Ids 0, 1, ... are the special tokens, with fillers up
 /// to `default_num_special_tokens`; the ranks follow, up to `default_vocab_size` in all.
 /// @throws Error kFormat for a broken file, with its name.
-/// Source: mistral_common 1.13, tekken.py. (transformers 4.57 gives special tokens and ranks the same ids.)
+/// Source: the reference reader of these files (tekken.py, 2026). transformers 4.57 gives special tokens and
+/// ranks the same ids, which no checkpoint means.
 TokenizerModel load_tekken(const std::filesystem::path& path, const SourceOptions& options,
                            TokenizerConfig& config);
 
