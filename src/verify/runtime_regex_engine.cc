@@ -1,0 +1,102 @@
+#include "verify/runtime_regex_engine.h"
+
+#include <optional>
+#include <regex>
+
+#include "verify/folded_pattern.h"
+#include "verify/runtime_unicode.h"
+
+namespace llm2mnn::verify {
+namespace {
+
+/// std::wregex recurses once per character; the runtime's stack ends somewhere above this.
+constexpr std::size_t kMaxWideCharacters = 16384;
+constexpr std::size_t kMaxWidePattern = 2048;
+
+bool is_wide_pattern(std::string_view pattern) {
+  bool ascii = true;
+  for (const char c : pattern)
+    ascii = ascii && static_cast<unsigned char>(c) < 0x80;
+  return !ascii && pattern.find("\\p{") == std::string_view::npos &&
+         pattern.find("\\P{") == std::string_view::npos;
+}
+
+std::wstring widened(std::string_view text, std::vector<std::size_t>& starts) {
+  std::wstring wide;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Char c = utf8_char(text, at);
+    starts.push_back(at);
+    wide.push_back(static_cast<wchar_t>(c.code));
+    at += c.length;
+  }
+  starts.push_back(text.size());
+  return wide;
+}
+
+/// A repeated group has no bound on its work in a backtracking engine that cannot be stopped.
+void check_wide_pattern(std::string_view pattern) {
+  if (pattern.size() > kMaxWidePattern)
+    fail(ErrorKind::kUnsupported, "pattern of {} bytes goes through std::wregex, at most {} are checked",
+         pattern.size(), kMaxWidePattern);
+  for (std::size_t i = 0; i + 1 < pattern.size(); ++i) {
+    if (pattern[i] == ')' && (pattern[i + 1] == '*' || pattern[i + 1] == '+' || pattern[i + 1] == '{'))
+      fail(ErrorKind::kUnsupported, "pattern {} repeats a group in std::wregex; write it without the group",
+           shown(pattern));
+  }
+}
+
+}  // namespace
+
+std::string_view gpt2_pattern() {
+  return R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+}
+
+struct RuntimeRegex::State {
+  std::optional<FoldedPattern> folded;
+  std::optional<std::wregex> wide;
+};
+
+RuntimeRegex::RuntimeRegex(std::string_view pattern) : state_(std::make_unique<State>()) {
+  if (!is_wide_pattern(pattern)) {
+    state_->folded.emplace(pattern);
+    if (state_->folded->empty()) state_->folded.emplace(gpt2_pattern());
+    return;
+  }
+  check_wide_pattern(pattern);
+  try {
+    std::vector<std::size_t> starts;
+    state_->wide.emplace(widened(pattern, starts));
+  } catch (const std::regex_error& error) {
+    fail(ErrorKind::kFormat, "pattern {} is none for std::wregex ({})", shown(pattern), error.what());
+  }
+}
+
+RuntimeRegex::~RuntimeRegex() = default;
+RuntimeRegex::RuntimeRegex(RuntimeRegex&&) noexcept = default;
+
+std::vector<std::pair<std::size_t, std::size_t>> RuntimeRegex::matches(std::string_view text,
+                                                                       WorkBudget& budget) const {
+  std::vector<std::pair<std::size_t, std::size_t>> found;
+  if (state_->folded) {
+    const FoldedText folded = fold(text);
+    for (const auto& [begin, end] : state_->folded->matches(folded.bytes, budget))
+      found.emplace_back(folded.starts[begin], folded.starts[end]);
+    return found;
+  }
+  std::vector<std::size_t> starts;
+  const std::wstring wide = widened(text, starts);
+  if (wide.size() > kMaxWideCharacters)
+    fail(ErrorKind::kUnsupported, "the runtime's std::wregex overflows its stack on long texts; shorten it");
+  budget.spend(wide.size());
+  try {
+    for (std::wsregex_iterator it(wide.begin(), wide.end(), *state_->wide), end; it != end; ++it) {
+      const auto first = static_cast<std::size_t>(it->position());
+      found.emplace_back(starts[first], starts[first + static_cast<std::size_t>(it->length())]);
+    }
+  } catch (const std::regex_error& error) {
+    fail(ErrorKind::kUnsupported, "the runtime's std::wregex gives up on this text ({})", error.what());
+  }
+  return found;
+}
+
+}  // namespace llm2mnn::verify

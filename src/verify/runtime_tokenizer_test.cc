@@ -1,0 +1,202 @@
+#include "verify/runtime_tokenizer.h"
+
+#include <functional>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "verify/test_tokenizer_files.h"
+
+namespace llm2mnn::verify {
+namespace {
+
+using Ids = std::vector<std::uint32_t>;
+
+std::string error_of(const std::string& file) {
+  try {
+    RuntimeTokenizer::parse(file);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kFormat) << error.what();
+    return error.message();
+  }
+  return {};
+}
+
+/// All that the model reports of a file.
+std::string content_of(const std::string& file) {
+  const auto tokenizer = RuntimeTokenizer::parse(file);
+  std::string content = tokenizer.chat_template() + "|" + tokenizer.bos_token() + "|" + tokenizer.eos_token();
+  for (const auto id : tokenizer.prefix_ids())
+    content += " p" + std::to_string(id);
+  for (const auto id : tokenizer.stop_ids())
+    content += " s" + std::to_string(id);
+  for (std::uint32_t id = 0; id < tokenizer.num_ids(); ++id)
+    content += "\n" + tokenizer.decode(id);
+  for (const auto id : tokenizer.encode("abc ab<|eos|>c12 b"))
+    content += " " + std::to_string(id);
+  return content;
+}
+
+TEST(RuntimeTokenizer, EncodesTheWorkedExampleAsTheRuntimeDoes) {
+  const auto tokenizer = RuntimeTokenizer::parse(MtokSections().file());
+  EXPECT_EQ(tokenizer.encode("abc ab<|eos|>c1"), (Ids{5, 3, 4, 6, 2}));
+  EXPECT_EQ(tokenizer.num_ids(), 7U);
+  EXPECT_EQ(tokenizer.decode(3), " ");
+  EXPECT_EQ(tokenizer.decode(6), "<|eos|>");
+  EXPECT_EQ(tokenizer.decode(7), "");
+  EXPECT_EQ(tokenizer.chat_template(), "{{x}");
+  EXPECT_EQ(tokenizer.bos_token(), "<b>");
+  EXPECT_EQ(tokenizer.eos_token(), "<|eos|>");
+  EXPECT_EQ(tokenizer.stop_ids(), (std::vector<std::int64_t>{6}));
+}
+
+TEST(RuntimeTokenizer, PutsThePrefixInFrontOfEveryText) {
+  MtokSections sections;
+  sections.header = "430 4\n0 1 2\n6 6 0\n";
+  const auto tokenizer = RuntimeTokenizer::parse(sections.file());
+  EXPECT_EQ(tokenizer.encode(""), (Ids{6, 0}));
+  EXPECT_EQ(tokenizer.encode("b"), (Ids{6, 0, 1}));
+}
+
+TEST(RuntimeTokenizer, EveryCutOfAFileIsAnErrorOrLeavesOutTheTail) {
+  const MtokSections sections;
+  const std::string file = sections.file();
+  const std::size_t tail = sections.chat.size() + sections.eos.size() + sections.flags.size() +
+                           sections.bos.size() + sections.post.size();
+  for (std::size_t size = 0; size < file.size(); ++size) {
+    if (size == file.size() - tail) {
+      EXPECT_NE(content_of(file.substr(0, size)), content_of(file));
+    } else if (size != file.size() - sections.post.size()) {  // 3.6.1 has no post-processor at all
+      EXPECT_NE(error_of(file.substr(0, size)), "") << "cut at " << size;
+    }
+  }
+}
+
+struct Fault {
+  const char* section;  ///< how the message begins
+  const char* reason;   ///< what it says
+  std::function<void(MtokSections&)> change;
+};
+
+TEST(RuntimeTokenizer, EveryFaultOfASectionIsNamed) {
+  const std::vector<Fault> faults = {
+      {"header", "430", [](auto& s) { s.header = "431 4\n1 1 0\n6 6\n"; }},
+      {"header", "type", [](auto& s) { s.header = "430 5\n1 1 0\n6 6\n"; }},
+      {"header", "3 (special", [](auto& s) { s.header = "430 4\n1 1\n6 6\n"; }},
+      {"header", "the counts say", [](auto& s) { s.header = "430 4\n1 1 0\n6\n"; }},
+      {"header", "no number", [](auto& s) { s.header = "430 4\n1 1 0\n6 -6\n"; }},
+      {"header", "no number", [](auto& s) { s.header = "430 4\n1 1 0\n6 9999999999\n"; }},
+      {"header", "carriage", [](auto& s) { s.header = "430 4\r\n1 1 0\r\n6 6\r\n"; }},
+      {"header", "beyond the table", [](auto& s) { s.header = "430 4\n0 1 1\n6 7\n"; }},
+      {"header", "beyond the table", [](auto& s) { s.header = "430 4\n1 1 0\n99 6\n"; }},
+      {"normalizer", "unknown type 9", [](auto& s) { s.normalizer = MtokBytes().u8(9).bytes(); }},
+      {"normalizer", "type 0 inside", [](auto& s) { s.normalizer = MtokBytes().u8(4).u32(1).u8(0).bytes(); }},
+      {"normalizer", "do not fit", [](auto& s) { s.normalizer = MtokBytes().u8(4).u32(99999).bytes(); }},
+      {"normalizer", "expected 0 or 1",
+       [](auto& s) { s.normalizer = MtokBytes().u8(8).u8(2).u8(0).bytes(); }},
+      {"normalizer", "not above",
+       [](auto& s) { s.normalizer = MtokBytes().u8(6).u32(2).u32(66).text("b").u32(65).text("a").bytes(); }},
+      {"normalizer", "not UTF-8", [](auto& s) { s.normalizer = MtokBytes().u8(2).text("\xFF").bytes(); }},
+      {"normalizer", "needs",
+       [](auto& s) { s.normalizer = MtokBytes().u8(3).text("a").u16(60000).raw("b").bytes(); }},
+      {"normalizer", "deep",
+       [](auto& s) {
+         MtokBytes bytes;
+         for (int i = 0; i < 40; ++i)
+           bytes.u8(4).u32(1);
+         s.normalizer = bytes.u8(1).bytes();
+       }},
+      {"pre-tokenizer", "unknown type", [](auto& s) { s.pre_tokenizer = MtokBytes().u8(7).bytes(); }},
+      {"pre-tokenizer", "type 0 inside",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(6).u32(1).u8(0).bytes(); }},
+      {"pre-tokenizer", "unknown behavior",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("a").u8(0).u8(3).bytes(); }},
+      {"pre-tokenizer", "no ']'",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("[a").u8(0).u8(0).bytes(); }},
+      {"pre-tokenizer", "no ')'",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("(?:a").u8(0).u8(0).bytes(); }},
+      {"pre-tokenizer", "follows the ')'",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("a)|b").u8(0).u8(0).bytes(); }},
+      {"pre-tokenizer", "no int",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("a{99999999999}").u8(0).u8(0).bytes(); }},
+      {"model", "unknown type 3", [](auto& s) { s.model[0] = 3; }},
+      {"model", "do not fit", [](auto& s) { s.model[4] = 99; }},
+      {"model", "expected 0 or 1", [](auto& s) { s.model[6] = 2; }},
+      {"model", "not above the one before", [](auto& s) { s.pieces.replace(s.pieces.find("a"), 1, "z"); }},
+      {"model", "the table has 7", [](auto& s) { s.pieces[9] = 7; }},
+      {"model", "given twice", [](auto& s) { s.pieces[9] = 5; }},
+      {"merges", "do not fit", [](auto& s) { s.model[10] = 1; }},
+      {"merges", "the table has 7 ids", [](auto& s) { s.merges[0] = 7; }},
+      {"merges", "beyond what the runtime", [](auto& s) { s.merges[11] = 0x7F; }},
+      {"merges", "no piece", [](auto& s) { s.merges[4] = 2; }},
+      {"merges", "not above the one before",
+       [](auto& s) { s.merges = MtokBytes().u32(4).u32(2).u32(1).u32(0).u32(1).u32(0).bytes(); }},
+      {"decoder", "unknown type 8", [](auto& s) { s.decoder[0] = 8; }},
+      {"decoder", "never ends", [](auto& s) { s.decoder = MtokBytes().u8(5).text("").text("x").bytes(); }},
+      {"added tokens", "has no text",
+       [](auto& s) { s.added = MtokBytes().u32(1).u32(6).u8(1).u8(0).u8(0).text("").bytes(); }},
+      {"added tokens", "is there already",
+       [](auto& s) {
+         s.added =
+             MtokBytes().u32(2).u32(6).u8(1).u8(0).u8(0).text("x").u32(5).u8(1).u8(0).u8(0).text("x").bytes();
+       }},
+      {"added tokens", "lstrip is 2", [](auto& s) { s.added[9] = 2; }},
+      {"added tokens", "do not fit", [](auto& s) { s.added[1] = 9; }},
+      {"template", "needs", [](auto& s) { s.chat[1] = 1; }},
+      {"template", "not UTF-8", [](auto& s) { s.chat[4] = '\xC0'; }},
+      {"eos", "needs", [](auto& s) { s.eos[1] = 9; }},
+      {"flags", "unknown flags", [](auto& s) { s.flags[0] = 2; }},
+      {"bos", "needs", [](auto& s) { s.bos[1] = 9; }},
+      {"post", "follow the end", [](auto& s) { s.post += "x"; }},
+      {"post", "unknown operation 2", [](auto& s) { s.post = MtokBytes().u16(1).u8(2).bytes(); }},
+      {"post", "plain ids",
+       [](auto& s) { s.post = MtokBytes().u16(4).u8(1).u32(1).u8(1).u32(1).u8(1).u32(1).u8(0).bytes(); }},
+  };
+  for (const Fault& fault : faults) {
+    MtokSections sections;
+    fault.change(sections);
+    const std::string message = error_of(sections.file());
+    EXPECT_TRUE(message.starts_with(fault.section))
+        << fault.section << ", " << fault.reason << ": " << message;
+    EXPECT_NE(message.find(fault.reason), std::string::npos)
+        << fault.section << ", " << fault.reason << ": " << message;
+    EXPECT_NE(message.find("byte "), std::string::npos) << message;
+  }
+}
+
+TEST(RuntimeTokenizer, ChangesThatAreNoFaultAreReported) {
+  const std::string good = content_of(MtokSections().file());
+  const std::vector<std::function<void(MtokSections&)>> changes = {
+      [](auto& s) { s.header = "430 4\n1 1 0\n6 5\n"; },
+      [](auto& s) { s.header = "430 4\n1 1 1\n6 6 2\n"; },
+      [](auto& s) { s.normalizer = MtokBytes().u8(2).text("a").bytes(); },
+      [](auto& s) { s.pre_tokenizer = MtokBytes().u8(2).u8(1).bytes(); },
+      [](auto& s) { s.pieces.replace(s.pieces.find("<|eos|>"), 7, "<|eoz|>"); },
+      [](auto& s) { s.decoder[0] = 4; },
+      [](auto& s) { s.chat[4] = 'z'; },
+      [](auto& s) { s.eos[4] = 'z'; },
+      [](auto& s) { s.bos[3] = 'z'; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    MtokSections sections;
+    changes[i](sections);
+    EXPECT_NE(content_of(sections.file()), good) << "change " << i;
+  }
+}
+
+TEST(RuntimeTokenizer, RefusesATextThatTheRuntimeNeedsTooLongFor) {
+  MtokSections sections;
+  sections.pre_tokenizer = MtokBytes().u8(0).bytes();
+  const auto tokenizer = RuntimeTokenizer::parse(sections.file());
+  std::string text;
+  for (int i = 0; i < 20000; ++i)
+    text += "ab";
+  try {
+    tokenizer.encode(text);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
+  }
+}
+
+}  // namespace
+}  // namespace llm2mnn::verify
