@@ -62,7 +62,7 @@ def main():
             for included in SYSTEM_INCLUDE.findall(text):
                 for library, owner in LIBRARIES.items():
                     if included.startswith(library) and own not in owner.split():
-                        faults.append(f"src/{name}: includes <{included}>, which only {owner.replace(" ", " and ")} may")
+                        faults.append(f"src/{name}: includes <{included}>, which only {owner.replace(' ', ' and ')} may")
         for included in INCLUDE.findall(text):
             target = layer_of(included)
             if target is None:
