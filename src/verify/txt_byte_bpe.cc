@@ -37,7 +37,7 @@ void check_unbroken(std::string_view text) {
   }
 }
 
-/// Qwen's pattern in what std::regex has of it: letters and digits are those of ASCII.
+/// The runtime's one pattern, in what std::regex has of it: letters and digits are those of ASCII.
 const std::regex& word_pattern() {
   static const std::regex kPattern(
       "('s|'t|'re|'ve|'m|'ll|'d)"

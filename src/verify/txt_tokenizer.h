@@ -1,6 +1,6 @@
 #pragma once
 // tokenizer.txt as the runtime reads and uses it. Four kinds: SentencePiece pieces merged by score (0), the
-// longest piece (1), BERT's words (2), byte-level BPE with Qwen's pattern on bytes (3).
+// longest piece (1), BERT's words (2), byte-level BPE with one fixed pattern on bytes (3).
 
 #include <cstdint>
 #include <memory>
