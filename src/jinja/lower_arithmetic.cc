@@ -16,7 +16,7 @@ ExpressionPtr multiples(ExpressionPtr value, ExpressionPtr divisor) {
 }
 
 ExpressionPtr joined_text(ExpressionPtr operand, State& state) {
-  if (is_text(*operand, state) || is_markup(*operand)) return operand;
+  if (is_text(*operand, state)) return operand;
   state.changed("an operand of `~` became text as Jinja prints it");
   return as_text(std::move(operand), state);
 }
@@ -40,7 +40,7 @@ ExpressionPtr lower_arithmetic(ExpressionPtr expression, State& state) {
     left = joined_text(std::move(left), state);
     right = joined_text(std::move(right), state);
   }
-  if ((op == "~" || op == "+") && (is_markup(*left) || is_markup(*right))) {
+  if (op == "+" && (is_markup(*left) || is_markup(*right))) {
     left = escaped(std::move(left), state);
     right = escaped(std::move(right), state);
     return expression;

@@ -170,7 +170,7 @@ ExpressionPtr when_defined(ExpressionPtr value, ExpressionPtr otherwise, State& 
 
 bool is_markup(const Expression& expression) {
   if (expression.kind == Kind::kFilter) return expression.text == "safe";
-  if (expression.kind != Kind::kBinary || (expression.text != "+" && expression.text != "~")) return false;
+  if (expression.kind != Kind::kBinary || expression.text != "+") return false;
   return is_markup(*expression.items[0]) || is_markup(*expression.items[1]);
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 struct Helper {
   std::string_view name;
-  std::string_view text;  ///< `@` stands for the prefix of our names
+  std::string_view text;  ///< `@` stands for the prefix of our names, `$` for the ASCII characters
 };
 
 constexpr Helper kHelpers[] = {
@@ -114,6 +114,34 @@ constexpr Helper kHelpers[] = {
 {%- endfor -%}
 {%- endmacro -%}
 )"},
+    {"drop_last", R"({%- macro @drop_last(text, count) -%}
+{%- set rest = namespace(v=text, found=false) -%}
+{%- for i in range(count) -%}
+{%- set rest.found = false -%}
+{%- for c in [$] -%}
+{%- if not rest.found and rest.v.endswith(c) -%}
+{%- set rest.found = true -%}
+{%- set rest.v = namespace(v=rest.v + "<@end>").v.replace(c + "<@end>", "") -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endfor -%}
+{{- rest.v -}}
+{%- endmacro -%}
+)"},
+    {"drop_first", R"({%- macro @drop_first(text, count) -%}
+{%- set rest = namespace(v=text, found=false) -%}
+{%- for i in range(count) -%}
+{%- set rest.found = false -%}
+{%- for c in [$] -%}
+{%- if not rest.found and rest.v.startswith(c) -%}
+{%- set rest.found = true -%}
+{%- set rest.v = namespace(v="<@start>" + rest.v).v.replace("<@start>" + c, "") -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endfor -%}
+{{- rest.v -}}
+{%- endmacro -%}
+)"},
     {"before_last", R"({%- macro @before_last(text, mark) -%}
 {%- for part in text.split(mark)[:-1] -%}
 {{- mark if not loop.first else "" -}}
@@ -122,6 +150,18 @@ constexpr Helper kHelpers[] = {
 {%- endmacro -%}
 )"},
 };
+
+/// The printable ASCII characters, a newline and a tab as literals.
+std::string ascii_literals() {
+  std::string result = R"("\n", "\t")";
+  for (char c = ' '; c <= '~'; ++c) {
+    result += ", \"";
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+    result += '"';
+  }
+  return result;
+}
 
 }  // namespace
 
@@ -147,6 +187,8 @@ std::string helper_macros(const State& state) {
     for (const char c : helper.text) {
       if (c == '@') {
         result += state.prefix;
+      } else if (c == '$') {
+        result += ascii_literals();
       } else {
         result += c;
       }

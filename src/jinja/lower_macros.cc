@@ -20,16 +20,49 @@ bool is_given(const Expression& call, std::size_t position, const std::string& n
   return position < positional;
 }
 
+/// Leaves out the arguments of shared parameters.
+void drop_shared(Expression& call, const Statement& macro, const State& state) {
+  std::vector<Argument> kept;
+  std::size_t position = 0;
+  for (auto& argument : call.arguments) {
+    std::string name = argument.name;
+    if (name.empty() && position < macro.parameters.size()) name = macro.parameters[position++].name;
+    if (state.shared.count(macro.text + "." + name) == 0) kept.push_back(std::move(argument));
+  }
+  call.arguments = std::move(kept);
+}
+
+void collect_set_names(const Block& block, std::set<std::string>& names) {
+  for (const auto& statement : block) {
+    if (statement.target && statement.target->kind == Kind::kMember)
+      names.insert(statement.target->items[0]->text);
+    collect_set_names(statement.body, names);
+    collect_set_names(statement.otherwise, names);
+  }
+}
+
+/// Whether the call passes the variable of the parameter's own name.
+bool passes_same_name(const Expression& call, std::size_t position, const std::string& name) {
+  std::size_t positional = 0;
+  for (const auto& argument : call.arguments) {
+    const bool matches = argument.name.empty() ? positional++ == position : argument.name == name;
+    if (matches) return tree::is_name(*argument.value, name);
+  }
+  return false;
+}
+
 ExpressionPtr complete_arguments(ExpressionPtr call, const Statement& macro, State& state) {
   for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
     const Parameter& parameter = macro.parameters[i];
-    if (is_given(*call, i, parameter.name)) continue;
+    if (is_given(*call, i, parameter.name) || state.shared.count(macro.text + "." + parameter.name) > 0)
+      continue;
     state.changed("the default arguments of macros are written at the calls");
     auto value = parameter.default_value
                      ? lower_expression(tree::clone(parameter.default_value), Place::kValue, state)
                      : tree::name(state.prefix + "undefined");
     call->arguments.push_back({parameter.name, std::move(value)});
   }
+  drop_shared(*call, macro, state);
   return call;
 }
 
@@ -44,6 +77,29 @@ ExpressionPtr dictionary(ExpressionPtr call, State& state) {
 }
 
 }  // namespace
+
+void share_parameters(const Block& source, State& state) {
+  std::set<std::string> set_names;
+  collect_set_names(source, set_names);
+  for (const auto& [name, macro] : state.macros) {
+    for (std::size_t i = 0; i < macro->parameters.size(); ++i) {
+      const std::string& parameter = macro->parameters[i].name;
+      if (set_names.count(parameter) == 0) continue;
+      bool everywhere = true;
+      const std::string& macro_name = name;
+      tree::visit(source, true, [&](const Expression& part) {
+        const bool calls = part.kind == Kind::kCall && tree::is_name(*part.items[0], macro_name);
+        everywhere = everywhere && (!calls || passes_same_name(part, i, parameter));
+      });
+      if (everywhere) {
+        state.changed("a namespace that macros change is no parameter any more");
+        state.shared.insert(name + "." + parameter);
+      } else {
+        state.limited("a namespace passed to a macro under another name", macro->line);
+      }
+    }
+  }
+}
 
 ExpressionPtr lower_call(ExpressionPtr expression, State& state) {
   const Expression& callee = *expression->items[0];

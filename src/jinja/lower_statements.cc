@@ -129,6 +129,9 @@ class Walk {
     for (const auto& parameter : statement.parameters) {
       if (parameter.default_value) state_.changed("the default arguments of macros are written at the calls");
     }
+    std::erase_if(statement.parameters, [&](const Parameter& parameter) {
+      return state_.shared.count(statement.text + "." + parameter.name) > 0;
+    });
     statement.body = lower(std::move(statement.body));
     std::swap(loops, state_.loop_sequences);
     result.push_back(std::move(statement));

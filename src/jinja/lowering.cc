@@ -93,6 +93,7 @@ LoweredTemplate lower_template(std::string_view source) {
   lowering::State state(parsed.body);
   Block head = absent_variables(state);
   Template original = parse_template(source);  // the macros of `state` point into `parsed`
+  lowering::share_parameters(parsed.body, state);
   Block body = lowering::lower_jumps(std::move(original.body), state);
   body = lowering::lower_block(std::move(body), state);
   if (has_text_hazard(source))

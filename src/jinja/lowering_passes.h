@@ -35,8 +35,10 @@ class State {
   std::set<std::string> helpers;                   ///< macros of ours that the result needs
   std::set<std::string> list_names;                ///< variables that a rewrite made lists
   std::vector<std::string> loop_sequences;         ///< of the open loops; empty: not stored in a variable
-  std::set<std::string> loop_targets;              ///< variables of the loops of the source
-  std::string prefix;                              ///< of every name that we add
+  /// Parameters, as "macro.parameter", that are left out of macro and calls: see shared_parameters.
+  std::set<std::string> shared;
+  std::set<std::string> loop_targets;  ///< variables of the loops of the source
+  std::string prefix;                  ///< of every name that we add
 
  private:
   std::set<std::string> names_;
@@ -61,6 +63,11 @@ ExpressionPtr lower_test(ExpressionPtr expression, State& state);               
 ExpressionPtr lower_arithmetic(ExpressionPtr expression, State& state);           // lower_arithmetic.cc
 ExpressionPtr lower_slice(ExpressionPtr expression, State& state);                // lower_slices.cc
 ExpressionPtr lower_call(ExpressionPtr expression, State& state);                 // lower_macros.cc
+
+/// The runtime passes namespaces by value. A parameter whose attributes the template sets is left out where
+/// every call passes the variable of the same name: the macro then sees the caller's own. Names the others as
+/// limits.
+void share_parameters(const Block& source, State& state);  // lower_macros.cc
 
 /// `value` where it is defined, else `otherwise`.
 ExpressionPtr when_defined(ExpressionPtr value, ExpressionPtr otherwise, State& state);

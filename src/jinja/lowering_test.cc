@@ -82,6 +82,50 @@ TEST(Lowering, SelectattrFillsAList) {
             "{%- endif -%}\n{%- endfor -%}\n{%- set x = mnn_list1.v -%}\n");
 }
 
+TEST(Lowering, ANamespaceThatAMacroChangesIsNoParameter) {
+  EXPECT_EQ(lowered("{% macro f(a, ns) %}{% set ns.x = a %}{% endmacro %}{{ f(1, ns) }}"),
+            "{%- macro f(a) -%}\n{%- set ns.x = a -%}\n{%- endmacro -%}\n{{- f(1) -}}\n");
+  EXPECT_TRUE(
+      has_limit("{% macro f(ns) %}{% set ns.x = 1 %}{% endmacro %}{{ f(other) }}", "under another name"));
+}
+
+TEST(Lowering, ASliceOfWhatMayBeAStringAsksForItsKind) {
+  const auto text = lowered("{% set x = y[:-1] %}");
+  EXPECT_EQ(text.substr(text.find("{%- set x")),
+            "{%- set x = mnn_drop_last(y, 1) if y is string else y[:-1] -%}\n");
+  EXPECT_EQ(lowered("{% set x = messages[1:] %}{% if x %}a{% endif %}"),
+            "{% set x = messages[1:] %}{% if x %}a{% endif %}");
+}
+
+TEST(Lowering, TextsKeepTheirBlanks) {
+  EXPECT_EQ(lowered("{{ 'a' }} {% if x %}b\n{% endif %}"),
+            "{{- \"a\" -}}\n{{- \" \" -}}\n{%- if x -%}\n{{- \"b\\n\" -}}\n{%- endif -%}\n");
+}
+
+TEST(Lowering, AddingToASafeTextEscapes) {
+  const auto text = lowered("{{ 'a'|safe + b }}");
+  EXPECT_EQ(text.substr(text.rfind("{{-")), "{{- (\"a\"|safe) + mnn_escape(b) -}}\n");
+}
+
+TEST(Lowering, AForElseBecomesAFlag) {
+  EXPECT_EQ(
+      lowered("{% for i in x %}{{ 'a' }}{% else %}{{ 'b' }}{% endfor %}"),
+      "{%- set mnn_empty1 = namespace(v=true) -%}\n{%- for i in x -%}\n{%- set mnn_empty1.v = false -%}\n"
+      "{{- \"a\" -}}\n{%- endfor -%}\n{%- if mnn_empty1.v -%}\n{{- \"b\" -}}\n{%- endif -%}\n");
+}
+
+TEST(Lowering, NeighboursOfTheLoopAreReadFromItsList) {
+  EXPECT_EQ(lowered("{% for m in x %}{% if loop.previtem %}{{ 'a' }}{% endif %}{% endfor %}"),
+            "{%- set mnn_sequence1 = x -%}\n{%- for m in mnn_sequence1 -%}\n"
+            "{%- if mnn_sequence1[loop.index0 - 1] if not loop.first else mnn_undefined -%}\n{{- \"a\" -}}\n"
+            "{%- endif -%}\n{%- endfor -%}\n");
+}
+
+TEST(Lowering, ToolsAreNoneWhenAbsent) {
+  EXPECT_TRUE(lowered("{% if tools is not none %}a{% endif %}")
+                  .starts_with("{%- set tools = tools if tools is defined else none -%}\n"));
+}
+
 TEST(Lowering, NamesOfTheTemplateAreNotTaken) {
   EXPECT_NE(lowered("{% set mnn_block1 = 1 %}{% set x %}a{% endset %}").find("mnn__block1"),
             std::string::npos);
