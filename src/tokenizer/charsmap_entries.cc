@@ -44,8 +44,9 @@ class Trie {
   }
 
   void walk(std::size_t node, int depth) {
-    constexpr int kMaxKeyBytes = 64;  // the longest real key has 15
-    if (depth > kMaxKeyBytes || ++num_visited_ > size()) fail_charsmap("has a trie that does not end");
+    constexpr int kMaxKeyBytes = 64;               // the longest real key has 15
+    constexpr std::size_t kMaxVisits = 2'000'000;  // real tries: 20,000; keys share their ends
+    if (depth > kMaxKeyBytes || ++num_visits_ > kMaxVisits) fail_charsmap("has a trie that does not end");
     const std::uint32_t here = unit(node);
     const std::size_t base = node ^ offset_of(here);
     if ((here & (1u << 8)) != 0) {
@@ -64,7 +65,7 @@ class Trie {
   std::string_view bytes_;
   std::string_view replacements_;
   std::string key_;
-  std::size_t num_visited_ = 0;
+  std::size_t num_visits_ = 0;
   std::vector<CharsmapEntry> out_;
 };
 

@@ -276,18 +276,22 @@ class Writer {
       replace(utf8(c), " ");
   }
 
-  /// Clusters first, as the reference looks up whole clusters of less than six bytes before characters.
+  /// Clusters first, as the reference looks up whole clusters of less than six bytes before characters. It
+  /// takes the shortest entry that the cluster starts with, and drops the rest.
   void add_precompiled(std::string_view charsmap) {
     constexpr std::size_t kClusterBytes = 6;
     std::vector<TableEntry> table;
-    for (CharsmapEntry& entry : read_charsmap(charsmap)) {
+    const std::vector<CharsmapEntry> entries = read_charsmap(charsmap);
+    const CharsmapEntry* shortest = nullptr;  // a beginning comes before what it begins
+    for (const CharsmapEntry& entry : entries) {
       if (entry.from.empty()) continue;
       std::size_t pos = 0;
       const char32_t first = next_code_point(entry.from, pos);
+      if (shortest == nullptr || !entry.from.starts_with(shortest->from)) shortest = &entry;
       if (pos != entry.from.size()) {
-        if (entry.from.size() < kClusterBytes) replace(entry.from, entry.to);
+        if (entry.from.size() < kClusterBytes) replace(entry.from, shortest->to);
       } else if (entry.from != entry.to) {
-        table.push_back({first, std::move(entry.to)});
+        table.push_back({first, entry.to});
       }
     }
     std::sort(table.begin(), table.end(), [](const auto& a, const auto& b) { return a.from < b.from; });
@@ -298,11 +302,24 @@ class Writer {
   Steps steps_;
 };
 
+/// Whether white space is nothing but a border between words.
+bool removes_whitespace(const TokenizerModel& model) {
+  if (model.pre_tokenizers.empty()) return false;
+  using Kind = PreTokenizerStep::Kind;
+  const Kind first = model.pre_tokenizers.front().kind;
+  return first == Kind::kWhitespace || first == Kind::kWhitespaceSplit || first == Kind::kBert;
+}
+
 }  // namespace
 
 void write_normalizer(const TokenizerModel& model, const MtokPlan& plan, std::vector<std::string>& notes,
                       Bytes& out) {
   Writer writer(notes);
+  if (removes_whitespace(model)) {
+    // White space that the runtime does not know as such.
+    for (const char* separator : {"\u0085", "\u2028", "\u2029"})
+      writer.replace(separator, " ");
+  }
   for (std::size_t i = 0; i < plan.metaspace.num_normalizers; ++i)
     writer.add(model.normalizers[i]);
   if (plan.metaspace.kind != MetaspacePlan::Kind::kNone) {

@@ -1,5 +1,6 @@
 #include "tokenizer/mtok_pre_tokenizer.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <string_view>
@@ -173,6 +174,12 @@ void write_pre_tokenizer(const TokenizerModel& model, const MtokPlan& plan, bool
                          std::vector<std::string>& notes, Bytes& out) {
   Steps steps;
   bool blanks_are_gone = false;
+  const bool strips_end =
+      std::any_of(model.normalizers.begin(), model.normalizers.end(), [](const NormalizerStep& step) {
+        return step.kind == NormalizerStep::Kind::kStrip && step.strip_right;
+      });
+  // The runtime's Strip leaves the end as it is.
+  if (strips_end) add_split(fmt::format("\\s+(?!{})", kAnything), false, kRemoved, steps);
   if (plan.metaspace.kind != MetaspacePlan::Kind::kNone) {
     add_planned_metaspace(model, plan.metaspace, steps);
   } else {
