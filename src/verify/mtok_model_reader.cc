@@ -10,6 +10,12 @@ namespace {
 constexpr std::uint32_t kRankLimit = 1'000'000'000;
 constexpr std::uint32_t kMaxInt = 0x7FFFFFFF;
 
+/// A second way to an id: the runtime encodes both texts to it and prints the later one in the order of the
+/// table. Wanted only for texts that no user writes, which sort before all others.
+bool is_alias(std::string_view text) {
+  return !text.empty() && static_cast<unsigned char>(text.front()) < ' ';
+}
+
 void read_pieces(SectionReader& reader, MtokModel& model, std::uint32_t count, bool scored) {
   model.pieces.reserve(count);
   model.id_to_text.resize(count);
@@ -26,7 +32,8 @@ void read_pieces(SectionReader& reader, MtokModel& model, std::uint32_t count, b
                        shown(model.pieces.back().text));
     if (piece.id >= count)
       reader.refuse_at(begin, "piece {} has id {}, the table has {}", shown(piece.text), piece.id, count);
-    if (taken[piece.id]) reader.refuse_at(begin, "id {} is given twice", piece.id);
+    if (taken[piece.id] && !is_alias(model.id_to_text[piece.id]))
+      reader.refuse_at(begin, "id {} is given twice", piece.id);
     taken[piece.id] = true;
     model.id_to_text[piece.id] = piece.text;
     if (scored) {

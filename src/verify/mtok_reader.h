@@ -50,7 +50,7 @@ struct MtokModel {
   enum class Kind : std::uint8_t { kBpe, kWordPiece, kUnigram };
   Kind kind = Kind::kBpe;
   std::vector<MtokPiece> pieces;             ///< ascending texts
-  std::vector<std::string_view> id_to_text;  ///< as many as pieces
+  std::vector<std::string_view> id_to_text;  ///< as many as pieces; empty for an id without one
   PieceIndex index;                          ///< text to id
   bool byte_level = false;
   std::vector<MtokMerge> merges;  ///< ascending (left, right)

@@ -11,7 +11,8 @@ namespace {
 
 /// std::wregex recurses once per character; the runtime's stack ends somewhere above this.
 constexpr std::size_t kMaxWideCharacters = 16384;
-constexpr std::size_t kMaxWidePattern = 2048;
+constexpr int kMaxWideDepth = 64;
+constexpr std::size_t kMaxWideTerms = 1024;
 
 bool is_wide_pattern(std::string_view pattern) {
   bool ascii = true;
@@ -33,13 +34,20 @@ std::wstring widened(std::string_view text, std::vector<std::size_t>& starts) {
   return wide;
 }
 
-/// A repeated group has no bound on its work in a backtracking engine that cannot be stopped.
+/// std::wregex recurses over brackets and over the terms of an alternative, and a repeated group has no bound
+/// on its work: such patterns are refused before it sees them.
 void check_wide_pattern(std::string_view pattern) {
-  if (pattern.size() > kMaxWidePattern)
-    fail(ErrorKind::kUnsupported, "pattern of {} bytes goes through std::wregex, at most {} are checked",
-         pattern.size(), kMaxWidePattern);
-  for (std::size_t i = 0; i + 1 < pattern.size(); ++i) {
-    if (pattern[i] == ')' && (pattern[i + 1] == '*' || pattern[i + 1] == '+' || pattern[i + 1] == '{'))
+  int depth = 0;
+  std::size_t terms = 0;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    const char after = i + 1 < pattern.size() ? pattern[i + 1] : '\0';
+    depth += c == '(' ? 1 : 0;
+    depth -= c == ')' ? 1 : 0;
+    terms = c == '(' || c == ')' || c == '|' ? 0 : terms + 1;
+    if (depth > kMaxWideDepth || terms > kMaxWideTerms)
+      fail(ErrorKind::kUnsupported, "pattern {} is too deep or too long for std::wregex", shown(pattern));
+    if (c == ')' && (after == '*' || after == '+' || after == '{'))
       fail(ErrorKind::kUnsupported, "pattern {} repeats a group in std::wregex; write it without the group",
            shown(pattern));
   }

@@ -1,6 +1,6 @@
 #include "verify/runtime_tokenizer.h"
 
-#include <array>
+#include <charconv>
 #include <cstring>
 
 #include "verify/mtok_pipeline.h"
@@ -106,7 +106,14 @@ std::vector<std::uint32_t> RuntimeTokenizer::encode(std::string_view text) const
   return ids;
 }
 
-std::string RuntimeTokenizer::decode(std::uint32_t id) const { return state_->decode(id); }
+std::string RuntimeTokenizer::decode(std::uint32_t id) const {
+  const std::string text = state_->decode(id);
+  // What prints the ids takes the name of a byte for the byte, whatever the file's type.
+  if (text.size() != 6 || !text.starts_with("<0x") || !text.ends_with('>')) return text;
+  unsigned byte = 0;
+  const auto read = std::from_chars(text.data() + 3, text.data() + 5, byte, 16);
+  return read.ec == std::errc{} ? std::string(1, static_cast<char>(byte)) : text;
+}
 
 const std::vector<std::int64_t>& RuntimeTokenizer::stop_ids() const { return state_->header.stop_ids; }
 const std::vector<std::int64_t>& RuntimeTokenizer::prefix_ids() const { return state_->header.prefix_ids; }
