@@ -143,21 +143,6 @@ void ctc(const DecoderStep& step, std::vector<std::string>& tokens) {
   std::erase_if(tokens, [](const std::string& token) { return token.empty(); });
 }
 
-void replace(const Pattern& pattern, const std::string& content, std::vector<std::string>& tokens) {
-  for (std::string& token : tokens) {
-    std::string out;
-    std::size_t copied = 0;
-    Matcher matcher(pattern, token);
-    while (matcher.next()) {
-      out.append(token, copied, matcher.begin() - copied);
-      out += content;
-      copied = matcher.end();
-    }
-    out.append(token, copied);
-    token = std::move(out);
-  }
-}
-
 /// Takes up to `start` characters `content` from the front of each token and up to `stop` from its end.
 void strip(const DecoderStep& step, std::vector<std::string>& tokens) {
   if (step.content.empty()) return;
@@ -222,7 +207,8 @@ void Decoder::run(const Step& step, std::vector<std::string>& tokens) {
       ctc(description, tokens);
       break;
     case Kind::kReplace:
-      replace(*step.pattern, description.content, tokens);
+      for (std::string& token : tokens)
+        replace_matches(*step.pattern, description.content, token);
       break;
     case Kind::kFuse:
       tokens.assign(1, join(tokens, ""));

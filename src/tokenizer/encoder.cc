@@ -71,6 +71,8 @@ struct Encoder::State {
     if (const auto* unigram_model = std::get_if<UnigramModel>(&model.model)) {
       unigram = std::make_unique<UnigramEncoder>(model, *unigram_model);
     }
+    for (std::size_t i = 0; i < model.pieces.size(); ++i)
+      longest_piece = std::max(longest_piece, model.pieces.text(i).size());
     for (const AddedToken& token : model.added) {
       if (!token.normalized) {
         raw_tokens.add(token.content, token);
@@ -101,6 +103,7 @@ struct Encoder::State {
   std::unique_ptr<UnigramEncoder> unigram;
   AddedMatcher raw_tokens, normalized_tokens;
   PieceTable special_texts;
+  std::size_t longest_piece = 0;  // bytes
 
   std::mutex mutex;
   std::vector<std::unique_ptr<Scratch>> idle;  // guarded by mutex
@@ -123,7 +126,9 @@ void Encoder::State::encode_word(std::string_view word, Scratch& scratch,
                                  std::vector<std::uint32_t>& out) const {
   std::visit(Overloaded{[&](const BpeModel&) { bpe->encode(word, scratch.bpe, out); },
                         [&](const UnigramModel&) { unigram->encode(word, scratch.unigram, out); },
-                        [&](const WordPieceModel& m) { encode_word_piece(model.pieces, m, word, out); },
+                        [&](const WordPieceModel& m) {
+                          encode_word_piece(model.pieces, m, longest_piece, word, out);
+                        },
                         [&](const WordLevelModel& m) { encode_word_level(model.pieces, m, word, out); }},
              model.model);
 }

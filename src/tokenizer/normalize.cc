@@ -83,21 +83,11 @@ void strip(const NormalizerStep& step, NormalizedText& state) {
 }
 
 void replace(const Pattern& pattern, const std::string& content, NormalizedText& state) {
-  Matcher matcher(pattern, state.text);
-  std::string out;
-  std::size_t copied = 0;
-  bool changed = false;
-  while (matcher.next()) {
-    if (!changed) out.reserve(state.text.size() + state.text.size() / 2);
-    changed = true;
-    out.append(state.text, copied, matcher.begin() - copied);
-    out += content;
-    copied = matcher.end();
-    if (out.empty() && copied > 0) state.keeps_start = false;
+  if (content.empty()) {
+    Matcher matcher(pattern, state.text);
+    if (matcher.next() && matcher.begin() == 0 && matcher.end() > 0) state.keeps_start = false;
   }
-  if (!changed) return;
-  out.append(state.text, copied);
-  state.text = std::move(out);
+  replace_matches(pattern, content, state.text);
 }
 
 }  // namespace

@@ -22,24 +22,27 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(buffer);
 }
 
-/// What the matchers of one thread share: a machine stack for compiled patterns, and limits.
+/// What the matchers of one thread share: a machine stack for compiled patterns, limits, room for a result.
 struct MatchContext {
   MatchContext()
       : context(pcre2_match_context_create(nullptr)),
+        data(pcre2_match_data_create(1, nullptr)),
         stack(pcre2_jit_stack_create(kJitStackStart, kJitStackMax, nullptr)) {
-    LLM2MNN_CHECK(context != nullptr);
+    LLM2MNN_CHECK(context != nullptr && data != nullptr);
     pcre2_set_match_limit(context, kMatchLimit);
     pcre2_set_heap_limit(context, kHeapLimitKib);
     if (stack != nullptr) pcre2_jit_stack_assign(context, nullptr, stack);
   }
   ~MatchContext() {
     pcre2_match_context_free(context);
+    pcre2_match_data_free(data);
     if (stack != nullptr) pcre2_jit_stack_free(stack);
   }
   MatchContext(const MatchContext&) = delete;
   MatchContext& operator=(const MatchContext&) = delete;
 
   pcre2_match_context* context;
+  pcre2_match_data* data;  // read out after each search
   pcre2_jit_stack* stack;
 };
 
@@ -89,16 +92,6 @@ Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 
-Matcher::Matcher(const Pattern& pattern, std::string_view text) : pattern_(pattern), text_(text) {
-  if (pattern_.code_ == nullptr) return;
-  match_data_ = pcre2_match_data_create(1, nullptr);
-  LLM2MNN_CHECK(match_data_ != nullptr);
-}
-
-Matcher::~Matcher() {
-  if (match_data_ != nullptr) pcre2_match_data_free(static_cast<pcre2_match_data*>(match_data_));
-}
-
 bool Matcher::search(std::size_t from) {
   if (pattern_.code_ == nullptr) {
     if (pattern_.literal_.empty()) return false;
@@ -106,24 +99,24 @@ bool Matcher::search(std::size_t from) {
     end_ = begin_ + pattern_.literal_.size();
     return begin_ != std::string_view::npos;
   }
-  auto* const data = static_cast<pcre2_match_data*>(match_data_);
+  MatchContext& shared = thread_context();
   const auto* const subject = reinterpret_cast<PCRE2_SPTR>(text_.data());
   const Pattern::Code& code = *pattern_.code_;
   int result = PCRE2_ERROR_JIT_STACKLIMIT;
   if (code.has_jit) {
-    result = pcre2_jit_match(code.code, subject, text_.size(), from, PCRE2_NO_UTF_CHECK, data,
-                             thread_context().context);
+    result = pcre2_jit_match(code.code, subject, text_.size(), from, PCRE2_NO_UTF_CHECK, shared.data,
+                             shared.context);
   }
   if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
-    result = pcre2_match(code.code, subject, text_.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
-                         thread_context().context);
+    result = pcre2_match(code.code, subject, text_.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                         shared.data, shared.context);
   }
   if (result == PCRE2_ERROR_NOMATCH) return false;
   if (result < 0) {
     fail(ErrorKind::kFormat, "a pattern of the tokenizer gives up at byte {} of a text of {} bytes: {}", from,
          text_.size(), message_of(result));
   }
-  const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(data);
+  const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(shared.data);
   begin_ = ends[0];
   end_ = ends[1];
   return true;
@@ -143,6 +136,27 @@ bool Matcher::next() {
     next_code_point(text_, from);
   }
   return false;
+}
+
+bool replace_matches(const Pattern& pattern, std::string_view content, std::string& text) {
+  Matcher matcher(pattern, text);
+  std::string out;
+  std::size_t copied = 0;
+  bool changed = false;
+  while (matcher.next()) {
+    if (!changed) out.reserve(text.size() + text.size() / 2);
+    changed = true;
+    out.append(text, copied, matcher.begin() - copied);
+    out += content;
+    copied = matcher.end();
+    if (out.size() > kMaxReplacedBytes) {
+      fail(ErrorKind::kUnsupported, "replacements make a text larger than {} bytes", kMaxReplacedBytes);
+    }
+  }
+  if (!changed) return false;
+  out.append(text, copied);
+  text = std::move(out);
+  return true;
 }
 
 }  // namespace llm2mnn

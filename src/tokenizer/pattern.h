@@ -32,15 +32,19 @@ class Pattern {
   std::string literal_;  // when code_ is null
 };
 
+/// Largest text that a replacement may grow to.
+inline constexpr std::size_t kMaxReplacedBytes = std::size_t{1} << 30;
+
+/// `text` with `content` in place of each match; false, and nothing else happens, when there is none.
+/// @throws Error kUnsupported beyond kMaxReplacedBytes.
+bool replace_matches(const Pattern& pattern, std::string_view content, std::string& text);
+
 /// The matches of a pattern in one text, from left to right, without overlap. An empty match directly behind
 /// a match does not count.
 class Matcher {
  public:
   /// `pattern` and `text` (valid UTF-8) stay alive while the matcher is used.
-  Matcher(const Pattern& pattern, std::string_view text);
-  ~Matcher();
-  Matcher(const Matcher&) = delete;
-  Matcher& operator=(const Matcher&) = delete;
+  Matcher(const Pattern& pattern, std::string_view text) : pattern_(pattern), text_(text) {}
 
   /// Finds the next match; false when there is none.
   /// @throws Error kFormat when the pattern exceeds its match limit.
@@ -53,7 +57,6 @@ class Matcher {
 
   const Pattern& pattern_;
   std::string_view text_;
-  void* match_data_ = nullptr;
   std::size_t begin_ = 0, end_ = 0;
   bool found_ = false;  // begin_ and end_ are those of a match
 };

@@ -20,8 +20,8 @@ std::uint32_t unknown_id(const PieceTable& pieces, std::string_view unk_token, s
 
 }  // namespace
 
-void encode_word_piece(const PieceTable& pieces, const WordPieceModel& model, std::string_view word,
-                       std::vector<std::uint32_t>& out) {
+void encode_word_piece(const PieceTable& pieces, const WordPieceModel& model, std::size_t longest,
+                       std::string_view word, std::vector<std::uint32_t>& out) {
   std::vector<std::size_t> starts;  // of the characters, and the end
   for (std::size_t pos = 0; pos < word.size(); next_code_point(word, pos))
     starts.push_back(pos);
@@ -33,7 +33,7 @@ void encode_word_piece(const PieceTable& pieces, const WordPieceModel& model, st
   const std::size_t first = out.size();
   std::string piece;
   for (std::size_t begin = 0; begin + 1 < starts.size();) {
-    std::size_t end = starts.size() - 1;
+    std::size_t end = std::min(starts.size() - 1, begin + longest);
     for (; end > begin; --end) {
       piece = begin == 0 ? std::string() : model.continuing_subword_prefix;
       piece += word.substr(starts[begin], starts[end] - starts[begin]);
