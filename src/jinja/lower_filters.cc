@@ -119,14 +119,20 @@ ExpressionPtr lower_ends(ExpressionPtr expression, State& state) {
   return tree::index(std::move(expression->items[0]), tree::integer(first ? 0 : -1));
 }
 
-/// `x|string` and `x|trim` make a text of any value, an empty one of an undefined value.
+/// `x|string` and `x|trim` make a text of any value, an empty one of an undefined value; Python strips every
+/// blank of Unicode.
 ExpressionPtr lower_text_filter(ExpressionPtr expression, State& state) {
-  if (is_text(*expression->items[0], state)) return expression;
-  state.changed("`x|" + expression->text + "` makes text as Jinja does");
-  auto text = as_text(std::move(expression->items[0]), state);
-  if (expression->text == "string") return text;
-  expression->items[0] = std::move(text);
-  return expression;
+  const bool is_trim = expression->text == "trim";
+  auto& value = expression->items[0];
+  if (!is_text(*value, state)) {
+    state.changed("`x|" + expression->text + "` makes text as Jinja does");
+    value = as_text(std::move(value), state);
+  }
+  if (!is_trim) return std::move(value);
+  state.changed("`trim` became a macro that knows the blanks of Unicode");
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(value));
+  return helper_call("strip", std::move(values), state);
 }
 
 }  // namespace

@@ -8,7 +8,9 @@ namespace {
 
 struct Helper {
   std::string_view name;
-  std::string_view text;  ///< `@` stands for the prefix of our names, `$` for the ASCII characters
+  /// `@` stands for the prefix of our names, `$` for the ASCII characters, `!` for the blanks among them, `^`
+  /// for the other blanks that Python strips.
+  std::string_view text;
 };
 
 constexpr Helper kHelpers[] = {
@@ -142,6 +144,44 @@ constexpr Helper kHelpers[] = {
 {{- rest.v -}}
 {%- endmacro -%}
 )"},
+    {"rstrip", R"({%- macro @rstrip(text) -%}
+{%- set rest = namespace(v=text.rstrip("!")) -%}
+{%- set more = namespace(v=true) -%}
+{%- for i in range(256) -%}
+{%- if more.v -%}
+{%- set more.v = false -%}
+{%- for c in [^] -%}
+{%- if rest.v.endswith(c) -%}
+{%- set more.v = true -%}
+{%- set rest.v = namespace(v=rest.v + "<@end>").v.replace(c + "<@end>", "").rstrip("!") -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{{- rest.v -}}
+{%- endmacro -%}
+)"},
+    {"lstrip", R"({%- macro @lstrip(text) -%}
+{%- set rest = namespace(v=text.lstrip("!")) -%}
+{%- set more = namespace(v=true) -%}
+{%- for i in range(256) -%}
+{%- if more.v -%}
+{%- set more.v = false -%}
+{%- for c in [^] -%}
+{%- if rest.v.startswith(c) -%}
+{%- set more.v = true -%}
+{%- set rest.v = namespace(v="<@start>" + rest.v).v.replace("<@start>" + c, "").lstrip("!") -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{{- rest.v -}}
+{%- endmacro -%}
+)"},
+    {"strip", R"({%- macro @strip(text) -%}
+{{- @lstrip(@rstrip(text)) -}}
+{%- endmacro -%}
+)"},
     {"before_last", R"({%- macro @before_last(text, mark) -%}
 {%- for part in text.split(mark)[:-1] -%}
 {{- mark if not loop.first else "" -}}
@@ -163,6 +203,37 @@ std::string ascii_literals() {
   return result;
 }
 
+constexpr std::string_view kAsciiBlanks = " \\n\\r\\t\v\\f\x1c\x1d\x1e\x1f";
+constexpr std::string_view kOtherBlanks =
+    "\"\u0085\", \"\u00a0\", \"\u1680\", \"\u2000\", \"\u2001\", \"\u2002\", \"\u2003\", \"\u2004\", "
+    "\"\u2005\", "
+    "\"\u2006\", \"\u2007\", \"\u2008\", \"\u2009\", \"\u200a\", \"\u2028\", \"\u2029\", \"\u202f\", "
+    "\"\u205f\", "
+    "\"\u3000\"";
+
+std::string spelled_out(std::string_view text, const std::string& prefix) {
+  std::string result;
+  for (const char c : text) {
+    switch (c) {
+      case '@':
+        result += prefix;
+        break;
+      case '$':
+        result += ascii_literals();
+        break;
+      case '!':
+        result += kAsciiBlanks;
+        break;
+      case '^':
+        result += kOtherBlanks;
+        break;
+      default:
+        result += c;
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 ExpressionPtr as_text(ExpressionPtr value, State& state) {
@@ -174,6 +245,7 @@ ExpressionPtr as_text(ExpressionPtr value, State& state) {
 ExpressionPtr helper_call(std::string_view helper, std::vector<ExpressionPtr> values, State& state) {
   state.helpers.insert(std::string(helper));
   if (helper == "text") state.helpers.insert("repr");
+  if (helper == "strip") state.helpers.insert({"lstrip", "rstrip"});
   auto result = tree::call(tree::name(state.prefix + std::string(helper)));
   for (auto& value : values)
     result->arguments.push_back({"", std::move(value)});
@@ -184,15 +256,7 @@ std::string helper_macros(const State& state) {
   std::string result;
   for (const auto& helper : kHelpers) {
     if (state.helpers.count(std::string(helper.name)) == 0) continue;
-    for (const char c : helper.text) {
-      if (c == '@') {
-        result += state.prefix;
-      } else if (c == '$') {
-        result += ascii_literals();
-      } else {
-        result += c;
-      }
-    }
+    result += spelled_out(helper.text, state.prefix);
   }
   return result;
 }

@@ -140,6 +140,14 @@ ExpressionPtr lower_join(Method method, State& state) {
   return helper_call("join", std::move(values), state);
 }
 
+/// The runtime strips four ASCII blanks, Python every blank of Unicode.
+ExpressionPtr lower_strip(Method method, State& state) {
+  state.changed("`" + method.name + "` became a macro that knows the blanks of Unicode");
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(method.object));
+  return helper_call(method.name, std::move(values), state);
+}
+
 /// `loop.cycle(a, b)`.
 ExpressionPtr lower_cycle(Method method, State& state) {
   state.changed("`loop.cycle(...)` became an index into a list");
@@ -182,6 +190,9 @@ ExpressionPtr lower_method(ExpressionPtr expression, Place place, State& state) 
   }
   if ((name == "startswith" || name == "endswith") && count == 1 && method.values[0]->kind == Kind::kTuple) {
     return lower_choices(std::move(method), state);
+  }
+  if ((name == "strip" || name == "lstrip" || name == "rstrip") && count == 0) {
+    return lower_strip(std::move(method), state);
   }
   if (!is_native(name)) state.limited("method " + name, line);
   return put_together(std::move(method));

@@ -68,11 +68,17 @@ TEST(Lowering, ContinueGuardsTheRestOfTheBody) {
             "{%- endif -%}\n{%- endfor -%}\n");
 }
 
-TEST(Lowering, WhatFollowsALiteralGoesThroughANamespace) {
+TEST(Lowering, AValueThatIsNoNameIsStoredBeforeItIsRepeated) {
   const auto text = lowered("{% set x = ('a' ~ b).strip() or 1 %}");
   EXPECT_EQ(text.substr(text.find("{%- set mnn_value1")),
-            "{%- set mnn_value1 = namespace(v=\"a\" ~ mnn_text(b)).v.strip() -%}\n"
+            "{%- set mnn_value1 = mnn_strip(\"a\" ~ mnn_text(b)) -%}\n"
             "{%- set x = mnn_value1 if mnn_value1 else 1 -%}\n");
+}
+
+TEST(Lowering, WhatFollowsALiteralGoesThroughANamespace) {
+  EXPECT_EQ(lowered("{% set x = ('a' + b).split('c')[0] %}{% set y = 'a'|safe %}{% set z = u or 1 %}"),
+            "{%- set x = namespace(v=\"a\" + b).v.split(\"c\")[0] -%}\n{%- set y = \"a\"|safe -%}\n"
+            "{%- set z = u if u else 1 -%}\n");
 }
 
 TEST(Lowering, SelectattrFillsAList) {

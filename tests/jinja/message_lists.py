@@ -71,5 +71,20 @@ CASES = [
                                           message("assistant", [{"type": "text", "text": "b"}]),
                                           message("user", [{"type": "text", "text": "c"}])], {}),
     ("image", False, [message("user", [{"type": "image"}, {"type": "text", "text": "What is it?"}])], {}),
+    ("blank characters", True, [message("system", "\u3000s\u00a0\n"), message("user", " \u2003a\u2028"),
+                                message("assistant", "\x0bb\x0c\x85"), message("user", "c\u00a0\u00a0")], {}),
+    ("empty answer", True, [message("user", "a"), message("assistant", ""), message("user", "c")], {}),
+    ("last is assistant", True, [message("user", "a"), message("assistant", "b")], {}),
+    ("many turns", True, [message(role, f"{role} {i}") for i in range(12) for role in ("user", "assistant")]
+     + [message("user", "end")], {}),
+    ("content none", False, [message("user", "a"), message("assistant", None, tool_calls=[call("f", {"x": 1.5, "y": None,
+      "z": [True, {"k": "v'\""}], "w": {}})]), message("tool", "1", tool_call_id="abcdefghi", name="f")], {}),
+    ("tool without parameters", False, [message("user", "a")], {"tools": [
+        {"type": "function", "function": {"name": "now", "description": "Time", "parameters": {
+            "type": "object", "properties": {}}}}]}),
+    ("thinking off, multi-turn", False, [message("system", "s"), message("user", "a"), message("assistant", "b"),
+                                         message("user", "c")], {"enable_thinking": False}),
+    ("tool result as parts", False, [*tool_talk(False)[:2], message("tool", [{"type": "text", "text": "21"}],
+      tool_call_id="abcdefghi", name="get_weather")], {"tools": TOOLS}),
     ("developer", False, [message("developer", "Be brief."), message("user", "Hello")], {}),
 ]
