@@ -69,10 +69,28 @@ Block guarded(Block block, const Flags& flags) {
   return result;
 }
 
+/// Each jump of a block nests what follows it; more than any template needs would only exhaust the stack.
+constexpr int kMostJumps = 100;
+
+int count_jumps(const Block& block) {
+  int count = 0;
+  for (const auto& statement : block) {
+    if (statement.kind == StatementKind::kBreak || statement.kind == StatementKind::kContinue) ++count;
+    if (statement.kind == StatementKind::kFor || statement.kind == StatementKind::kMacro) continue;
+    count += count_jumps(statement.body) + count_jumps(statement.otherwise);
+  }
+  return count;
+}
+
 /// The loop, with the statements that go in front of it.
 void lower_loop(Statement loop, Block& result, State& state) {
   const bool stops = jumps(loop.body, StatementKind::kBreak);
   if (!stops && !jumps(loop.body, StatementKind::kContinue)) {
+    result.push_back(std::move(loop));
+    return;
+  }
+  if (count_jumps(loop.body) > kMostJumps) {
+    state.limited("a loop with more than 100 jumps", loop.line);
     result.push_back(std::move(loop));
     return;
   }

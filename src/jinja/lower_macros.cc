@@ -81,15 +81,18 @@ ExpressionPtr dictionary(ExpressionPtr call, State& state) {
 void share_parameters(const Block& source, State& state) {
   std::set<std::string> set_names;
   collect_set_names(source, set_names);
+  std::map<std::string, std::vector<const Expression*>> calls;
+  tree::visit(source, true, [&](const Expression& part) {
+    if (part.kind == Kind::kCall && part.items[0]->kind == Kind::kName)
+      calls[part.items[0]->text].push_back(&part);
+  });
   for (const auto& [name, macro] : state.macros) {
+    const auto& of_macro = calls[name];
     for (std::size_t i = 0; i < macro->parameters.size(); ++i) {
       const std::string& parameter = macro->parameters[i].name;
       if (set_names.count(parameter) == 0) continue;
-      bool everywhere = true;
-      const std::string& macro_name = name;
-      tree::visit(source, true, [&](const Expression& part) {
-        const bool calls = part.kind == Kind::kCall && tree::is_name(*part.items[0], macro_name);
-        everywhere = everywhere && (!calls || passes_same_name(part, i, parameter));
+      const bool everywhere = std::all_of(of_macro.begin(), of_macro.end(), [&](const Expression* call) {
+        return passes_same_name(*call, i, parameter);
       });
       if (everywhere) {
         state.changed("a namespace that macros change is no parameter any more");

@@ -39,6 +39,8 @@ void State::changed(std::string_view what) {
 }
 
 void State::limited(std::string_view what, std::uint32_t line) {
+  constexpr std::size_t kMost = 100;  // a reader wants no more, and the search below is linear
+  if (limits.size() == kMost) return;
   std::string text = "line " + std::to_string(line) + ": " + std::string(what);
   if (std::find(limits.begin(), limits.end(), text) == limits.end()) limits.push_back(std::move(text));
 }

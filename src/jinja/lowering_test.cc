@@ -143,6 +143,16 @@ TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
   EXPECT_TRUE(has_limit("{{ 2 ** 3 }}", "line 1: operator **"));
 }
 
+TEST(Lowering, ManyJumpsAndManyLimitsEndInBoundedWork) {
+  std::string jumps = "{% for i in x %}", limits;
+  for (int i = 0; i < 20000; ++i) {
+    jumps += "{% if i %}{% continue %}{% endif %}";
+    limits += "{{ x|groupby('a') }}\n";
+  }
+  EXPECT_TRUE(has_limit(jumps + "{% endfor %}", "line 1: a loop with more than 100 jumps"));
+  EXPECT_EQ(lower_template(limits).limits.size(), 100);
+}
+
 TEST(Lowering, ASyntaxErrorIsTheParsers) { EXPECT_THROW(lower_template("{% if %}"), Error); }
 
 }  // namespace
