@@ -1,6 +1,8 @@
 #include "tokenizer/whole_words.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -14,69 +16,97 @@ namespace llm2mnn {
 
 namespace {
 
-/// Merges by their parts, in a table of open addressing: 128,000 pieces ask for twenty pairs each.
+/// Merges by their parts, in a table of open addressing: a quarter of a million pieces ask for twenty pairs
+/// each.
 class MergeIndex {
  public:
-  explicit MergeIndex(const std::vector<BpeMerge>& merges) : merges_(merges) {
+  struct Slot {
+    std::uint64_t parts;
+    std::uint32_t rank;  // kNone: empty
+    std::uint32_t merged;
+  };
+  static constexpr std::uint32_t kNone = 0xFFFFFFFF;
+
+  explicit MergeIndex(const std::vector<BpeMerge>& merges) {
     std::size_t size = 16;
     while (size < 2 * merges.size())
       size *= 2;
-    slots_.assign(size, 0);
-    for (std::size_t rank = 0; rank < merges.size(); ++rank)
-      slots_[slot_of(merges[rank].left, merges[rank].right)] = checked_cast<std::uint32_t>(rank + 1);
+    slots_.assign(size, {0, kNone, 0});
+    for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+      const BpeMerge& merge = merges[rank];
+      // Of two with the same parts the later counts.
+      slots_[slot_of(parts_of(merge.left, merge.right))] = {parts_of(merge.left, merge.right),
+                                                            checked_cast<std::uint32_t>(rank), merge.merged};
+    }
   }
 
-  /// Rank of the merge; of two with the same parts the later counts.
-  std::optional<std::uint32_t> find(std::uint32_t left, std::uint32_t right) const {
-    const std::uint32_t rank_plus_one = slots_[slot_of(left, right)];
-    if (rank_plus_one == 0) return std::nullopt;
-    return rank_plus_one - 1;
+  const Slot& find(std::uint32_t left, std::uint32_t right) const {
+    return slots_[slot_of(parts_of(left, right))];
   }
-  std::uint32_t merged(std::uint32_t rank) const { return merges_[rank].merged; }
 
  private:
-  std::size_t slot_of(std::uint32_t left, std::uint32_t right) const {
-    const std::uint64_t key = (std::uint64_t{left} << 32) | right;
-    std::size_t slot = (key * 0x9E3779B97F4A7C15u) >> 20 & (slots_.size() - 1);
-    while (slots_[slot] != 0) {
-      const BpeMerge& merge = merges_[slots_[slot] - 1];
-      if (merge.left == left && merge.right == right) break;
+  static std::uint64_t parts_of(std::uint32_t left, std::uint32_t right) {
+    return (std::uint64_t{left} << 32) | right;
+  }
+  std::size_t slot_of(std::uint64_t parts) const {
+    std::size_t slot = (parts * 0x9E3779B97F4A7C15u) >> 20 & (slots_.size() - 1);
+    while (slots_[slot].rank != kNone && slots_[slot].parts != parts)
       slot = (slot + 1) & (slots_.size() - 1);
-    }
     return slot;
   }
 
-  const std::vector<BpeMerge>& merges_;
-  std::vector<std::uint32_t> slots_;  // rank + 1; 0 = empty; the size is a power of two
+  std::vector<Slot> slots_;  // the size is a power of two
 };
 
-/// Whether merges make `piece` a single symbol. `symbols` is scratch memory.
-bool is_reachable(const TokenizerModel& model, const MergeIndex& index, std::string_view piece,
-                  std::vector<std::uint32_t>& symbols) {
-  symbols.clear();
-  for (std::size_t pos = 0; pos < piece.size();) {
-    const std::size_t begin = pos;
-    next_code_point(piece, pos);
-    const auto id = model.pieces.find_id(piece.substr(begin, pos - begin));
-    if (!id) return true;  // outside the alphabet: no text spells it
-    symbols.push_back(*id);
-  }
-  while (symbols.size() > 1) {
-    std::optional<std::uint32_t> best;
-    std::size_t best_pos = 0;
-    for (std::size_t i = 0; i + 1 < symbols.size(); ++i) {
-      const auto rank = index.find(symbols[i], symbols[i + 1]);
-      if (rank && (!best || *rank < *best)) {
-        best = rank;
-        best_pos = i;
-      }
+/// Tells whether merges make a piece a single symbol.
+class Merger {
+ public:
+  explicit Merger(const TokenizerModel& model) : index_(model.bpe()->merges) {
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      const char32_t c = byte_alphabet(static_cast<std::uint8_t>(byte));
+      std::string text;
+      append_utf8(text, c);
+      if (const auto id = model.pieces.find_id(text)) symbol_of_[c] = *id;
     }
-    if (!best) return false;
-    symbols[best_pos] = index.merged(*best);
-    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best_pos) + 1);
   }
-  return true;
-}
+
+  bool reaches(std::string_view piece) {
+    symbols_.clear();
+    pairs_.clear();
+    for (std::size_t pos = 0; pos < piece.size();) {
+      const char32_t c = next_code_point(piece, pos);
+      const auto symbol = c < symbol_of_.size() ? symbol_of_[c] : std::nullopt;
+      if (!symbol) return true;  // outside the alphabet: no text spells it
+      symbols_.push_back(*symbol);
+      if (symbols_.size() > 1) pairs_.push_back(index_.find(symbols_[symbols_.size() - 2], *symbol));
+    }
+    while (!pairs_.empty()) {
+      const auto best = std::min_element(pairs_.begin(), pairs_.end(),
+                                         [](const auto& a, const auto& b) { return a.rank < b.rank; });
+      if (best->rank == MergeIndex::kNone) return false;
+      const auto i = best - pairs_.begin();
+      symbols_[static_cast<std::size_t>(i)] = best->merged;
+      symbols_.erase(symbols_.begin() + i + 1);
+      pairs_.erase(best);
+      look_up(i - 1);
+      look_up(i);
+    }
+    return true;
+  }
+
+ private:
+  void look_up(std::ptrdiff_t i) {
+    if (i < 0 || i >= std::ssize(pairs_)) return;
+    const auto at = static_cast<std::size_t>(i);
+    pairs_[at] = index_.find(symbols_[at], symbols_[at + 1]);
+  }
+
+  static constexpr std::size_t kAlphabetEnd = 0x144;
+  MergeIndex index_;
+  std::array<std::optional<std::uint32_t>, kAlphabetEnd> symbol_of_;
+  std::vector<std::uint32_t> symbols_;
+  std::vector<MergeIndex::Slot> pairs_;  // of each symbol and the next
+};
 
 struct Word {
   std::string_view text;
@@ -87,13 +117,12 @@ struct Word {
 /// In the order of their bytes, so that prefixes come first.
 std::vector<Word> unreachable_words(const TokenizerModel& model) {
   constexpr std::size_t kMaxWordBytes = 256;  // bounds the quadratic search
-  const MergeIndex index(model.bpe()->merges);
+  Merger merger(model);
   std::vector<Word> words;
-  std::vector<std::uint32_t> symbols;
   std::string bytes;
   for (std::size_t i = 0; i < model.pieces.size(); ++i) {
     const std::string_view piece = model.pieces.text(i);
-    if (piece.size() > kMaxWordBytes || is_reachable(model, index, piece, symbols)) continue;
+    if (piece.size() > kMaxWordBytes || merger.reaches(piece)) continue;
     if (from_byte_alphabet(piece, bytes) && model.find_added(bytes) == nullptr)
       words.push_back({piece, model.pieces.id(i), 0});
   }
