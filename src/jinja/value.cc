@@ -1,0 +1,291 @@
+#include "jinja/value.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace llm2mnn::jinja {
+
+namespace {
+using Kind = Value::Kind;
+constexpr int kMaxCompareDepth = 200;
+
+bool equal(const Value& a, const Value& b, int depth) {
+  if (depth > kMaxCompareDepth) raise("maximum recursion depth exceeded in comparison");
+  if (a.is_number() && b.is_number()) {
+    if (a.is(Kind::kFloat) || b.is(Kind::kFloat)) return a.as_real() == b.as_real();
+    return a.as_integer() == b.as_integer();
+  }
+  if (a.kind() != b.kind()) return false;
+  switch (a.kind()) {
+    case Kind::kUndefined:
+    case Kind::kNone:
+      return true;
+    case Kind::kString:
+      return a.text() == b.text();
+    case Kind::kList:
+    case Kind::kTuple:
+      return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(),
+                        [&](const Value& x, const Value& y) { return equal(x, y, depth + 1); });
+    case Kind::kDict: {
+      const Dict& other = b.entries();
+      return a.entries().entries.size() == other.entries.size() &&
+             std::all_of(a.entries().entries.begin(), a.entries().entries.end(), [&](const auto& entry) {
+               const Value* value = other.find(entry.first);
+               return value != nullptr && equal(entry.second, *value, depth + 1);
+             });
+    }
+    default:
+      return a.same_as(b);
+  }
+}
+
+}  // namespace
+
+void raise(std::string message) { throw TemplateError{std::move(message)}; }
+
+const Value* Dict::find(const Value& key) const {
+  const auto it =
+      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == key; });
+  return it == entries.end() ? nullptr : &it->second;
+}
+
+void Dict::set(const Value& key, Value value) {
+  const auto it =
+      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == key; });
+  if (it == entries.end()) {
+    entries.emplace_back(key, std::move(value));
+  } else {
+    it->second = std::move(value);
+  }
+}
+
+Value Value::undefined(std::string what) {
+  Value value;
+  value.text_ = std::make_shared<const std::string>(std::move(what));
+  return value;
+}
+
+Value Value::none() {
+  Value value;
+  value.kind_ = Kind::kNone;
+  return value;
+}
+
+Value Value::boolean(bool flag) {
+  Value value;
+  value.kind_ = Kind::kBool;
+  value.integer_ = flag ? 1 : 0;
+  return value;
+}
+
+Value Value::integer(std::int64_t number) {
+  Value value;
+  value.kind_ = Kind::kInteger;
+  value.integer_ = number;
+  return value;
+}
+
+Value Value::real(double number) {
+  Value value;
+  value.kind_ = Kind::kFloat;
+  value.real_ = number;
+  return value;
+}
+
+Value Value::string(std::string text) {
+  Value value;
+  value.kind_ = Kind::kString;
+  value.text_ = std::make_shared<const std::string>(std::move(text));
+  return value;
+}
+
+Value Value::list(std::vector<Value> items) {
+  Value value;
+  value.kind_ = Kind::kList;
+  value.items_ = std::make_shared<std::vector<Value>>(std::move(items));
+  return value;
+}
+
+Value Value::tuple(std::vector<Value> items) {
+  Value value = list(std::move(items));
+  value.kind_ = Kind::kTuple;
+  return value;
+}
+
+Value Value::dict() {
+  Value value;
+  value.kind_ = Kind::kDict;
+  value.dict_ = std::make_shared<Dict>();
+  return value;
+}
+
+Value Value::name_space() {
+  Value value = dict();
+  value.kind_ = Kind::kNamespace;
+  return value;
+}
+
+Value Value::function(Function function) {
+  Value value;
+  value.kind_ = Kind::kFunction;
+  value.function_ = std::make_shared<const Function>(std::move(function));
+  return value;
+}
+
+Value Value::from_json(const JsonValue& json) {
+  switch (json.kind()) {
+    case JsonValue::Kind::kNull:
+      return none();
+    case JsonValue::Kind::kBool:
+      return boolean(json.as_bool());
+    case JsonValue::Kind::kString:
+      return string(std::string(json.as_string()));
+    case JsonValue::Kind::kNumber: {
+      const std::string_view text = json.number_text();
+      if (text.find_first_of(".eE") != std::string_view::npos) return real(json.as_double());
+      return integer(json.as_int64());
+    }
+    case JsonValue::Kind::kArray: {
+      std::vector<Value> items;
+      for (const JsonValue& item : json.as_array())
+        items.push_back(from_json(item));
+      return list(std::move(items));
+    }
+    case JsonValue::Kind::kObject:
+      break;
+  }
+  Value value = dict();
+  for (const auto& [key, member] : json.as_object())
+    value.entries().entries.emplace_back(string(key), from_json(member));
+  return value;
+}
+
+bool Value::truth() const {
+  switch (kind_) {
+    case Kind::kUndefined:
+    case Kind::kNone:
+      return false;
+    case Kind::kBool:
+    case Kind::kInteger:
+      return integer_ != 0;
+    case Kind::kFloat:
+      return real_ != 0;
+    case Kind::kString:
+      return !text_->empty();
+    case Kind::kList:
+    case Kind::kTuple:
+      return !items_->empty();
+    case Kind::kDict:
+      return !dict_->entries.empty();
+    default:
+      return true;
+  }
+}
+
+std::string_view Value::type_name() const {
+  switch (kind_) {
+    case Kind::kUndefined:
+      return "Undefined";
+    case Kind::kNone:
+      return "NoneType";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInteger:
+      return "int";
+    case Kind::kFloat:
+      return "float";
+    case Kind::kString:
+      return "str";
+    case Kind::kList:
+      return "list";
+    case Kind::kTuple:
+      return "tuple";
+    case Kind::kDict:
+      return "dict";
+    case Kind::kNamespace:
+      return "Namespace";
+    case Kind::kFunction:
+      return "function";
+  }
+  return "object";
+}
+
+void Value::check_defined() const {
+  if (is_undefined()) raise(text_ == nullptr ? "value is undefined" : *text_);
+}
+
+bool operator==(const Value& a, const Value& b) { return equal(a, b, 0); }
+
+bool Value::same_as(const Value& other) const {
+  if (kind_ != other.kind_) return false;
+  switch (kind_) {
+    case Kind::kList:
+    case Kind::kTuple:
+      return items_ == other.items_;
+    case Kind::kDict:
+    case Kind::kNamespace:
+      return dict_ == other.dict_;
+    case Kind::kFunction:
+      return function_ == other.function_;
+    default:
+      return *this == other;
+  }
+}
+
+bool less_than(const Value& a, const Value& b, std::string_view op) {
+  a.check_defined();
+  b.check_defined();
+  if (a.is_number() && b.is_number()) {
+    if (a.is(Kind::kFloat) || b.is(Kind::kFloat)) return a.as_real() < b.as_real();
+    return a.as_integer() < b.as_integer();
+  }
+  if (a.is_string() && b.is_string()) return a.text() < b.text();  // bytes of UTF-8 sort as code points
+  if (a.kind() == b.kind() && a.is_sequence()) {
+    const auto [x, y] = std::mismatch(a.items().begin(), a.items().end(), b.items().begin(), b.items().end());
+    if (x == a.items().end() || y == b.items().end()) return a.items().size() < b.items().size();
+    return less_than(*x, *y, op);
+  }
+  raise(
+      fmt::format("'{}' not supported between instances of '{}' and '{}'", op, a.type_name(), b.type_name()));
+}
+
+std::vector<Value> iterate(const Value& value) {
+  std::vector<Value> items;
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      break;
+    case Kind::kList:
+    case Kind::kTuple:
+      return value.items();
+    case Kind::kDict:
+      for (const auto& [key, member] : value.entries().entries)
+        items.push_back(key);
+      break;
+    case Kind::kString:
+      for (const std::string_view c : characters(value.text()))
+        items.push_back(Value::string(std::string(c)));
+      break;
+    default:
+      raise(fmt::format("'{}' object is not iterable", value.type_name()));
+  }
+  return items;
+}
+
+std::vector<std::string_view> characters(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (std::size_t pos = 0; pos < text.size();) {
+    std::size_t end = pos + 1;
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+      ++end;
+    out.push_back(text.substr(pos, end - pos));
+    pos = end;
+  }
+  return out;
+}
+
+std::size_t num_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace llm2mnn::jinja

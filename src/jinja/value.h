@@ -1,0 +1,128 @@
+#pragma once
+// The values that templates compute with: those of Python, as far as templates can see them.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+
+namespace llm2mnn::jinja {
+
+class Value;
+
+/// What Python would raise, or the template itself by raise_exception.
+struct TemplateError {
+  std::string message;
+};
+[[noreturn]] void raise(std::string message);
+
+/// Arguments of a call.
+struct Arguments {
+  std::vector<Value> positional;
+  std::vector<std::pair<std::string, Value>> named;
+};
+
+/// A dict: keys in order of insertion, found by search (templates have small ones).
+struct Dict {
+  std::vector<std::pair<Value, Value>> entries;
+  const Value* find(const Value& key) const;
+  void set(const Value& key, Value value);
+};
+
+using Function = std::function<Value(Arguments&)>;
+
+/// Copies share lists and dicts, as in Python.
+class Value {
+ public:
+  enum class Kind : std::uint8_t {
+    kUndefined,
+    kNone,
+    kBool,
+    kInteger,
+    kFloat,
+    kString,
+    kList,
+    kTuple,
+    kDict,
+    kNamespace,
+    kFunction,
+  };
+
+  Value() = default;  ///< undefined, without a name
+  /// `what` is the message of the error that using it raises.
+  static Value undefined(std::string what);
+  static Value none();
+  static Value boolean(bool value);
+  static Value integer(std::int64_t value);
+  static Value real(double value);
+  static Value string(std::string text);
+  static Value list(std::vector<Value> items);
+  static Value tuple(std::vector<Value> items);
+  static Value dict();
+  static Value name_space();
+  static Value function(Function function);
+  static Value from_json(const JsonValue& json);
+
+  Kind kind() const { return kind_; }
+  bool is(Kind kind) const { return kind_ == kind; }
+  bool is_undefined() const { return kind_ == Kind::kUndefined; }
+  bool is_string() const { return kind_ == Kind::kString; }
+  bool is_sequence() const { return kind_ == Kind::kList || kind_ == Kind::kTuple; }
+  /// bool, int or float.
+  bool is_number() const { return kind_ >= Kind::kBool && kind_ <= Kind::kFloat; }
+
+  bool truth() const;
+  std::int64_t as_integer() const { return integer_; }  ///< of a bool too
+  double as_real() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_); }
+  const std::string& text() const { return *text_; }  ///< of a string; of undefined: the message
+  std::vector<Value>& items() const { return *items_; }
+  Dict& entries() const { return *dict_; }  ///< of a dict or a namespace
+  const Function& callee() const { return *function_; }
+
+  /// Python's name of the type: "str", "NoneType", ...
+  std::string_view type_name() const;
+  /// Raises when this is undefined.
+  void check_defined() const;
+  /// Python's `==`.
+  friend bool operator==(const Value& a, const Value& b);
+  /// Whether both are one object (lists, dicts) or equal scalars of one type.
+  bool same_as(const Value& other) const;
+
+ private:
+  Kind kind_ = Kind::kUndefined;
+  std::int64_t integer_ = 0;
+  double real_ = 0;
+  std::shared_ptr<const std::string> text_;
+  std::shared_ptr<std::vector<Value>> items_;
+  std::shared_ptr<Dict> dict_;
+  std::shared_ptr<const Function> function_;
+};
+
+/// Python's `<`. Raises for types that have no order.
+bool less_than(const Value& a, const Value& b, std::string_view op = "<");
+/// The items that a loop sees. Raises for what is not iterable.
+std::vector<Value> iterate(const Value& value);
+
+/// Python's str() and repr().
+std::string to_text(const Value& value);
+std::string to_repr(const Value& value);
+std::string float_text(double value);
+/// json.dumps with ensure_ascii=False. @param indent  negative: none.
+struct JsonFormat {
+  int indent = -1;
+  std::string item_separator = ", ";
+  std::string key_separator = ": ";
+  bool sort_keys = false;
+};
+std::string to_json(const Value& value, const JsonFormat& format);
+
+/// Characters of valid UTF-8 as strings of their own.
+std::vector<std::string_view> characters(std::string_view text);
+std::size_t num_characters(std::string_view text);
+
+}  // namespace llm2mnn::jinja

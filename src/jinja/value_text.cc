@@ -1,0 +1,246 @@
+// Values as text: str(), repr(), json.dumps().
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "jinja/value.h"
+
+namespace llm2mnn::jinja {
+
+namespace {
+
+using Kind = Value::Kind;
+constexpr int kMaxDepth = 200;
+
+void check_depth(int depth) {
+  if (depth > kMaxDepth) raise("maximum recursion depth exceeded");
+}
+
+std::string string_repr(std::string_view text) {
+  const bool has_single = text.find('\'') != std::string_view::npos;
+  const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
+  std::string out(1, quote);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == quote || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + quote;
+}
+
+std::string repr(const Value& value, int depth);
+
+std::string join_reprs(const std::vector<Value>& items, int depth) {
+  std::string out;
+  for (std::size_t i = 0; i < items.size(); ++i)
+    out += (i == 0 ? "" : ", ") + repr(items[i], depth);
+  return out;
+}
+
+std::string repr(const Value& value, int depth) {
+  check_depth(depth);
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      return "Undefined";
+    case Kind::kString:
+      return string_repr(value.text());
+    case Kind::kList:
+      return "[" + join_reprs(value.items(), depth + 1) + "]";
+    case Kind::kTuple:
+      return "(" + join_reprs(value.items(), depth + 1) + (value.items().size() == 1 ? ",)" : ")");
+    case Kind::kDict: {
+      std::string out;
+      for (const auto& [key, member] : value.entries().entries) {
+        out += (out.empty() ? "" : ", ") + repr(key, depth + 1) + ": " + repr(member, depth + 1);
+      }
+      return "{" + out + "}";
+    }
+    default:
+      return to_text(value);
+  }
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+class JsonWriter {
+ public:
+  explicit JsonWriter(const JsonFormat& format) : format_(format) {}
+
+  void write(const Value& value, int depth) {
+    check_depth(depth);
+    switch (value.kind()) {
+      case Kind::kNone:
+        out += "null";
+        break;
+      case Kind::kBool:
+        out += value.truth() ? "true" : "false";
+        break;
+      case Kind::kInteger:
+        out += fmt::format("{}", value.as_integer());
+        break;
+      case Kind::kFloat:
+        out += std::isnan(value.as_real())   ? "NaN"
+               : std::isinf(value.as_real()) ? (value.as_real() > 0 ? "Infinity" : "-Infinity")
+                                             : float_text(value.as_real());
+        break;
+      case Kind::kString:
+        append_json_string(out, value.text());
+        break;
+      case Kind::kList:
+      case Kind::kTuple:
+        write_list(value.items(), depth);
+        break;
+      case Kind::kDict:
+        write_dict(value.entries(), depth);
+        break;
+      default:
+        raise(fmt::format("Object of type {} is not JSON serializable", value.type_name()));
+    }
+  }
+
+  std::string out;
+
+ private:
+  void break_line(int depth) {
+    if (format_.indent < 0) return;
+    out += '\n';
+    out.append(static_cast<std::size_t>(format_.indent * depth), ' ');
+  }
+
+  void write_list(const std::vector<Value>& items, int depth) {
+    out += '[';
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (i != 0) out += format_.item_separator;
+      break_line(depth + 1);
+      write(items[i], depth + 1);
+    }
+    if (!items.empty()) break_line(depth);
+    out += ']';
+  }
+
+  void write_dict(const Dict& dict, int depth) {
+    std::vector<const std::pair<Value, Value>*> entries;
+    for (const auto& entry : dict.entries)
+      entries.push_back(&entry);
+    if (format_.sort_keys) {
+      std::stable_sort(entries.begin(), entries.end(),
+                       [](const auto* a, const auto* b) { return less_than(a->first, b->first); });
+    }
+    out += '{';
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (i != 0) out += format_.item_separator;
+      break_line(depth + 1);
+      const Value& key = entries[i]->first;
+      if (key.is_string()) {
+        append_json_string(out, key.text());
+      } else {
+        JsonWriter number(format_);
+        number.write(key, depth + 1);
+        append_json_string(out, number.out);
+      }
+      out += format_.key_separator;
+      write(entries[i]->second, depth + 1);
+    }
+    if (!entries.empty()) break_line(depth);
+    out += '}';
+  }
+
+  const JsonFormat& format_;
+};
+
+}  // namespace
+
+std::string float_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  // The shortest digits that give the value back; Python writes an exponent below 1e-4 and from 1e16 on.
+  const double size = std::fabs(value);
+  const bool scientific = size != 0 && (size < 1e-4 || size >= 1e16);
+  std::array<char, 64> buffer;
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
+  std::string text(buffer.data(), result.ptr);
+  if (!scientific && text.find('.') == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string to_text(const Value& value) {
+  switch (value.kind()) {
+    case Kind::kUndefined:
+      return {};
+    case Kind::kNone:
+      return "None";
+    case Kind::kBool:
+      return value.truth() ? "True" : "False";
+    case Kind::kInteger:
+      return fmt::format("{}", value.as_integer());
+    case Kind::kFloat:
+      return float_text(value.as_real());
+    case Kind::kString:
+      return value.text();
+    case Kind::kNamespace:
+      return "<Namespace>";
+    case Kind::kFunction:
+      return "<function>";
+    default:
+      return repr(value, 0);
+  }
+}
+
+std::string to_repr(const Value& value) { return repr(value, 0); }
+
+std::string to_json(const Value& value, const JsonFormat& format) {
+  JsonWriter writer(format);
+  writer.write(value, 0);
+  return std::move(writer.out);
+}
+
+}  // namespace llm2mnn::jinja
