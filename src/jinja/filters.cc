@@ -117,15 +117,16 @@ Value dictsort_filter(const Value& input, Arguments& arguments) {
 }
 
 Value items_filter(const Value& input, Arguments&) {
-  if (input.is_undefined()) return Value::list({});
+  if (input.is_undefined()) return Value::generator({});
   if (!input.is(Kind::kDict)) raise("Can only get item pairs from a mapping.");
   std::vector<Value> pairs;
   for (const auto& [key, value] : input.entries().entries)
     pairs.push_back(Value::tuple({key, value}));
-  return Value::list(std::move(pairs));
+  return Value::generator(std::move(pairs));
 }
 
 Value map_filter(const Value& input, Arguments& arguments) {
+  if (!input.truth()) return Value::generator({});  // none too
   std::vector<Value> out;
   Value attribute, fallback;
   for (const auto& [name, value] : arguments.named) {
@@ -137,7 +138,7 @@ Value map_filter(const Value& input, Arguments& arguments) {
       Value value = attribute_of(item, attribute);
       out.push_back(value.is_undefined() && !fallback.is_undefined() ? fallback : std::move(value));
     }
-    return Value::list(std::move(out));
+    return Value::generator(std::move(out));
   }
   if (arguments.positional.empty() || !arguments.positional[0].is_string())
     raise("map requires a filter argument");
@@ -147,11 +148,12 @@ Value map_filter(const Value& input, Arguments& arguments) {
     rest.positional.erase(rest.positional.begin());
     out.push_back(apply_filter(name, item, rest));
   }
-  return Value::list(std::move(out));
+  return Value::generator(std::move(out));
 }
 
 /// select, reject, selectattr, rejectattr.
 Value select_items(const Value& input, const Arguments& arguments, bool keep, bool by_attribute) {
+  if (!input.truth()) return Value::generator({});  // none too
   std::vector<Value> out;
   const std::size_t first_test = by_attribute ? 1 : 0;
   if (by_attribute && arguments.positional.empty()) raise("Missing parameter for attribute name");
@@ -167,7 +169,7 @@ Value select_items(const Value& input, const Arguments& arguments, bool keep, bo
     }
     if (passes == keep) out.push_back(item);
   }
-  return Value::list(std::move(out));
+  return Value::generator(std::move(out));
 }
 
 Value list_filter(const Value& input, Arguments&) { return Value::list(iterate(input)); }
@@ -231,6 +233,7 @@ Value tojson_filter(const Value& input, Arguments& arguments) {
     format.key_separator = to_text(taken[2].items()[1]);
   }
   format.sort_keys = taken[3].truth();
+  format.ensure_ascii = taken[0].truth();
   return Value::string(to_json(input, format));
 }
 
@@ -291,7 +294,7 @@ Value unique_filter(const Value& input, Arguments& arguments) {
     keys.push_back(std::move(key));
     out.push_back(item);
   }
-  return Value::list(std::move(out));
+  return Value::generator(std::move(out));
 }
 
 Value extreme(const Value& input, Arguments& arguments, bool largest) {
@@ -481,7 +484,10 @@ const std::map<std::string_view, Test>& tests() {
       {"float", [](V v, V) { return v.is(Kind::kFloat); }},
       {"integer", [](V v, V) { return is_integer(v); }},
       {"iterable",
-       [](V v, V) { return v.is_sequence() || v.is_string() || v.is(Kind::kDict) || v.is_undefined(); }},
+       [](V v, V) {
+         return v.is_sequence() || v.is_string() || v.is(Kind::kDict) || v.is(Kind::kGenerator) ||
+                v.is_undefined();
+       }},
       {"lower", [](V v, V) { return lower(to_text(v)) == to_text(v) && upper(to_text(v)) != to_text(v); }},
       {"mapping", [](V v, V) { return v.is(Kind::kDict); }},
       {"none", [](V v, V) { return v.is(Kind::kNone); }},
@@ -515,7 +521,7 @@ const std::map<std::string_view, Test>& tests() {
 
 Value apply_filter(const std::string& name, const Value& input, Arguments& arguments) {
   const auto it = filters().find(name);
-  if (it == filters().end()) raise(fmt::format("No filter named '{}'.", name));
+  if (it == filters().end()) raise(fmt::format("No filter named '{}' found.", name));
   return it->second(input, arguments);
 }
 
@@ -527,7 +533,7 @@ bool apply_test(const std::string& name, const Value& input, Arguments& argument
     if (name == symbol) known = word;
   }
   const auto it = tests().find(known);
-  if (it == tests().end()) raise(fmt::format("No test named '{}'.", name));
+  if (it == tests().end()) raise(fmt::format("No test named '{}' found.", name));
   const auto taken = take_arguments(name, arguments, {"other"});
   return it->second(input, taken[0]);
 }

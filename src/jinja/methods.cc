@@ -379,7 +379,8 @@ Value fill_from(Value object, Arguments& arguments) {
 
 Value find_method(const Value& object, const std::string& name) {
   if (is_mutating(object, name)) {
-    raise(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
+    return Value::undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
   }
   if (object.is_string()) {
     const auto it = string_methods().find(name);

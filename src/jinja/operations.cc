@@ -121,6 +121,10 @@ bool contains(const Value& container, const Value& item) {
       return container.entries().find(item) != nullptr;
     case Kind::kUndefined:
       return false;
+    case Kind::kGenerator: {
+      const auto items = iterate(container);
+      return std::find(items.begin(), items.end(), item) != items.end();
+    }
     case Kind::kList:
     case Kind::kTuple:
       return std::find(container.items().begin(), container.items().end(), item) != container.items().end();
@@ -183,13 +187,14 @@ bool compare_operation(std::string_view op, const Value& left, const Value& righ
 
 Value get_member(const Value& object, const std::string& name) {
   object.check_defined();
-  if (name.starts_with("__")) {
-    raise(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
+  if (name.starts_with("__")) {  // the sandbox's answer prints as nothing and cannot be used
+    return Value::undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
   }
   // Python's own attributes come first: `message.items` is the method.
   if (!object.is(Kind::kNamespace)) {
     Value method = find_method(object, name);
-    if (!method.is_undefined()) return method;
+    if (!method.is_undefined() || method.has_reason()) return method;
   }
   if (object.is(Kind::kDict) || object.is(Kind::kNamespace)) {
     if (const Value* value = object.entries().find(Value::string(name))) return *value;

@@ -112,6 +112,12 @@ Value Value::tuple(std::vector<Value> items) {
   return value;
 }
 
+Value Value::generator(std::vector<Value> items) {
+  Value value = list(std::move(items));
+  value.kind_ = Kind::kGenerator;
+  return value;
+}
+
 Value Value::dict() {
   Value value;
   value.kind_ = Kind::kDict;
@@ -200,6 +206,8 @@ std::string_view Value::type_name() const {
       return "list";
     case Kind::kTuple:
       return "tuple";
+    case Kind::kGenerator:
+      return "generator";
     case Kind::kDict:
       return "dict";
     case Kind::kNamespace:
@@ -221,6 +229,7 @@ bool Value::same_as(const Value& other) const {
   switch (kind_) {
     case Kind::kList:
     case Kind::kTuple:
+    case Kind::kGenerator:
       return items_ == other.items_;
     case Kind::kDict:
     case Kind::kNamespace:
@@ -257,6 +266,8 @@ std::vector<Value> iterate(const Value& value) {
     case Kind::kList:
     case Kind::kTuple:
       return value.items();
+    case Kind::kGenerator:
+      return std::exchange(value.items(), {});
     case Kind::kDict:
       for (const auto& [key, member] : value.entries().entries)
         items.push_back(key);

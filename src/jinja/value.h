@@ -48,6 +48,7 @@ class Value {
     kString,
     kList,
     kTuple,
+    kGenerator,  ///< what map, select and their kin give: true, and empty once it was iterated
     kDict,
     kNamespace,
     kFunction,
@@ -63,6 +64,7 @@ class Value {
   static Value string(std::string text);
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
+  static Value generator(std::vector<Value> items);
   static Value dict();
   static Value name_space();
   static Value function(Function function);
@@ -84,6 +86,8 @@ class Value {
   Dict& entries() const { return *dict_; }  ///< of a dict or a namespace
   const Function& callee() const { return *function_; }
 
+  /// Of undefined: whether it was made with a message.
+  bool has_reason() const { return text_ != nullptr; }
   /// Python's name of the type: "str", "NoneType", ...
   std::string_view type_name() const;
   /// Raises when this is undefined.
@@ -118,6 +122,7 @@ struct JsonFormat {
   std::string item_separator = ", ";
   std::string key_separator = ": ";
   bool sort_keys = false;
+  bool ensure_ascii = false;  ///< characters beyond ASCII become escapes
 };
 std::string to_json(const Value& value, const JsonFormat& format);
 

@@ -74,9 +74,33 @@ std::string repr(const Value& value, int depth) {
   }
 }
 
-void append_json_string(std::string& out, std::string_view text) {
+/// The UTF-16 escapes of one character beyond ASCII.
+void append_escapes(std::string& out, std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  char32_t code = character.size() == 2   ? first & 0x1Fu
+                  : character.size() == 3 ? first & 0x0Fu
+                                          : first & 0x07u;
+  for (const char c : character.substr(1))
+    code = (code << 6) | (static_cast<unsigned char>(c) & 0x3Fu);
+  if (code >= 0x10000) {
+    out += fmt::format("\\u{:04x}", 0xD800 + ((static_cast<std::uint32_t>(code) - 0x10000) >> 10));
+    code = 0xDC00 + ((code - 0x10000) & 0x3FF);
+  }
+  out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
+}
+
+void append_json_string(std::string& out, std::string_view text, bool ensure_ascii) {
   out += '"';
-  for (const char c : text) {
+  for (const std::string_view character : characters(text)) {
+    if (character.size() > 1 || (character[0] & 0x80) != 0) {
+      if (ensure_ascii && character.size() > 1) {
+        append_escapes(out, character);
+      } else {
+        out += character;
+      }
+      continue;
+    }
+    const char c = character[0];
     switch (c) {
       case '"':
         out += "\\\"";
@@ -132,7 +156,7 @@ class JsonWriter {
                                              : float_text(value.as_real());
         break;
       case Kind::kString:
-        append_json_string(out, value.text());
+        append_json_string(out, value.text(), format_.ensure_ascii);
         break;
       case Kind::kList:
       case Kind::kTuple:
@@ -180,11 +204,11 @@ class JsonWriter {
       break_line(depth + 1);
       const Value& key = entries[i]->first;
       if (key.is_string()) {
-        append_json_string(out, key.text());
+        append_json_string(out, key.text(), format_.ensure_ascii);
       } else {
         JsonWriter number(format_);
         number.write(key, depth + 1);
-        append_json_string(out, number.out);
+        append_json_string(out, number.out, format_.ensure_ascii);
       }
       out += format_.key_separator;
       write(entries[i]->second, depth + 1);
@@ -226,6 +250,8 @@ std::string to_text(const Value& value) {
       return float_text(value.as_real());
     case Kind::kString:
       return value.text();
+    case Kind::kGenerator:
+      return "<generator object>";
     case Kind::kNamespace:
       return "<Namespace>";
     case Kind::kFunction:

@@ -1,0 +1,117 @@
+#include "jinja/chat.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace llm2mnn::jinja {
+namespace {
+
+ChatPrompt render(std::string_view source, std::string_view variables = "{}") {
+  ChatInput input;
+  input.messages = parse_json(R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"}])");
+  input.variables = parse_json(variables).as_object();
+  return render_chat(parse_template(source), input);
+}
+
+struct Case {
+  const char* source;
+  const char* text;  ///< as jinja2 3.1 prints it
+};
+
+// Each was rendered by jinja2 with Hugging Face's settings.
+const Case kCases[] = {
+    {"{{ none }} {{ true }} {{ 1.0 }} {{ 1e20 }} {{ 0.00001 }} {{ 7 / 2 }}", "None True 1.0 1e+20 1e-05 3.5"},
+    {"{{ [1, 'a', \"it's\", none] }} {{ {'k': (1,)} }}", "[1, 'a', \"it's\", None] {'k': (1,)}"},
+    {"{{ -7 // 2 }} {{ -7 % 3 }} {{ 2 ** 10 }} {{ 1 ~ none }}", "-4 2 1024 1None"},
+    {"{{ '' or 'x' }} {{ 'a' and 'b' }} {{ 0 or none }}", "x b None"},
+    {"{{ 1 < 2 < 3 }} {{ 'a' not in 'abc' }} {{ 2 in [1, 2.0] }}", "True False True"},
+    {"{{ missing }}|{{ missing is defined }}|{{ missing | default('d') }}|{{ none | d('x', true) }}",
+     "|False|d|x"},
+    {"{% for m in messages %}{{ loop.index }}{{ m.role }}{{ ',' if not loop.last }}{% endfor %}",
+     "1user,2assistant"},
+    {"{% for m in messages if m.role == 'tool' %}x{% else %}none{% endfor %}", "none"},
+    {"{% set x = 1 %}{% for i in range(3) %}{% set x = i %}{% endfor %}{{ x }}", "1"},
+    {"{% set n = namespace(x=1) %}{% for i in range(3) %}{% set n.x = i %}{% endfor %}{{ n.x }}", "2"},
+    {"{% for i in range(5) %}{% if i == 1 %}{% continue %}{% endif %}{% if i == 3 %}{% break %}{% endif %}{{ "
+     "i }}"
+     "{% endfor %}",
+     "02"},
+    {"{% macro f(a, b='B') %}{{ a }}{{ b }}{{ kwargs }}{% endmacro %}{{ f(1) }} {{ f(1, c=2) }}",
+     "1B{} 1B{'c': 2}"},
+    {"{% macro f() %}<{{ caller() }}>{% endmacro %}{% call f() %}in{% endcall %}", "<in>"},
+    {"{% set x %}a{{ 1 }}{% endset %}{{ x | upper }}", "A1"},
+    {"{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}{{ v }}{% endfor %}", "a1b2"},
+    {"{{ 'h\\u00e9llo'[1:3] }} {{ 'abc'[::-1] }} {{ [1, 2, 3][-1] }} {{ 'é'|length }}", "él cba 3 1"},
+    {"{{ 'a,b,,c'.split(',') }} {{ ' x y '.split() }} {{ 'a-b-c'.rsplit('-', 1) }}",
+     "['a', 'b', '', 'c'] ['x', 'y'] ['a-b', 'c']"},
+    {"{{ messages | map(attribute='role') | join('+') }}", "user+assistant"},
+    {"{{ messages | selectattr('role', 'equalto', 'user') | list | length }}", "1"},
+    {"{{ {'b': 1, 'a': [true, none, 'é\"']} | tojson }}", "{\"b\": 1, \"a\": [true, null, \"é\\\"\"]}"},
+    {"{{ {'b': 1} | tojson(indent=2) }} {{ 'é' | tojson(ensure_ascii=true) }}",
+     "{\n  \"b\": 1\n} \"\\u00e9\""},
+    {"{{ 'straße ÄB' | upper }} {{ 'hello world' | title }} {{ 'HELLO' | capitalize }}",
+     "STRASSE ÄB Hello World Hello"},
+    {"{{ [3, 1, 2] | sort | reverse | list }} {{ [1, 1, 2] | unique | list }}", "[3, 2, 1] [1, 2]"},
+    {"{{ '%s is %d' % ('x', 3) }} {{ '{} {b}'.format(1, b=2) }}", "x is 3 1 2"},
+    {"{{ 3 is odd }} {{ 'x' is string }} {{ {} is mapping }} {{ missing is none }} {{ 4 is divisibleby 2 }}",
+     "True True True False True"},
+    {"{% generation %}a{{ messages[0].content }}{% endgeneration %}", "aHi"},
+    {"{% for i in [1, [2]] recursive %}{{ loop(i) if i is sequence else i }}{% endfor %}", "12"},
+    {"{{ (messages | map(attribute='x')) is defined and true }}", "True"},
+    {"{{ 'a' if false }}|{{ ('a' if false) is defined }}", "|False"},
+};
+
+TEST(Chat, RendersAsJinja2Does) {
+  for (const Case& test : kCases) {
+    const ChatPrompt prompt = render(test.source);
+    EXPECT_FALSE(prompt.refused) << test.source << ": " << prompt.text;
+    EXPECT_EQ(prompt.text, test.text) << test.source;
+  }
+}
+
+// What Python would raise.
+const Case kRefusals[] = {
+    {"{{ raise_exception('No system role') }}", "No system role"},
+    {"{{ missing.attribute }}", "'missing' is undefined"},
+    {"{{ messages[0].nothing.more }}", "'dict object' has no attribute 'nothing'"},
+    {"{{ 'a' + 1 }}", "can only concatenate str (not \"int\") to str"},
+    {"{{ 1 < 'a' }}", "'<' not supported between instances of 'int' and 'str'"},
+    {"{% for x in none %}{% endfor %}", "'NoneType' object is not iterable"},
+    {"{% if true %}{{ 1 | nonsense }}{% endif %}", "No filter named 'nonsense' found."},
+    {"{{ messages.append(1) }}", "access to attribute 'append' of 'list' object is unsafe."},
+    {"{{ ''.__class__.x }}", "access to attribute '__class__' of 'str' object is unsafe."},
+    {"{{ missing | tojson }}", "Object of type Undefined is not JSON serializable"},
+    {"{{ range(1000000) }}", "Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000)."},
+    {"{{ 1 // 0 }}", "integer division or modulo by zero"},
+};
+
+TEST(Chat, RefusesWhereJinja2Raises) {
+  for (const Case& test : kRefusals) {
+    const ChatPrompt prompt = render(test.source);
+    EXPECT_TRUE(prompt.refused) << test.source;
+    EXPECT_EQ(prompt.text, test.text) << test.source;
+  }
+}
+
+TEST(Chat, VariablesHideTheInput) {
+  EXPECT_EQ(
+      render("{{ add_generation_prompt }}{{ tools }}{{ bos_token }}", R"({"bos_token":"<s>","tools":[1]})")
+          .text,
+      "True[1]<s>");
+}
+
+TEST(Chat, HostileTemplatesEnd) {
+  EXPECT_EQ(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").text,
+            "maximum recursion depth exceeded");
+  const std::string loops =
+      "{% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}";
+  EXPECT_THROW(render(loops), Error);
+  EXPECT_TRUE(render("{{ 'x' * 1000000000 }}").refused);
+  EXPECT_THROW(render("{% set n = namespace(x='xxxxxxxx') %}{% for i in range(64) %}{% set n.x = n.x + n.x "
+                      "%}{% endfor %}"),
+               Error);
+}
+
+}  // namespace
+}  // namespace llm2mnn::jinja
