@@ -138,7 +138,8 @@ bool Matcher::next() {
   return false;
 }
 
-bool replace_matches(const Pattern& pattern, std::string_view content, std::string& text) {
+bool replace_matches(const Pattern& pattern, std::string_view content, std::string& text,
+                     std::size_t max_bytes) {
   Matcher matcher(pattern, text);
   std::string out;
   std::size_t copied = 0;
@@ -149,8 +150,8 @@ bool replace_matches(const Pattern& pattern, std::string_view content, std::stri
     out.append(text, copied, matcher.begin() - copied);
     out += content;
     copied = matcher.end();
-    if (out.size() > kMaxReplacedBytes) {
-      fail(ErrorKind::kUnsupported, "replacements make a text larger than {} bytes", kMaxReplacedBytes);
+    if (out.size() > max_bytes) {
+      fail(ErrorKind::kUnsupported, "replacements make a text larger than {} bytes", max_bytes);
     }
   }
   if (!changed) return false;

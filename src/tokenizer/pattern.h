@@ -33,11 +33,12 @@ class Pattern {
 };
 
 /// Largest text that a replacement may grow to.
-inline constexpr std::size_t kMaxReplacedBytes = std::size_t{1} << 30;
+inline constexpr std::size_t kMaxReplacedBytes = std::size_t{1} << 28;
 
 /// `text` with `content` in place of each match; false, and nothing else happens, when there is none.
-/// @throws Error kUnsupported beyond kMaxReplacedBytes.
-bool replace_matches(const Pattern& pattern, std::string_view content, std::string& text);
+/// @throws Error kUnsupported beyond `max_bytes`.
+bool replace_matches(const Pattern& pattern, std::string_view content, std::string& text,
+                     std::size_t max_bytes = kMaxReplacedBytes);
 
 /// The matches of a pattern in one text, from left to right, without overlap. An empty match directly behind
 /// a match does not count.

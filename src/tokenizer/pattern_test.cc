@@ -100,5 +100,11 @@ TEST(Pattern, ReplacesEachMatch) {
   EXPECT_FALSE(replace_matches(Pattern({"x", false}), "_", text));
 }
 
+TEST(Pattern, EndsAReplacementThatGrowsTooLarge) {
+  std::string text(10, 'a');
+  EXPECT_THROW(replace_matches(Pattern({"a", false}), "0123456789", text, 50), Error);
+  EXPECT_EQ(text, std::string(10, 'a'));
+}
+
 }  // namespace
 }  // namespace llm2mnn
