@@ -1,0 +1,198 @@
+#include "convert/tokenizer_self_test.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <variant>
+
+#include "base/error.h"
+#include "verify/runtime_tokenizer.h"
+
+namespace llm2mnn {
+namespace {
+
+constexpr std::array<std::string_view, 40> kTexts = {
+    "",
+    "abc",
+    "Hello, world! How are you today?",
+    "The quick brown fox jumps over the lazy dog; it's 5 o'clock and they'll say WE'RE late.",
+    "  two leading blanks,   three inside, two at the end  ",
+    " one leading blank",
+    "\n\nfirst line\r\n\tsecond\t\tline\n   \n end\n",
+    "def f(x):\n    if x > 0:\n        return [i**2 for i in range(10)]  # squares\n",
+    "int main() { return a->b != c::d && (e <<= 0x1F); } // {\"k\": [1, 2.5e-3, null]}",
+    "<div class=\"x\">&nbsp;</div> https://example.org/a?b=c&d=%20#frag user@host.org",
+    "0 1 12 123 1234 12345 1234567890 3.14159 1,000,000 2024-05-17T08:30:00Z",
+    "\xC2\xBD \xC2\xB2 \xE2\x85\xA7 \xE2\x91\xA9 \xD9\xA3\xD9\xA4 \xE0\xA5\xA9\xE0\xA5\xAA \xEF\xBC\x95",
+    "caf\xC3\xA9 na\xC3\xAFve \xC3\x85ngstr\xC3\xB6m \xC3\x9C"
+    "ber stra\xC3\x9F"
+    "e \xC5\x81\xC3\xB3\xC5\xBA",
+    "cafe\xCC\x81 nai\xCC\x88ve A\xCC\x8Angstro\xCC\x88m o\xCC\xA3\xCC\x82 q\xCC\x87\xCC\xA3",
+    "Vi\xE1\xBB\x87t Nam, ti\xE1\xBA\xBFng Vi\xE1\xBB\x87t, nhi\xE1\xBB\x81u vi\xE1\xBB\x87"
+    "c",
+    "T\xC3\xBCrk\xC3\xA7"
+    "e k\xC3\xBC\xC3\xA7\xC3\xBCk \xC4\xB0stanbul \xC4\xB1\xC5\x9F\xC4\xB1k",
+    "\xD0\x9F\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82, \xD0\xB4\xD0\xB0\xD0\xB6\xD0\xB5 "
+    "\xD0\xBC\xD0\xB8\xD1\x80",
+    "\xCE\x9A\xCE\xB1\xCE\xBB\xCE\xB7\xCE\xBC\xCE\xAD\xCF\x81\xCE\xB1 "
+    "\xCE\xBA\xCF\x8C\xCF\x83\xCE\xBC\xCE\xB5",
+    "\xE4\xBD\xA0\xE5\xA5\xBD\xEF\xBC\x8C\xE4\xB8\x96\xE7\x95\x8C\xE3\x80\x82\xE4\xBB\x8A\xE5\xA4\xA9"
+    "2024"
+    "\xE5\xB9\xB4",
+    "\xE3\x81\x93\xE3\x82\x93\xE3\x81\xAB\xE3\x81\xA1\xE3\x81\xAF\xE3\x80\x81\xE3\x82\xAB\xE3\x82\xBF\xE3\x82"
+    "\xAB"
+    "\xE3\x83\x8A\xE3\x80\x80\xEF\xBC\xA1",
+    "\xEC\x95\x88\xEB\x85\x95\xED\x95\x98\xEC\x84\xB8\xEC\x9A\x94 \xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB",
+    "\xD9\x85\xD8\xB1\xD8\xAD\xD8\xA8\xD8\xA7 "
+    "\xD8\xA8\xD9\x90\xD8\xA7\xD9\x84\xD8\xB9\xD9\x8E\xD8\xA7\xD9\x84\xD9"
+    "\x85\xD8\x8C \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D",
+    "\xE0\xA4\xA8\xE0\xA4\xAE\xE0\xA4\xB8\xE0\xA5\x8D\xE0\xA4\xA4\xE0\xA5\x87 "
+    "\xE0\xA4\xA6\xE0\xA5\x81\xE0\xA4\xA8\xE0\xA4\xBF\xE0\xA4\xAF\xE0\xA4\xBE \xE0\xA5\xA4",
+    "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA\xE0\xB8\x94\xE0\xB8\xB5\xE0\xB8\x8A\xE0\xB8\xB2\xE0\xB8"
+    "\xA7"
+    "\xE0\xB9\x82\xE0\xB8\xA5\xE0\xB8\x81",
+    "\xF0\x9F\x98\x80 \xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7 "
+    "\xF0\x9F\x87\xA9"
+    "\xF0\x9F\x87\xAA \xE2\x9D\xA4\xEF\xB8\x8F \xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD",
+    "\xE2\x80\x9Cquotes\xE2\x80\x9D \xE2\x80\x93 dash \xE2\x80\xA6 \xC2\xAB"
+    "fr\xC2\xBB \xE2\x82\xAC"
+    "5 \xC2\xA3 \xC2\xA7 \xC2\xA9",
+    "x\xE2\x82\x82 \xE2\x88\x91 \xE2\x89\xA4 \xE2\x88\x80x\xE2\x88\x88\xE2\x84\x9D \xCF\x80\xE2\x89\x88"
+    "3 \xE2\x86\x92 \xE2\x98\x83",
+    "\xEF\xAC\x81 \xEF\xBC\xA1\xEF\xBC\xA2 \xE2\x84\xAB \xE2\x84\xA6 \xE3\x8E\x8F \xC7\x86",
+    "no\xC2\xA0"
+    "break\xE2\x80\x83"
+    "em\xE3\x80\x80wide\xE2\x80\xAFnarrow",
+    "zero\xE2\x80\x8Bwidth \xE2\x80\x8Ejoin\xE2\x80\x8D \xEF\xBB\xBF"
+    "bom soft\xC2\xADhyphen",
+    "control \x01\x02\x1B[0m \x7F end",
+    "line\xC2\x85next \xE2\x80\xA8separator \xE2\x80\xA9paragraph",
+    "private \xEE\x80\x80 \xF3\xB0\x80\x80 \xEF\xBF\xBD",
+    "old scripts \xF0\x90\x8D\x88 \xF0\x92\x80\x80 \xF0\x9D\x95\xB3",
+    "\xE2\x96\x81mark \xE2\x96\x81 a\xE2\x96\x81"
+    "b",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "----====####****....!!!!????____    \t\t\t\t",
+    "Donaudampfschifffahrtsgesellschaft pneumonoultramicroscopicsilicovolcanoconiosis",
+    "<s> </s> <pad> [CLS] [SEP] <|endoftext|> <0x41>",
+    "user\nWhat's 12+34?\nassistant\n46.\n",
+};
+
+/// Added tokens at the edges and inside of texts: some of the first and of the last of the list.
+std::vector<std::string> texts_of(const TokenizerModel& model) {
+  constexpr std::size_t kEach = 3;
+  std::vector<std::string> texts(kTexts.begin(), kTexts.end());
+  for (std::size_t i = 0; i < model.added.size(); ++i) {
+    if (i >= kEach && i + kEach < model.added.size()) continue;
+    const std::string& token = model.added[i].content;
+    texts.push_back(fmt::format("before {} after{}{}end", token, token, token));
+    texts.push_back(fmt::format("{} \n text", token));
+  }
+  return texts;
+}
+
+bool has_any(std::string_view text, std::initializer_list<std::string_view> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [text](std::string_view part) { return text.find(part) != std::string_view::npos; });
+}
+
+template <typename Steps, typename Predicate>
+bool any_step(const Steps& steps, Predicate predicate) {
+  return std::any_of(steps.begin(), steps.end(), predicate);
+}
+
+/// The known limit of the runtime that a difference of tokenizer.mtok falls under; empty when there is none.
+std::string known_limit(const TokenizerModel& model, std::string_view text) {
+  if (has_any(text, {"\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"}))
+    return "U+0085, U+2028 and U+2029 are no blanks in its patterns";
+  if (model.bpe() && model.bpe()->ignore_merges) return "it has no ignore_merges";
+  if (any_step(model.pre_tokenizers, [](const PreTokenizerStep& step) {
+        return step.kind == PreTokenizerStep::Kind::kMetaspace &&
+               step.prepend_scheme == PrependScheme::kFirst;
+      }))
+    return "its Metaspace has no 'first'";
+  if (any_step(model.normalizers,
+               [](const NormalizerStep& step) { return step.kind == NormalizerStep::Kind::kPrecompiled; }))
+    return "its tables take single characters, a charsmap takes clusters";
+  if (std::holds_alternative<UnigramModel>(model.model))
+    return "its Unigram takes another one of equal paths";
+  if (any_step(model.normalizers,
+               [](const NormalizerStep& step) { return step.kind == NormalizerStep::Kind::kBert; }) &&
+      has_any(text, {"\xEE\x80\x80", "\xF3\xB0\x80\x80"}))
+    return "private characters stand for marks there";
+  return {};
+}
+
+verify::RuntimeTokenizer parse(std::string_view name, std::string_view bytes) {
+  try {
+    return verify::RuntimeTokenizer::parse(bytes);
+  } catch (Error& error) {
+    error.add_context(name);
+    throw;
+  }
+}
+
+/// Why the ids differ; `found` is empty with a reason when the runtime would give none.
+std::vector<std::uint32_t> runtime_ids(const verify::RuntimeTokenizer& runtime, std::string_view text,
+                                       std::string& failure) {
+  try {
+    return runtime.encode(text);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUnsupported) throw;
+    failure = error.message();
+    return {};
+  }
+}
+
+using Expected = std::vector<std::vector<std::uint32_t>>;
+
+TokenizerSelfTest::File compare(std::string name, std::string_view bytes, const TokenizerModel& model,
+                                const std::vector<std::string>& texts, const Expected& expected, bool exact) {
+  TokenizerSelfTest::File file;
+  file.name = std::move(name);
+  file.tested = texts.size();
+  const verify::RuntimeTokenizer runtime = parse(file.name, bytes);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::vector<std::uint32_t> wanted(runtime.prefix_ids().begin(), runtime.prefix_ids().end());
+    wanted.insert(wanted.end(), expected[i].begin(), expected[i].end());
+    std::string failure;
+    if (runtime_ids(runtime, texts[i], failure) == wanted && failure.empty()) continue;
+    file.differences.push_back(
+        {texts[i], exact ? known_limit(model, texts[i]) : "the file is an approximation"});
+  }
+  return file;
+}
+
+}  // namespace
+
+std::size_t TokenizerSelfTest::File::unexplained() const {
+  return static_cast<std::size_t>(std::count_if(differences.begin(), differences.end(),
+                                                [](const Difference& d) { return d.reason.empty(); }));
+}
+
+std::string TokenizerSelfTest::File::summary() const {
+  std::string line =
+      fmt::format("{}: {} of {} texts as in the checkpoint", name, tested - differences.size(), tested);
+  if (differences.empty()) return line;
+  const auto odd = std::find_if(differences.begin(), differences.end(),
+                                [](const Difference& d) { return d.reason.empty(); });
+  constexpr std::size_t kShown = 40;
+  const Difference& example = odd != differences.end() ? *odd : differences.front();
+  if (odd == differences.end())
+    return line + fmt::format("; others, as {}: {}", shown(example.text, kShown), example.reason);
+  return line + fmt::format("; {} without a known reason, as {}", unexplained(), shown(example.text, kShown));
+}
+
+TokenizerSelfTest run_tokenizer_self_test(const Encoder& encoder, std::string_view mtok,
+                                          std::string_view txt) {
+  const std::vector<std::string> texts = texts_of(encoder.model());
+  Expected expected;
+  for (const std::string& text : texts)
+    expected.push_back(encoder.encode(text, false));
+  TokenizerSelfTest result;
+  result.mtok = compare("tokenizer.mtok", mtok, encoder.model(), texts, expected, true);
+  result.txt = compare("tokenizer.txt", txt, encoder.model(), texts, expected, false);
+  return result;
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,79 @@
+#include "convert/tokenizer_self_test.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "tokenizer/bpe.h"
+#include "tokenizer/mtok.h"
+#include "tokenizer/txt.h"
+
+namespace llm2mnn {
+namespace {
+
+/// BPE over characters: pieces for printable ASCII and a few more, merges of letters; byte pieces for the
+/// rest.
+TokenizerModel small_model(bool other_order = false) {
+  TokenizerModel model;
+  std::vector<std::string> pieces;
+  for (char c = ' '; c < 0x7F; ++c)
+    pieces.emplace_back(1, c);
+  for (int byte = 0; byte < 256; ++byte)
+    pieces.push_back(fmt::format("<0x{:02X}>", byte));
+  const auto letters = static_cast<std::uint32_t>(pieces.size());
+  pieces.insert(pieces.end(), {"ab", "bc", "abc"});
+  for (std::uint32_t id = 0; id < pieces.size(); ++id)
+    model.pieces.insert(pieces[id], id);
+  BpeModel bpe;
+  bpe.byte_fallback = true;
+  const auto id_of = [](char c) { return static_cast<std::uint32_t>(c - ' '); };
+  bpe.merges = {{id_of('a'), id_of('b'), letters}, {id_of('b'), id_of('c'), letters + 1}};
+  if (other_order) std::swap(bpe.merges[0], bpe.merges[1]);
+  model.model = bpe;
+  model.set_added({{letters + 3, "<|eos|>", true}});
+  return model;
+}
+
+struct Files {
+  std::string mtok, txt;
+};
+
+Files written(const TokenizerModel& model) {
+  const IdTable table(model);
+  std::vector<std::string> notes;
+  return {write_mtok(model, table, {}, notes), write_txt(model, table, {}).bytes};
+}
+
+TEST(TokenizerSelfTest, FindsNoDifferenceInWhatTheWriterMade) {
+  const Files files = written(small_model());
+  const TokenizerSelfTest result = run_tokenizer_self_test(Encoder(small_model()), files.mtok, files.txt);
+  EXPECT_GT(result.mtok.tested, 40U);
+  EXPECT_TRUE(result.mtok.differences.empty()) << result.mtok.summary();
+  EXPECT_EQ(result.txt.unexplained(), 0U);
+  EXPECT_EQ(result.mtok.summary(),
+            fmt::format("tokenizer.mtok: {0} of {0} texts as in the checkpoint", result.mtok.tested));
+}
+
+TEST(TokenizerSelfTest, NamesATextThatAWrongFileGivesOtherIds) {
+  const Files files = written(small_model(true));
+  TokenizerModel model = small_model();
+  const TokenizerSelfTest result = run_tokenizer_self_test(Encoder(model), files.mtok, files.txt);
+  ASSERT_GT(result.mtok.unexplained(), 0U);
+  EXPECT_NE(result.mtok.summary().find("without a known reason"), std::string::npos) << result.mtok.summary();
+}
+
+TEST(TokenizerSelfTest, NamesTheFileThatIsCut) {
+  Files files = written(small_model());
+  files.mtok.pop_back();
+  files.mtok.pop_back();
+  files.mtok.pop_back();
+  try {
+    run_tokenizer_self_test(Encoder(small_model()), files.mtok, files.txt);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kFormat);
+    EXPECT_EQ(error.message().rfind("tokenizer.mtok: ", 0), 0U) << error.message();
+  }
+}
+
+}  // namespace
+}  // namespace llm2mnn
