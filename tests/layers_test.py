@@ -24,10 +24,10 @@ LAYERS = {
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
-# The folder that sees a library: what is written or read with it has a wrapper there. Two see utf8proc: the verifier
+# The folder that sees a library: what is written or read with it has a wrapper there. Three see utf8proc: the verifier
 # shares no code with the writers.
 LIBRARIES = {
-    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "tokenizer verify", "pcre2": "tokenizer", "google/protobuf/": "tokenizer", "muParser": "arch", "toml++/": "arch",
+    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "jinja tokenizer verify", "pcre2": "tokenizer", "google/protobuf/": "tokenizer", "muParser": "arch", "toml++/": "arch",
     "flatbuffers/": "formats/mnn", "nlohmann/": "convert", "CLI/": "cli",
 }
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
