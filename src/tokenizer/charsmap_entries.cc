@@ -39,13 +39,16 @@ class Trie {
 
   void add_entry(std::uint32_t begin) {
     if (begin > replacements_.size()) fail_charsmap("has a replacement behind its end");
-    const std::string_view rest = replacements_.substr(begin);
-    out_.push_back({key_, std::string(rest.substr(0, rest.find('\0')))});
+    constexpr std::size_t kMaxReplacementBytes = 255;  // the longest real one has 33
+    const std::string_view rest = replacements_.substr(begin, kMaxReplacementBytes + 1);
+    const std::string_view to = rest.substr(0, rest.find('\0'));
+    if (to.size() > kMaxReplacementBytes) fail_charsmap("has a replacement that does not end");
+    out_.push_back({key_, std::string(to)});
   }
 
   void walk(std::size_t node, int depth) {
-    constexpr int kMaxKeyBytes = 64;               // the longest real key has 15
-    constexpr std::size_t kMaxVisits = 2'000'000;  // real tries: 20,000; keys share their ends
+    constexpr int kMaxKeyBytes = 64;               // the longest real key has 12
+    constexpr std::size_t kMaxVisits = 1'000'000;  // real maps: 265,000, as keys share their ends
     if (depth > kMaxKeyBytes || ++num_visits_ > kMaxVisits) fail_charsmap("has a trie that does not end");
     const std::uint32_t here = unit(node);
     const std::size_t base = node ^ offset_of(here);

@@ -183,7 +183,7 @@ std::string hugging_face_limits(const TokenizerModel& model) {
 }
 
 std::string sentence_piece_limits(const TokenizerModel& model) {
-  std::string limits = "tokenizer.txt is for runtimes 3.2.4 to 3.4: ";
+  std::string limits = "tokenizer.txt is for runtimes from 3.2.4 on: ";
   limits += model.bpe() == nullptr ? "approximate, pieces are found by their scores one pair at a time; "
                                    : "right for plain text; ";
   if (!prepends_blank(model)) limits += "a text that starts without a blank gets one; ";

@@ -109,12 +109,101 @@ def prefix_like():
     save("prefix_like", train(None, pre, ["<|endoftext|>"]), {"eos_token": "<|endoftext|>"})
 
 
+def train_plain(tokenizer, special, alphabet=(), **more):
+    """Trains a model whose pieces are plain text."""
+    kind = {models.BPE: trainers.BpeTrainer, models.Unigram: trainers.UnigramTrainer, models.WordPiece: trainers.WordPieceTrainer,
+            models.WordLevel: trainers.WordLevelTrainer}[type(tokenizer.model)]
+    if kind in (trainers.BpeTrainer, trainers.WordPieceTrainer):
+        more.update(limit_alphabet=250, initial_alphabet=list(alphabet))
+    size = 2 * VOCAB_SIZE if kind is trainers.UnigramTrainer else VOCAB_SIZE  # Unigram wants every character
+    tokenizer.train_from_iterator(texts(), kind(vocab_size=size, special_tokens=special, show_progress=False, **more))
+    return tokenizer
+
+
+BYTE_PIECES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+def sentencepiece_bpe(name, steps, decoder_steps, config):
+    """BPE over visible blanks with a piece for every byte, and pieces that cross a blank."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    train_plain(tokenizer, ["<unk>", "<s>", "</s>"] + BYTE_PIECES)
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()] + decoder_steps)
+
+    def edit(document):
+        document["added_tokens"] = document["added_tokens"][:3]
+
+    save(name, tokenizer, config, edit)
+
+
+def mistral_like():
+    """A blank in front of every text."""
+    sentencepiece_bpe("mistral_like", [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")],
+                      [decoders.Strip(" ", 1, 0)], {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"})
+
+
+def gemma_like():
+    """None."""
+    sentencepiece_bpe("gemma_like", [normalizers.Replace(" ", "\u2581")], [],
+                      {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"})
+
+
+def xlm_like():
+    """Unigram, compatibility characters, words that start with a visible blank."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    train_plain(tokenizer, ["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>")
+    save("xlm_like", tokenizer, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"})
+
+
+def bert_like():
+    """WordPiece in lower case without accents."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    train_plain(tokenizer, ["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 2)])
+    save("bert_like", tokenizer, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "[SEP]"})
+
+
+def words_like():
+    """WordLevel: whole words only."""
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    train_plain(tokenizer, ["<unk>", "</s>"])
+    save("words_like", tokenizer, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"})
+
+
+def whole_like():
+    """ignore_merges with words, one inside the other, that no merges make."""
+    tokenizer = train(None, split(LLAMA3), ["<|eos|>"])
+
+    def edit(document):
+        vocab = document["model"]["vocab"]
+        for text in (" quick", " qui", " lazy", " wouldn", " Straße", " \u0434\u0430\u0436\u0435", " \u0434\u0430", "\u3053\u3093\u306b"):
+            pieces, _ = zip(*pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text))
+            vocab.setdefault(pieces[0], len(vocab))
+        document["model"]["ignore_merges"] = True
+
+    save("whole_like", tokenizer, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|eos|>"}, edit)
+
+
 def main():
     qwen_like()
     smollm_like()
     llama_like()
     nemo_like()
     prefix_like()
+    mistral_like()
+    gemma_like()
+    xlm_like()
+    bert_like()
+    words_like()
+    whole_like()
 
 
 if __name__ == "__main__":

@@ -19,10 +19,24 @@ def check(condition, what):
         sys.exit(f"FAILED: {what}")
 
 
+KINDS = {"Unigram": "Unigram", "WordPiece": "WordPiece", "WordLevel": "WordPiece"}
+
+
 def expected_table(document):
-    table = dict(document["model"]["vocab"])
+    vocab = document["model"]["vocab"]
+    table = {text: i for i, (text, _) in enumerate(vocab)} if isinstance(vocab, list) else dict(vocab)
     table.update({t["content"]: t["id"] for t in document["added_tokens"]})
     return table
+
+
+def check_whole_words(name, document, file):
+    """The merges of the document come last; those in front of them start with a mark that no text has."""
+    texts = {i: text for text, i in file["model"]["pieces"]}
+    merges = sorted(file["model"]["merges"], key=lambda m: m[2])
+    wanted = [m.split(" ") if isinstance(m, str) else m for m in document["model"]["merges"]]
+    first, last = merges[:-len(wanted)], merges[-len(wanted):]
+    check([[texts[a], texts[b]] for a, b, _ in last] == wanted, f"{name}: the document's merges")
+    check(first and all(texts[a][0] in "\x0E\x0F\x10" for a, _, _ in first), f"{name}: merges of whole words")
 
 
 def check_model(name, document, file):
@@ -30,12 +44,21 @@ def check_model(name, document, file):
     table = expected_table(document)
     texts = [text.encode() for text, _ in pieces]
     check(texts == sorted(texts) and len(set(texts)) == len(texts), f"{name}: pieces are sorted and unique")
-    check(sorted(i for _, i in pieces) == list(range(len(pieces))), f"{name}: ids are 0 to n - 1, each once")
-    check(dict(pieces) == table, f"{name}: every piece and added token has its id")
+    decoded = {i: text for text, i in pieces}
+    check(all(decoded.get(i) == text for text, i in table.items()), f"{name}: every piece and added token has its id")
+    check(max(decoded) < len(pieces), f"{name}: the runtime's tables have a row for every id")
+    if document["model"]["type"] != "BPE":
+        check(file["model"]["type"] == KINDS[document["model"]["type"]], f"{name}: type of the model")
+        return
+    if document["model"].get("ignore_merges") and dict(pieces) != table:
+        check_whole_words(name, document, file)
+        return
+    check(dict(pieces) == table, f"{name}: no other pieces")
     merges = [m.split(" ") if isinstance(m, str) else m for m in document["model"]["merges"]]
     wanted = sorted((table[a], table[b], rank) for rank, (a, b) in enumerate(merges))
     check(file["model"]["merges"] == wanted, f"{name}: merges are sorted and complete")
-    check(not file["model"]["byte_fallback"] and not file["model"]["byte_level"], f"{name}: model flags")
+    check(file["model"]["byte_fallback"] == document["model"]["byte_fallback"], f"{name}: byte_fallback")
+    check(not file["model"]["byte_level"], f"{name}: model flags")
 
 
 def check_tokens(name, document, config, file):
@@ -54,6 +77,8 @@ def check_normalizer(name, document, file):
     if document["normalizer"] is None:
         check(file["normalizer"] is None, f"{name}: no normalizer")
         return
+    if document["normalizer"]["type"] != "NFC":
+        return
     steps = file["normalizer"][1]
     check(all(s[0] == "Replace" for s in steps), f"{name}: literal replacements only")
     singles = [chr(c) for c in range(1, 0x30000) if not 0xD800 <= c < 0xE000 and chr(c) != "|"]
@@ -71,6 +96,11 @@ def check_normalizer(name, document, file):
 
 def check_txt(name, document, config, data):
     lines = data.decode().split("\n")
+    if document["decoder"] is None or document["decoder"]["type"] != "ByteLevel":
+        kind = {"BPE": 0, "Unigram": 0, "WordPiece": 2, "WordLevel": 2}[document["model"]["type"]]
+        check(lines[0] == f"430 {kind}", f"{name}: magic and type of tokenizer.txt")
+        check(int(lines[3]) == len(expected_table(document)) == len(lines) - 5, f"{name}: lines of the vocabulary")
+        return
     check(lines[0] == "430 3", f"{name}: magic and type of tokenizer.txt")
     special, stop, prefix = (int(n) for n in lines[1].split())
     ids = [int(n) for n in lines[2].split()]
@@ -88,7 +118,7 @@ def check_txt(name, document, config, data):
 
 def main():
     folders = sorted((HERE / "models").iterdir())
-    check(len(folders) >= 5, "tokenizers to test")
+    check(len(folders) >= 11, "tokenizers to test")
     for folder in folders:
         with tempfile.TemporaryDirectory() as out:
             subprocess.run([sys.argv[1], folder, out], check=True, stdout=subprocess.DEVNULL)

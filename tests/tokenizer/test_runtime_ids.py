@@ -133,7 +133,8 @@ def silent_added_tokens(document, runtime, count):
     """Added tokens that decode to something else than their text."""
     tokens = document["added_tokens"]
     step = max(1, len(tokens) // count)
-    return [t["content"] for t in tokens[::step] if runtime.ask(t["id"]) != t["content"].replace("\u2581", " ")]
+    # A WordPiece decoder puts a blank in front of every word.
+    return [t["content"] for t in tokens[::step] if runtime.ask(t["id"]).strip() != t["content"].replace("\u2581", " ").strip()]
 
 
 def main():
