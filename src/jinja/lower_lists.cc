@@ -44,7 +44,9 @@ ExpressionPtr attribute_of(const std::string& item, std::string_view path) {
   ExpressionPtr result = tree::name(item);
   while (!path.empty()) {
     const std::size_t dot = path.find('.');
-    result = tree::member(std::move(result), std::string(path.substr(0, dot)));
+    std::string part(path.substr(0, dot));
+    result = tree::is_identifier(part) ? tree::member(std::move(result), std::move(part))
+                                       : tree::index(std::move(result), tree::string(std::move(part)));
     path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
   }
   return result;
@@ -61,6 +63,11 @@ ExpressionPtr selection(ExpressionPtr subject, std::vector<Argument> arguments, 
     for (std::size_t i = from + 1; i < arguments.size(); ++i)
       asked->arguments.push_back(std::move(arguments[i]));
     condition = lower_test(std::move(asked), state);
+    if (condition->kind == Kind::kTest && !tree::is_identifier(condition->text)) {
+      state.limited("a test whose name is no name", condition->line);
+      condition->text = "defined";
+      condition->arguments.clear();
+    }
   }
   return negate ? tree::negated(std::move(condition)) : std::move(condition);
 }
@@ -86,6 +93,10 @@ ExpressionPtr lower_map(ExpressionPtr expression, State& state) {
     return expression;
   const bool attribute = expression->arguments[0].name == "attribute";
   const std::string what = expression->arguments[0].value->text;
+  if (!attribute && !tree::is_identifier(what)) {
+    state.limited("map with a filter whose name is no name", expression->line);
+    return expression;
+  }
   if (attribute && expression->arguments.size() == 1 && what.find('.') == std::string::npos)
     return expression;
   state.changed("`map` became a loop that fills a list");

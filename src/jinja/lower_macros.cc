@@ -51,16 +51,32 @@ bool passes_same_name(const Expression& call, std::size_t position, const std::s
   return false;
 }
 
+/// The default value of a parameter, lowered. Defaults may call macros with defaults, and a macro itself, and
+/// be long: their depth and size together are limited.
+ExpressionPtr default_argument(const Parameter& parameter, const Statement& macro, State& state) {
+  constexpr int kMostDepth = 4;
+  const auto undefined = [&] { return tree::name(state.prefix + "undefined"); };
+  if (!parameter.default_value) return undefined();
+  if (state.default_depth == kMostDepth || state.default_budget < 0) {
+    state.limited("default arguments that need each other or are too long", macro.line);
+    return undefined();
+  }
+  tree::visit(*parameter.default_value, [&](const Expression& part) {
+    state.default_budget -= 1 + static_cast<std::int64_t>(part.text.size());
+  });
+  ++state.default_depth;
+  auto value = lower_expression(tree::clone(parameter.default_value), Place::kValue, state);
+  --state.default_depth;
+  return value;
+}
+
 ExpressionPtr complete_arguments(ExpressionPtr call, const Statement& macro, State& state) {
   for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
     const Parameter& parameter = macro.parameters[i];
     if (is_given(*call, i, parameter.name) || state.shared.count(macro.text + "." + parameter.name) > 0)
       continue;
     state.changed("the default arguments of macros are written at the calls");
-    auto value = parameter.default_value
-                     ? lower_expression(tree::clone(parameter.default_value), Place::kValue, state)
-                     : tree::name(state.prefix + "undefined");
-    call->arguments.push_back({parameter.name, std::move(value)});
+    call->arguments.push_back({parameter.name, default_argument(parameter, macro, state)});
   }
   drop_shared(*call, macro, state);
   return call;

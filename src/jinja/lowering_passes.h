@@ -38,7 +38,10 @@ class State {
   /// Parameters, as "macro.parameter", that are left out of macro and calls: see shared_parameters.
   std::set<std::string> shared;
   std::set<std::string> loop_targets;  ///< variables of the loops of the source
-  std::string prefix;                  ///< of every name that we add
+  int default_depth = 0;               ///< of default arguments that are being written into each other
+  /// How much more default arguments may take, in expressions and bytes of names and strings.
+  std::int64_t default_budget = std::int64_t{1} << 20;
+  std::string prefix;  ///< of every name that we add
 
  private:
   std::set<std::string> names_;

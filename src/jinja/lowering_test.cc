@@ -121,10 +121,11 @@ TEST(Lowering, AForElseBecomesAFlag) {
 }
 
 TEST(Lowering, NeighboursOfTheLoopAreReadFromItsList) {
-  EXPECT_EQ(lowered("{% for m in x %}{% if loop.previtem %}{{ 'a' }}{% endif %}{% endfor %}"),
-            "{%- set mnn_sequence1 = x -%}\n{%- for m in mnn_sequence1 -%}\n"
-            "{%- if mnn_sequence1[loop.index0 - 1] if not loop.first else mnn_undefined -%}\n{{- \"a\" -}}\n"
-            "{%- endif -%}\n{%- endfor -%}\n");
+  EXPECT_EQ(
+      lowered("{% for m in x %}{% if loop.previtem %}{{ 'a' }}{% endif %}{% endfor %}"),
+      "{%- set mnn_sequence1 = x -%}\n{%- for m in mnn_sequence1 -%}\n"
+      "{%- if (mnn_sequence1[loop.index0 - 1] if not loop.first else mnn_undefined) -%}\n{{- \"a\" -}}\n"
+      "{%- endif -%}\n{%- endfor -%}\n");
 }
 
 TEST(Lowering, ToolsAreNoneWhenAbsent) {
@@ -151,6 +152,16 @@ TEST(Lowering, ManyJumpsAndManyLimitsEndInBoundedWork) {
   }
   EXPECT_TRUE(has_limit(jumps + "{% endfor %}", "line 1: a loop with more than 100 jumps"));
   EXPECT_EQ(lower_template(limits).limits.size(), 100);
+}
+
+TEST(Lowering, DefaultArgumentsThatNeedEachOtherEnd) {
+  EXPECT_TRUE(has_limit("{% macro f(a=f()) %}{% endmacro %}{{ f() }}", "need each other"));
+  std::string tower = "{% macro m0() %}{% endmacro %}";
+  for (int i = 1; i < 60; ++i) {
+    const auto below = "m" + std::to_string(i - 1) + "()";
+    tower += "{% macro m" + std::to_string(i) + "(a=" + below + ", b=" + below + ") %}{% endmacro %}";
+  }
+  EXPECT_TRUE(has_limit(tower + "{{ m59() }}", "need each other"));
 }
 
 TEST(Lowering, ASyntaxErrorIsTheParsers) { EXPECT_THROW(lower_template("{% if %}"), Error); }

@@ -147,6 +147,11 @@ std::string ternary(const Expression& expression) {
          (expression.items[2] ? print_expression(*expression.items[2]) : std::string("\"\""));
 }
 
+/// Jinja takes a conditional expression in an `if` in parentheses only.
+std::string condition(const Expression& expression) {
+  return expression.kind == Kind::kTernary ? operand(expression) : print_expression(expression);
+}
+
 class Printer {
  public:
   std::string text;
@@ -187,11 +192,11 @@ class Printer {
   }
 
   void print_if(const Statement& statement) {
-    tag("if " + print_expression(*statement.expression));
+    tag("if " + condition(*statement.expression));
     print(statement.body);
     const Block* rest = &statement.otherwise;
     while (rest->size() == 1 && (*rest)[0].kind == Statement::Kind::kIf) {
-      tag("elif " + print_expression(*(*rest)[0].expression));
+      tag("elif " + condition(*(*rest)[0].expression));
       print((*rest)[0].body);
       rest = &(*rest)[0].otherwise;
     }
