@@ -53,6 +53,14 @@ void add_special(TokenizerConfig& config, std::string text) {
   }
 }
 
+/// The first file that names a token counts.
+void add_named(TokenizerConfig& config, std::string_view name, const std::string& text) {
+  auto& tokens = config.named_tokens;
+  const bool known =
+      std::any_of(tokens.begin(), tokens.end(), [&](const auto& entry) { return entry.first == name; });
+  if (!text.empty() && !known) tokens.emplace_back(name, text);
+}
+
 void read_named_tokens(const JsonValue& value, TokenizerConfig& config) {
   constexpr std::array<std::string_view, 7> kNames = {"bos_token", "eos_token", "unk_token", "sep_token",
                                                       "pad_token", "cls_token", "mask_token"};
@@ -62,6 +70,7 @@ void read_named_tokens(const JsonValue& value, TokenizerConfig& config) {
     std::string text = token_text(*member, name);
     if (config.bos_token.empty() && name == "bos_token") config.bos_token = text;
     if (config.eos_token.empty() && name == "eos_token") config.eos_token = text;
+    add_named(config, name, text);
     add_special(config, std::move(text));
   }
   const JsonValue* more = value.find("additional_special_tokens");
@@ -88,6 +97,7 @@ void read_chat_template(const JsonValue& value, TokenizerConfig& config) {
   if (member == nullptr || member->is_null()) return;
   if (member->is_string()) {
     config.chat_template = member->as_string();
+    config.chat_templates.emplace_back("default", config.chat_template);
     return;
   }
   if (!member->is_array()) fail(ErrorKind::kFormat, "chat_template: expected a string or a list");
@@ -97,11 +107,10 @@ void read_chat_template(const JsonValue& value, TokenizerConfig& config) {
     if (name == nullptr || text == nullptr || !name->is_string() || !text->is_string()) {
       fail(ErrorKind::kFormat, "chat_template: expected a list of objects with name and template");
     }
-    if (name->as_string() == "default") {
-      config.chat_template = text->as_string();
-      return;
-    }
+    if (name->as_string() == "default") config.chat_template = text->as_string();
+    config.chat_templates.emplace_back(name->as_string(), text->as_string());
   }
+  if (!config.chat_template.empty()) return;
   config.notes.emplace_back(
       "tokenizer_config.json: no chat template is named 'default'; the package has none");
 }
@@ -163,6 +172,23 @@ void read_generation_config(const JsonValue& value, std::vector<std::int64_t>& e
   }
 }
 
+/// Each NAME.jinja of `dir` is the template NAME.
+void read_additional_templates(const std::filesystem::path& dir, TokenizerConfig& config) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(dir, ignored)) return;
+  constexpr std::size_t kMaxTemplates = 100;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+    if (entry.path().extension() == ".jinja" && files.size() < kMaxTemplates) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const std::filesystem::path& file : files) {
+    std::string text = read_text_file(file, kMaxTemplateBytes);
+    if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(file.filename().string()));
+    config.chat_templates.emplace_back(file.stem().string(), std::move(text));
+  }
+}
+
 }  // namespace
 
 std::vector<std::int64_t> load_generation_eos(const std::filesystem::path& dir) {
@@ -179,6 +205,8 @@ TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   if (entry_exists(dir / "chat_template.jinja")) {
     config.chat_template = read_text_file(dir / "chat_template.jinja", kMaxTemplateBytes);
     if (!is_utf8(config.chat_template)) fail(ErrorKind::kFormat, "'chat_template.jinja': not valid UTF-8");
+    config.chat_templates = {{"default", config.chat_template}};
+    read_additional_templates(dir / "additional_chat_templates", config);
   } else if (config.chat_template.empty()) {
     with_json(dir, "chat_template.json", [&](const JsonValue& v) { read_chat_template(v, config); });
   }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tokenizer/tokenizer_model.h"
@@ -19,7 +20,12 @@ struct TokenizerConfig {
   std::vector<AddedToken> added_tokens;     ///< `added_tokens_decoder`, in the file's order
   std::optional<bool> add_bos_token, add_eos_token;
   bool clean_up_tokenization_spaces = false;
-  std::string chat_template;                 ///< empty when the checkpoint has none
+  std::string chat_template;  ///< the default one; empty when the checkpoint has none
+  /// All templates by name, `default` included, in the checkpoint's order.
+  std::vector<std::pair<std::string, std::string>> chat_templates;
+  /// "bos_token", "eos_token" ... with their texts, as transformers' `special_tokens_map` has them: what a
+  /// template sees.
+  std::vector<std::pair<std::string, std::string>> named_tokens;
   std::vector<std::int64_t> generation_eos;  ///< of generation_config.json
   std::vector<std::string> notes;
 };
