@@ -12,6 +12,7 @@
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/text_commands.h"
 #include "convert/version.h"
 #include "kernels/simd_level.h"
 
@@ -33,6 +34,10 @@ struct Words {
   std::string quant_bit = "4", quant_block = "64", lm_quant_bit, lm_quant_block, embed_bit, scale_bit, compat,
               threads;
   bool sym = false, seperate_embed = false, dry_run = false, overwrite = false;
+  std::string chat_template;
+  bool allow_tokenizer_mismatch = false;
+  std::string text_file, messages;
+  bool add_special_tokens = false, json_lines = false, decode = false, lowered = false;
   Output output;
 };
 
@@ -68,6 +73,12 @@ void add_export(CLI::App& command, Words& words) {
       .add_option("--tokenizer_path", words.tokenizer_path,
                   "directory of the tokenizer files (default: --path)")
       ->type_name("DIR");
+  command
+      .add_option("--chat_template", words.chat_template,
+                  "a Jinja file instead of the checkpoint's chat template")
+      ->type_name("FILE");
+  command.add_flag("--allow_tokenizer_mismatch", words.allow_tokenizer_mismatch,
+                   "go on when the written tokenizer does not give Hugging Face's ids");
   command.add_option("--quant_bit", words.quant_bit, "bits per weight: 2-8, 16 or 32 (default 4)")
       ->type_name("N");
   command
@@ -104,6 +115,37 @@ void add_inspect(CLI::App& command, Words& words) {
   command.add_option("--family", words.family, "a family file of your own")->type_name("FILE");
   add_output_flags(command, words);
   command.footer(std::string("Example:\n  llm2mnn inspect Qwen3-0.6B\n\n") + kExitCodes);
+}
+
+void add_tokenize(CLI::App& command, Words& words) {
+  command.add_option("--path", words.path, "checkpoint or package directory")->type_name("DIR")->required();
+  command.add_option("--text_file", words.text_file, "text, one item a line (default: standard input)")
+      ->type_name("FILE");
+  command.add_flag("--add_special_tokens", words.add_special_tokens,
+                   "with the tokens around a text (BOS ...)");
+  command.add_flag("--json_lines", words.json_lines, "lines of text are JSON strings");
+  command.add_flag("--decode", words.decode, "the other way: lines of ids in, text out");
+  command.footer(
+      std::string(
+          "Prints one line of ids for each line of text: Hugging Face's ids for a checkpoint, the runtime's\n"
+          "for a package. Reads no weights.\n\nExample:\n"
+          "  echo 'Hello world' | llm2mnn tokenize --path Qwen3-0.6B --add_special_tokens\n\n") +
+      kExitCodes);
+}
+
+void add_template(CLI::App& command, Words& words) {
+  command.add_option("--path", words.path, "checkpoint or package directory")->type_name("DIR")->required();
+  command
+      .add_option("--messages", words.messages,
+                  "JSON: a list of messages, or an object with messages, tools, add_generation_prompt ...")
+      ->type_name("FILE");
+  command.add_flag("--lowered", words.lowered,
+                   "show the template that an export writes, what was changed and why");
+  command.footer(
+      std::string("Prints exactly the prompt: Hugging Face's for a checkpoint, the runtime's for a package.\n"
+                  "Reads no weights.\n\nExample:\n"
+                  "  llm2mnn template --path Qwen3-0.6B --messages chat.json\n\n") +
+      kExitCodes);
 }
 
 void add_families(CLI::App& command, Words& words) {
@@ -196,6 +238,8 @@ ExportOptions options_from(const CLI::App& command, const Words& words) {
     options.threads = static_cast<unsigned>(parse_number("--threads", words.threads, kMaxThreads));
     if (options.threads == 0) fail(ErrorKind::kInvalidArgument, "--threads '0': at least 1");
   }
+  options.chat_template_path = words.chat_template;
+  options.allow_tokenizer_mismatch = words.allow_tokenizer_mismatch;
   options.overwrite = words.overwrite;
   return options;
 }
@@ -248,9 +292,9 @@ void check_command_line(const CLI::App& app, const std::vector<std::string>& arg
 
 // Commands that are to come are not "unknown".
 void refuse_later_commands(const std::vector<std::string>& arguments) {
-  for (const char* later : {"convert", "verify", "eval", "tokenize", "template"}) {
+  for (const char* later : {"convert", "verify", "eval"}) {
     if (!arguments.empty() && arguments.front() == later) {
-      fail(ErrorKind::kUnsupported, "{}: not part of this version; export, inspect and families are", later);
+      fail(ErrorKind::kUnsupported, "{}: not part of this version; see llm2mnn --help", later);
     }
   }
 }
@@ -266,9 +310,13 @@ int dispatch(const std::vector<std::string>& arguments) {
   Words words;
   CLI::App* export_command = app.add_subcommand("export", "write an MNN package from a checkpoint");
   CLI::App* inspect_command = app.add_subcommand("inspect", "show what a checkpoint or a package contains");
+  CLI::App* tokenize_command = app.add_subcommand("tokenize", "print the ids of a text, or the text of ids");
+  CLI::App* template_command = app.add_subcommand("template", "print the prompt of a conversation");
   CLI::App* families_command = app.add_subcommand("families", "list the supported model types");
   add_export(*export_command, words);
   add_inspect(*inspect_command, words);
+  add_tokenize(*tokenize_command, words);
+  add_template(*template_command, words);
   add_families(*families_command, words);
   check_command_line(app, arguments);
   try {
@@ -295,6 +343,13 @@ int dispatch(const std::vector<std::string>& arguments) {
     options.type = words.type;
     options.family_path = words.family;
     run_inspect_command(words.path, options, words.output);
+  } else if (tokenize_command->parsed()) {
+    check_not_empty(*tokenize_command);
+    run_tokenize_command(
+        {words.path, words.text_file, words.add_special_tokens, words.json_lines, words.decode});
+  } else if (template_command->parsed()) {
+    check_not_empty(*template_command);
+    run_template_command({words.path, words.messages, words.lowered});
   } else if (families_command->parsed()) {
     check_not_empty(*families_command);
     ExportOptions options;

@@ -16,7 +16,9 @@ struct ExportOptions {
   std::filesystem::path dst_path = "model";  ///< package directory
   std::filesystem::path tokenizer_path;      ///< empty: the checkpoint
   std::filesystem::path family_path;         ///< `--family FILE`; empty: none
-  std::string type;                          ///< `--type`; empty: config.json's model_type
+  std::filesystem::path chat_template_path;  ///< `--chat_template FILE`; empty: the checkpoint's
+  bool allow_tokenizer_mismatch = false;
+  std::string type;  ///< `--type`; empty: config.json's model_type
 
   int quant_bit = 4;
   int quant_block = 64;               ///< weights per scale along a row; 0: the whole row

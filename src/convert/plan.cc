@@ -9,6 +9,7 @@
 #include "convert/package_config.h"
 #include "convert/publish.h"
 #include "tokenizer/checkpoint_config.h"
+#include "tokenizer/source.h"
 
 namespace llm2mnn {
 namespace {
@@ -197,6 +198,20 @@ std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
   return ids;
 }
 
+TokenizerPackage plan_tokenizer(const ExportOptions& options, const Checkpoint& checkpoint) {
+  TokenizerSource source =
+      load_tokenizer_source(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
+  if (!options.chat_template_path.empty()) {
+    constexpr std::uint64_t kMaxTemplateBytes = 1u << 20;  // as for the checkpoint's own
+    source.config.chat_template = read_text_file(options.chat_template_path, kMaxTemplateBytes);
+    if (!is_utf8(source.config.chat_template)) {
+      fail(ErrorKind::kFormat, "--chat_template {}: not valid UTF-8",
+           shown(options.chat_template_path.string()));
+    }
+  }
+  return make_tokenizer_package(source, checkpoint_stop_ids(checkpoint));
+}
+
 void add_notes(Plan& plan) {
   plan.notes.insert(plan.notes.end(), plan.spec.notes.begin(), plan.spec.notes.end());
   plan.notes.insert(plan.notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
@@ -276,8 +291,7 @@ Plan make_plan(const ExportOptions& options) {
   plan.schemes = choose_schemes(plan);
   plan.layout = mnn::lay_out(plan.lowered.graph, plan.schemes, options.form);
   plan.embedding = plan_embedding(plan);
-  plan.tokenizer = load_tokenizer(options.tokenizer_path.empty() ? options.path : options.tokenizer_path,
-                                  checkpoint_stop_ids(*plan.checkpoint));
+  plan.tokenizer = plan_tokenizer(options, *plan.checkpoint);
   plan.graph_bytes = mnn::write_graph(plan.lowered.graph, plan.layout, options.form,
                                       [&](ir::WeightId id) { return read_vector(plan, id); });
   plan.config_json = make_config_json(plan);

@@ -12,7 +12,7 @@ namespace {
 using Kind = Expression::Kind;
 
 // A prompt of a hundred thousand tokens needs less than a tenth of either.
-constexpr std::uint64_t kMaxSteps = 20'000'000;
+constexpr std::uint64_t kMaxSteps = 5'000'000;
 constexpr std::size_t kMaxOutputBytes = 64u << 20;
 constexpr int kMaxDepth = 1000;  // of the evaluator's recursion: a megabyte or two of stack
 

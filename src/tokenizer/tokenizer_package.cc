@@ -141,9 +141,8 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
   });
 }
 
-TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
-                                const std::vector<std::int64_t>& config_stop_ids) {
-  const TokenizerSource source = load_tokenizer_source(tokenizer_dir);
+TokenizerPackage make_tokenizer_package(const TokenizerSource& source,
+                                        const std::vector<std::int64_t>& config_stop_ids) {
   try {
     return package_of(source.model, source.config, config_stop_ids);
   } catch (Error& error) {

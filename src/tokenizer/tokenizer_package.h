@@ -4,7 +4,6 @@
 // generation.
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +11,7 @@
 namespace llm2mnn {
 
 struct TokenizerConfig;
+struct TokenizerSource;
 
 struct TokenizerPackage {
   std::string kind;             ///< "byte-level BPE"
@@ -31,14 +31,11 @@ struct TokenizerPackage {
   std::vector<std::string> notes;  ///< one line each, for the summary (known runtime limits)
 };
 
-/// Reads tokenizer.json, tokenizer_config.json, generation_config.json, chat_template.jinja of `dir`.
-/// @param tokenizer_dir  `--tokenizer_path`, or the checkpoint.
 /// @param config_stop_ids  what the checkpoint itself says: `eos_token_id` of its config.json and
 /// generation_config.json.
-/// @throws Error kIo for a missing tokenizer.json, kFormat for a broken one, kUnsupported for a kind or a
-/// component that this version does not write, by name.
-TokenizerPackage load_tokenizer(const std::filesystem::path& tokenizer_dir,
-                                const std::vector<std::int64_t>& config_stop_ids);
+/// @throws Error kUnsupported for what the runtime cannot express, by name. Messages name the source's file.
+TokenizerPackage make_tokenizer_package(const TokenizerSource& source,
+                                        const std::vector<std::int64_t>& config_stop_ids);
 
 /// The same from the bytes of a tokenizer.json and what the files beside it say.
 TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const TokenizerConfig& config,

@@ -8,9 +8,14 @@
 
 #include "base/error.h"
 #include "tokenizer/checkpoint_config.h"
+#include "tokenizer/source.h"
 
 namespace llm2mnn {
 namespace {
+
+TokenizerPackage load_tokenizer(const std::filesystem::path& dir, const std::vector<std::int64_t>& stop_ids) {
+  return make_tokenizer_package(load_tokenizer_source(dir), stop_ids);
+}
 
 /// A byte-level BPE with pieces a b c Ġ ab abc, one added token, a Split and a ByteLevel; parts can be
 /// replaced.

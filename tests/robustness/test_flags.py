@@ -117,7 +117,7 @@ class FlagsTest(SandboxCase):
         self.refuses("--quant_bit", "--onnx_slim", "--quant_bit", "99")
 
     def test_commands(self):
-        for name in ("convert", "verify", "eval", "tokenize", "template"):
+        for name in ("convert", "verify", "eval"):
             self.refused(UNSUPPORTED, name, name, "x")
         for name in ("expotr", "Export", "", "x" * 5000, "\x1b]0;evil\x07", "💥", "help"):
             with self.subTest(name[:20]):
@@ -129,6 +129,8 @@ class FlagsTest(SandboxCase):
         self.refused(BAD_FLAG, "--path", "export")
         self.refused(BAD_FLAG, "--path", "--quant_bit", "4")
         self.refused(BAD_FLAG, "path", "inspect")
+        self.refused(BAD_FLAG, "--path", "tokenize")
+        self.refused(BAD_FLAG, "--path", "template")
         self.refused(BAD_FLAG, "one argument too many", "inspect", "a", "b")
 
     def test_invalid_utf8(self):

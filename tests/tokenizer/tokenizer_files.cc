@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tokenizer/source.h"
 #include "tokenizer/tokenizer_package.h"
 
 int main(int argc, char** argv) {
@@ -16,7 +17,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const llm2mnn::TokenizerPackage package = llm2mnn::load_tokenizer(argv[1], {});
+    const llm2mnn::TokenizerPackage package =
+        llm2mnn::make_tokenizer_package(llm2mnn::load_tokenizer_source(argv[1]), {});
     const auto write = [&](const char* name, const std::string& bytes) {
       const llm2mnn::File file = llm2mnn::File::create(std::filesystem::path(argv[2]) / name);
       file.write_all(0, std::as_bytes(std::span(bytes)));

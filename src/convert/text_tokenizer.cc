@@ -1,0 +1,88 @@
+#include "convert/text_tokenizer.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "convert/inspect.h"
+#include "convert/package_names.h"
+#include "tokenizer/encoder.h"
+#include "tokenizer/source.h"
+#include "verify/runtime_tokenizer.h"
+
+namespace llm2mnn {
+
+namespace {
+
+// Twice the file of the largest public vocabulary (262,144 pieces with 515,000 merges).
+constexpr std::uint64_t kMaxTokenizerFileBytes = 64u << 20;
+
+// The runtime's default is tokenizer.txt.
+std::string tokenizer_file_of(const std::filesystem::path& package) {
+  if (!path_exists(package / kConfigName)) return kTxtName;
+  const JsonValue config = load_json(package / kConfigName);
+  const JsonValue* name = config.find("tokenizer_file");
+  if (name == nullptr) return kTxtName;
+  if (!name->is_string() || name->as_string().find('/') != std::string_view::npos) {
+    fail(ErrorKind::kFormat, "{}: tokenizer_file: expected the name of a file in the package",
+         shown(kConfigName));
+  }
+  return std::string(name->as_string());
+}
+
+}  // namespace
+
+struct TextTokenizer::State {
+  // One of the two.
+  std::optional<Encoder> encoder;
+  std::optional<verify::RuntimeTokenizer> runtime;
+};
+
+TextTokenizer::TextTokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TextTokenizer::~TextTokenizer() = default;
+TextTokenizer::TextTokenizer(TextTokenizer&&) noexcept = default;
+
+TextTokenizer TextTokenizer::open(const std::filesystem::path& dir) {
+  auto state = std::make_unique<State>();
+  if (is_package(dir)) {
+    const std::string name = tokenizer_file_of(dir);
+    const std::string bytes = read_text_file(dir / name, kMaxTokenizerFileBytes);
+    try {
+      state->runtime.emplace(verify::RuntimeTokenizer::parse(bytes));
+    } catch (Error& error) {
+      error.add_context(shown(name));
+      throw;
+    }
+  } else {
+    state->encoder.emplace(load_tokenizer_source(dir).model);
+  }
+  return TextTokenizer(std::move(state));
+}
+
+std::vector<std::uint32_t> TextTokenizer::encode(std::string_view text, bool add_special_tokens) const {
+  if (state_->encoder) return state_->encoder->encode(text, add_special_tokens);
+  if (!is_utf8(text)) fail(ErrorKind::kFormat, "the text is not valid UTF-8");
+  std::vector<std::uint32_t> ids = state_->runtime->encode(text);
+  if (!add_special_tokens) {  // the runtime puts its prefix in front of every text
+    const auto count = std::min(ids.size(), state_->runtime->prefix_ids().size());
+    ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  return ids;
+}
+
+std::string TextTokenizer::decode(std::span<const std::uint32_t> ids) const {
+  const std::uint32_t end = state_->encoder ? state_->encoder->model().num_ids() : state_->runtime->num_ids();
+  for (const std::uint32_t id : ids) {
+    if (id >= end) fail(ErrorKind::kFormat, "id {}: the tokenizer has ids from 0 to {}", id, end - 1);
+  }
+  if (state_->encoder) return state_->encoder->decode(ids, false);
+  std::string text;
+  for (const std::uint32_t id : ids)
+    text += state_->runtime->decode(id);
+  return text;
+}
+
+}  // namespace llm2mnn
