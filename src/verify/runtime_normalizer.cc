@@ -1,6 +1,7 @@
 #include "verify/runtime_normalizer.h"
 
 #include <algorithm>
+#include <bitset>
 
 #include "verify/runtime_unicode.h"
 
@@ -118,6 +119,32 @@ std::string strip(const MtokNormalizer& step, std::string_view text) {
   return std::string(text);
 }
 
+std::bitset<256> bytes_of(std::string_view text) {
+  std::bitset<256> bytes;
+  for (const char c : text)
+    bytes.set(static_cast<unsigned char>(c));
+  return bytes;
+}
+
+/// NFC is thousands of replacements: most begin or end with a byte that the text does not have.
+bool cannot_match(const MtokNormalizer& step, const std::bitset<256>& bytes) {
+  return step.kind == MtokNormalizer::Kind::kReplace &&
+         (step.pattern.empty() || !bytes[static_cast<unsigned char>(step.pattern.front())] ||
+          !bytes[static_cast<unsigned char>(step.pattern.back())]);
+}
+
+std::string normalize_sequence(const MtokNormalizer& step, std::string text, WorkBudget& budget) {
+  budget.spend(step.steps.size());
+  std::bitset<256> bytes = bytes_of(text);
+  for (const MtokNormalizer& child : step.steps) {
+    if (cannot_match(child, bytes)) continue;
+    std::string next = normalize(child, text, budget);
+    if (next != text) bytes = bytes_of(next);
+    text = std::move(next);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string normalize(const MtokNormalizer& step, std::string text, WorkBudget& budget) {
@@ -137,8 +164,7 @@ std::string normalize(const MtokNormalizer& step, std::string text, WorkBudget& 
     case MtokNormalizer::Kind::kStrip:
       return strip(step, text);
     case MtokNormalizer::Kind::kSequence:
-      for (const MtokNormalizer& child : step.steps)
-        text = normalize(child, std::move(text), budget);
+      return normalize_sequence(step, std::move(text), budget);
   }
   return text;
 }

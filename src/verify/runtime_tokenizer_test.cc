@@ -198,5 +198,45 @@ TEST(RuntimeTokenizer, RefusesATextThatTheRuntimeNeedsTooLongFor) {
   }
 }
 
+TEST(RuntimeTokenizer, EncodesTheFourKindsOfTextFile) {
+  // Base64: "a" YQ==, "ab" YWI=, " " IA==, "[UNK]" W1VOS10=, "##b" IyNi, "!" IQ==.
+  const auto longest = RuntimeTokenizer::parse("430 1\n0 1 0\n0\n3\nYQ==\nYWI=\nIA==\n");
+  EXPECT_EQ(longest.encode("aab xa"), (Ids{0, 1, 2, 0}));
+  const auto words = RuntimeTokenizer::parse("430 2\n0 1 0\n0\n4\nW1VOS10=\nYQ==\nIyNi\nIQ==\n");
+  EXPECT_EQ(words.encode("AB! b"), (Ids{1, 2, 3, 0}));
+  const auto bytes = RuntimeTokenizer::parse("430 3\n0 1 0\n0\n3 1\na\nb\nab\na b\n");
+  EXPECT_EQ(bytes.encode("aab"), (Ids{0, 2}));
+  EXPECT_THROW(bytes.encode("c"), Error);  // the runtime aborts
+  const auto scored =
+      RuntimeTokenizer::parse("430 0\n0 1 0\n0\n4\nPHVuaz4= 0 2\n4paB -1 1\nYQ== -2 1\n4paBYQ== -0.5 1\n");
+  EXPECT_EQ(scored.encode("a a"), (Ids{3, 3}));
+  EXPECT_EQ(scored.decode(3), " a");
+}
+
+TEST(RuntimeTokenizer, RefusesTextFilesThatTheRuntimeWouldMisread) {
+  EXPECT_NE(error_of("430 1\n0 1 0\n0\n3\nYQ==\nYWI=\n"), "");      // a line is missing
+  EXPECT_NE(error_of("430 1\n0 1 0\n0\n1\nYQ==\nYWI=\n"), "");      // a line too many
+  EXPECT_NE(error_of("430 1\n0 1 0\n0\n1\nY!==\n"), "");            // not base64
+  EXPECT_NE(error_of("430 1\n0 1 0\n0\n1\n\n"), "");                // an empty piece never ends
+  EXPECT_NE(error_of("430 0\n0 1 0\n0\n1\nYQ== x 1\n"), "");        // no score
+  EXPECT_NE(error_of("430 0\n0 1 0\n0\n1\nYQ== 1 7\n"), "");        // no type
+  EXPECT_NE(error_of("430 3\n0 1 0\n0\n2 1\na\nb\na b\n"), "");     // a merge without a piece
+  EXPECT_NE(error_of("430 3\n0 1 0\n0\n2 0\na\na\n"), "");          // a piece twice
+  EXPECT_NE(error_of("430 3\n0 1 0\n0\n3 1\na\nb\nab\nab\n"), "");  // a merge without a blank
+}
+
+TEST(RuntimeTokenizer, NormalizesAsTheRuntimeDoes) {
+  MtokSections sections;
+  sections.pre_tokenizer = MtokBytes().u8(0).bytes();
+  // Strip takes nothing off the right end; Replace goes from left to right once.
+  sections.normalizer = MtokBytes().u8(4).u32(2).u8(8).u8(1).u8(1).u8(3).text("xx").text("a").bytes();
+  EXPECT_EQ(RuntimeTokenizer::parse(sections.file()).encode("  xxxxb"), (Ids{0, 4}));
+  sections.normalizer = MtokBytes().u8(7).u8(1).u8(1).u8(1).u8(1).u32(1).u32(0xE1).text("a\xCC\x81").bytes();
+  EXPECT_EQ(RuntimeTokenizer::parse(sections.file())
+                .encode("\xC3\xA1"
+                        "BC"),
+            (Ids{5}));
+}
+
 }  // namespace
 }  // namespace llm2mnn::verify
