@@ -55,6 +55,12 @@ void print_plan(const Plan& plan, const Output& output) {
   for (const SchemeUse& use : scheme_uses(plan))
     line("weights", fmt::format("{}: {}", use.what, use.scheme));
   line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
+  line("", plan.tokenizer_self_test.mtok.summary());
+  line("", plan.tokenizer_self_test.txt.summary());
+  if (!plan.tokenizer.template_changes.empty()) {
+    line("template", fmt::format("rewritten for the runtime's engine in {} ways (llm2mnn template --lowered)",
+                                 plan.tokenizer.template_changes.size()));
+  }
   line("size", fmt::format("{} ({:.2f} bits per weight in the linear layers)",
                            size_text(plan.package_bytes()), plan.linear_bits_per_weight()));
   line("runtime", fmt::format("MNN {} or later ({})", plan.runtime.version.text(), plan.runtime.because));

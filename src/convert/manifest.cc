@@ -23,8 +23,18 @@ Json options_json(const ExportOptions& options) {
   json["embed_bit"] = options.embed_bit ? Json(*options.embed_bit) : Json(nullptr);
   json["seperate_embed"] = options.seperate_embed;
   json["compat"] = options.form == mnn::GraphForm::kCompat ? Json("3.1") : Json(nullptr);
+  json["chat_template"] = !options.chat_template_path.empty();
   json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
   return json;
+}
+
+Json self_test_json(const TokenizerSelfTest::File& file) {
+  Json differences = Json::array();
+  for (const TokenizerSelfTest::Difference& difference : file.differences) {
+    differences.push_back({{"text", difference.text},
+                           {"reason", difference.reason.empty() ? Json(nullptr) : Json(difference.reason)}});
+  }
+  return {{"file", file.name}, {"tested", file.tested}, {"differences", differences}};
 }
 
 Json files_json(const Plan& plan, const ManifestDigests& digests) {
@@ -83,7 +93,11 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
   json["source"] = {{"xxh128", digests.source.hex()}};
   json["weights"] = weights_json(plan);
   json["bits_per_weight"] = plan.linear_bits_per_weight();
-  json["tokenizer"] = {{"kind", plan.tokenizer.kind}, {"vocab_size", plan.tokenizer.vocab_size}};
+  json["tokenizer"] = {
+      {"kind", plan.tokenizer.kind},
+      {"vocab_size", plan.tokenizer.vocab_size},
+      {"self_test",
+       {self_test_json(plan.tokenizer_self_test.mtok), self_test_json(plan.tokenizer_self_test.txt)}}};
   json["notes"] = plan.notes;
   json["ignored_tensors"] = ignored_tensors_json(plan);
   json["unread_config_keys"] = spec.unread_config_keys;

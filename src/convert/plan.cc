@@ -198,7 +198,20 @@ std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
   return ids;
 }
 
-TokenizerPackage plan_tokenizer(const ExportOptions& options, const Checkpoint& checkpoint) {
+// An unexplained difference means that the model would see other text than it was trained on.
+void check_self_test(const TokenizerSelfTest& test, bool allow_mismatch) {
+  if (test.mtok.unexplained() == 0 || allow_mismatch) return;
+  const auto first = std::find_if(test.mtok.differences.begin(), test.mtok.differences.end(),
+                                  [](const auto& difference) { return difference.reason.empty(); });
+  fail(ErrorKind::kUnsupported,
+       "{} gives other ids than Hugging Face for {} of {} texts, for example {}; --allow_tokenizer_mismatch "
+       "exports all "
+       "the same",
+       test.mtok.name, test.mtok.unexplained(), test.mtok.tested, shown(first->text, 60));
+}
+
+void plan_tokenizer(Plan& plan) {
+  const ExportOptions& options = plan.options;
   TokenizerSource source =
       load_tokenizer_source(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
   if (!options.chat_template_path.empty()) {
@@ -209,7 +222,10 @@ TokenizerPackage plan_tokenizer(const ExportOptions& options, const Checkpoint& 
            shown(options.chat_template_path.string()));
     }
   }
-  return make_tokenizer_package(source, checkpoint_stop_ids(checkpoint));
+  plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.checkpoint));
+  const Encoder encoder(std::move(source.model));
+  plan.tokenizer_self_test = run_tokenizer_self_test(encoder, plan.tokenizer.mtok, plan.tokenizer.txt);
+  check_self_test(plan.tokenizer_self_test, options.allow_tokenizer_mismatch);
 }
 
 void add_notes(Plan& plan) {
@@ -291,7 +307,7 @@ Plan make_plan(const ExportOptions& options) {
   plan.schemes = choose_schemes(plan);
   plan.layout = mnn::lay_out(plan.lowered.graph, plan.schemes, options.form);
   plan.embedding = plan_embedding(plan);
-  plan.tokenizer = plan_tokenizer(options, *plan.checkpoint);
+  plan_tokenizer(plan);
   plan.graph_bytes = mnn::write_graph(plan.lowered.graph, plan.layout, options.form,
                                       [&](ir::WeightId id) { return read_vector(plan, id); });
   plan.config_json = make_config_json(plan);

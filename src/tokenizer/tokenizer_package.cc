@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "jinja/lowering.h"
 #include "tokenizer/checkpoint_config.h"
 #include "tokenizer/hugging_face.h"
 #include "tokenizer/mtok.h"
@@ -89,6 +90,25 @@ void note_suffix(const TokenizerModel& model, TokenizerPackage& package) {
                                       shown(model.text_of(model.suffix_ids.front()))));
 }
 
+/// The runtime's template engine is no full Jinja: the template is rewritten to what it renders as Jinja
+/// would.
+void lower_chat_template(TokenizerPackage& package) {
+  if (package.chat_template.empty()) return;
+  try {
+    jinja::LoweredTemplate lowered = jinja::lower_template(package.chat_template);
+    package.chat_template = std::move(lowered.text);
+    package.template_changes = std::move(lowered.changes);
+    if (lowered.limits.empty()) return;
+    package.notes.push_back(fmt::format(
+        "chat template: {} construct{} no equal form in the runtime, prompts that need {} may differ: {}",
+        lowered.limits.size(), lowered.limits.size() == 1 ? " has" : "s have",
+        lowered.limits.size() == 1 ? "it" : "them", lowered.limits.front()));
+  } catch (const Error& error) {
+    package.notes.push_back(
+        fmt::format("chat template: kept as it is, since it is no Jinja: {}", error.message()));
+  }
+}
+
 TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& config,
                             const std::vector<std::int64_t>& config_stop_ids) {
   TokenizerPackage package;
@@ -102,6 +122,7 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
   note_suffix(model, package);
   cut_prefix_from_template(model, package);
+  lower_chat_template(package);
   if (package.stop_ids.empty()) {
     package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/ranges.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -45,7 +46,7 @@ struct Document {
 TokenizerConfig simple_config() {
   TokenizerConfig config;
   config.eos_token = "<|eos|>";
-  config.chat_template = "{{ messages[0].content }}";
+  config.chat_template = "{{ \"a prompt of its own\" }}";
   return config;
 }
 
@@ -75,7 +76,7 @@ TEST(TokenizerPackage, WritesTheBytesThatTheRuntimeIsKnownToLoad) {
       00000000 01000000 00000000   04000000 02000000 01000000
       00
       01000000 06000000 01 00 00 0700 3c7c656f737c3e
-      19000000 7b7b206d657373616765735b305d2e636f6e74656e74207d7d
+      1b000000 7b7b2022612070726f6d7074206f6620697473206f776e22207d7d
       0700 3c7c656f737c3e   00   0000)"));
   EXPECT_EQ(package.txt, "430 3\n1 1 0\n6 6 \n7 2\na\nb\nc\nĠ\nab\nabc\n<|eos|>\na b\nab c\n");
   EXPECT_EQ(package.vocab_size, 7);
@@ -184,13 +185,25 @@ TEST(TokenizerPackage, TheLlamaClassTakesItsBosFromTheConfig) {
   EXPECT_THROW(make_tokenizer_package(Document().text(), config, {}), Error);
 }
 
+TEST(TokenizerPackage, LowersTheTemplateToWhatTheRuntimeRenders) {
+  TokenizerConfig config = simple_config();
+  config.chat_template = "{{ (messages or 'x') }}";
+  const TokenizerPackage package = make_tokenizer_package(Document().text(), config, {});
+  EXPECT_NE(package.chat_template, config.chat_template);
+  EXPECT_FALSE(package.template_changes.empty());
+  config.chat_template = "{% if %}";
+  const TokenizerPackage broken = make_tokenizer_package(Document().text(), config, {});
+  EXPECT_EQ(broken.chat_template, config.chat_template);
+  EXPECT_NE(fmt::format("{}", fmt::join(broken.notes, "\n")).find("no Jinja: line 1"), std::string::npos);
+}
+
 TEST(TokenizerPackage, CutsALiteralBosOutOfTheTemplate) {
   Document document;
   document.post_processor = template_processing(fmt::format("[{},{}]", kToken, kText));
   TokenizerConfig config = simple_config();
   config.bos_token = "<|eos|>";
-  config.chat_template = "<|eos|>{{ messages[0].content }}";
-  EXPECT_EQ(make_tokenizer_package(document.text(), config, {}).chat_template, "{{ messages[0].content }}");
+  config.chat_template = "<|eos|>{{ \"a\" }}";
+  EXPECT_EQ(make_tokenizer_package(document.text(), config, {}).chat_template, "{{ \"a\" }}");
 }
 
 TEST(TokenizerPackage, GivesTheRuntimesProbeABosTextWhenTheTemplateAddsOneThatIsUndefined) {
