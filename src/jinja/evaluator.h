@@ -90,6 +90,7 @@ Value slice(const Value& object, const Value& start, const Value& stop, const Va
 /// The method `name` of `object`, or undefined.
 Value find_method(const Value& object, const std::string& name);
 Value apply_filter(const std::string& name, const Value& input, Arguments& arguments);
+bool has_filter(std::string_view name);
 bool apply_test(const std::string& name, const Value& input, Arguments& arguments);
 /// range, namespace, dict, joiner, cycler: what every template has.
 ScopePtr builtin_globals();
