@@ -7,13 +7,9 @@ namespace {
 
 constexpr std::string_view kBlanks = " \n\r\t";
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool is_name_begin(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool is_name_begin(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 class Lexer {
  public:
@@ -34,7 +30,8 @@ class Lexer {
   std::size_t find_opening() const {
     for (auto found = source_.find('{', place_); found != std::string_view::npos;
          found = source_.find('{', found + 1))
-      if (found + 1 < source_.size() && std::string_view("{%#").find(source_[found + 1]) != std::string_view::npos)
+      if (found + 1 < source_.size() &&
+          std::string_view("{%#").find(source_[found + 1]) != std::string_view::npos)
         return found;
     return source_.size();
   }
@@ -43,13 +40,11 @@ class Lexer {
   void read_text() {
     const auto opening = find_opening();
     auto text = source_.substr(place_, opening - place_);
-    if (trims_)
-      text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+    if (trims_) text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
     trims_ = false;
     place_ = opening;
     if (opening == source_.size()) {
-      if (!text.empty())
-        add(TokenKind::kText, std::string(text));
+      if (!text.empty()) add(TokenKind::kText, std::string(text));
       return;
     }
     const char sort = source_[opening + 1];
@@ -58,8 +53,7 @@ class Lexer {
       text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
     else if (sort == '%')
       strip_indent(text);
-    if (!text.empty())
-      add(TokenKind::kText, std::string(text));
+    if (!text.empty()) add(TokenKind::kText, std::string(text));
     place_ += dashed ? 3 : 2;
     if (sort == '#') {
       skip_comment();
@@ -72,8 +66,7 @@ class Lexer {
   // Blanks of a line before a tag go, also where the line begins with the end of another tag.
   static void strip_indent(std::string_view& text) {
     const auto line = text.rfind('\n') + 1;  // 0 without one
-    if (text.find_first_not_of(" \t", line) == std::string_view::npos)
-      text = text.substr(0, line);
+    if (text.find_first_not_of(" \t", line) == std::string_view::npos) text = text.substr(0, line);
   }
 
   void skip_comment() {
@@ -90,8 +83,7 @@ class Lexer {
     const std::string_view end = prints ? "}}" : "%}", dashed = prints ? "-}}" : "-%}";
     while (true) {
       place_ = std::min(source_.find_first_not_of(" \t\n\r\v\f", place_), source_.size());
-      if (place_ == source_.size())
-        return;
+      if (place_ == source_.size()) return;
       if (!at(end) && !at(dashed)) {
         read_token();
         continue;
@@ -99,8 +91,7 @@ class Lexer {
       trims_ = at(dashed);
       place_ += trims_ ? 3 : 2;
       add(prints ? TokenKind::kPrintEnd : TokenKind::kTagEnd, std::string(end));
-      if (!prints && !trims_ && at("\n"))
-        ++place_;
+      if (!prints && !trims_ && at("\n")) ++place_;
       return;
     }
   }
@@ -139,8 +130,7 @@ class Lexer {
       char c = source_[place_];
       if (c == '\\' && place_ + 1 < source_.size()) {
         c = source_[++place_];
-        if (const auto letter = kLetters.find(c); letter != std::string_view::npos)
-          c = kMeanings[letter];
+        if (const auto letter = kLetters.find(c); letter != std::string_view::npos) c = kMeanings[letter];
       }
       text += c;
     }
@@ -156,8 +146,6 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> read_tokens(std::string_view source) {
-  return Lexer(source).run();
-}
+std::vector<Token> read_tokens(std::string_view source) { return Lexer(source).run(); }
 
 }  // namespace llm2mnn::jinja::runtime

@@ -7,7 +7,19 @@
 
 namespace llm2mnn::jinja::runtime {
 
-enum class TokenKind { kText, kPrintBegin, kPrintEnd, kTagBegin, kTagEnd, kName, kString, kNumber, kSymbol, kMark, kEnd };
+enum class TokenKind {
+  kText,
+  kPrintBegin,
+  kPrintEnd,
+  kTagBegin,
+  kTagEnd,
+  kName,
+  kString,
+  kNumber,
+  kSymbol,
+  kMark,
+  kEnd
+};
 
 /// `kMark` are brackets, comma, colon and dot; `kSymbol` is any other character (or one of == != <= >=).
 struct Token {

@@ -46,8 +46,7 @@ class Parser {
   }
   // The token here, passed; the one before where the template ends.
   const Token& take() {
-    if (!at_end())
-      ++place_;
+    if (!at_end()) ++place_;
     return tokens_[place_ - 1];
   }
   bool skip(TokenKind kind, std::string_view text) {
@@ -64,10 +63,15 @@ class Parser {
     return static_cast<int>(program_.expressions.size()) - 1;
   }
   int add(Kind kind, std::string name, std::vector<int> operands) {
-    return add({.kind = kind, .name = std::move(name), .literal = {}, .operands = std::move(operands), .labels = {}});
+    return add({.kind = kind,
+                .name = std::move(name),
+                .literal = {},
+                .operands = std::move(operands),
+                .labels = {}});
   }
   int add_literal(Value value) {
-    return add({.kind = Kind::kLiteral, .name = {}, .literal = std::move(value), .operands = {}, .labels = {}});
+    return add(
+        {.kind = Kind::kLiteral, .name = {}, .literal = std::move(value), .operands = {}, .labels = {}});
   }
   int add(Statement statement) {
     program_.statements.push_back(std::move(statement));
@@ -100,14 +104,10 @@ class Parser {
     take();
     const Token word = take();
     if (word.kind == TokenKind::kName) {
-      if (word.text == "for")
-        return read_for(made);
-      if (word.text == "if")
-        return read_if(made);
-      if (word.text == "set")
-        return read_set(made);
-      if (word.text == "macro")
-        return read_macro(made);
+      if (word.text == "for") return read_for(made);
+      if (word.text == "if") return read_if(made);
+      if (word.text == "set") return read_set(made);
+      if (word.text == "macro") return read_macro(made);
     }
     while (!at_end() && !at(TokenKind::kTagEnd))
       take();
@@ -128,13 +128,11 @@ class Parser {
     made.kind = Statement::Kind::kFor;
     while (at(TokenKind::kName)) {
       made.names.push_back(take().text);
-      if (!skip_mark(","))
-        break;
+      if (!skip_mark(",")) break;
     }
     skip_name("in");
     made.subject = read_or();
-    if (skip_name("if"))
-      made.value = read_expression();
+    if (skip_name("if")) made.value = read_expression();
     skip_tag_end();
     read_body_to("endfor", made.body);
     return true;
@@ -146,10 +144,8 @@ class Parser {
     if (skip_mark("(")) {
       while (at(TokenKind::kName)) {
         made.names.push_back(take().text);
-        if (skip(TokenKind::kSymbol, "="))
-          read_expression();  // defaults are dropped
-        if (!skip_mark(","))
-          break;
+        if (skip(TokenKind::kSymbol, "=")) read_expression();  // defaults are dropped
+        if (!skip_mark(",")) break;
       }
       skip_mark(")");
     }
@@ -191,8 +187,7 @@ class Parser {
         return true;
       }
       skip_tag_end();
-      if (word == "endif")
-        return true;
+      if (word == "endif") return true;
       body = &made.otherwise;
     }
     return true;
@@ -203,11 +198,9 @@ class Parser {
   int read_expression() {
     const Level level(depth_);
     const int value = read_or();
-    if (!skip_name("if"))
-      return value;
+    if (!skip_name("if")) return value;
     const int condition = read_or();
-    if (!skip_name("else"))
-      return value;  // the condition has no effect
+    if (!skip_name("else")) return value;  // the condition has no effect
     const int other = read_expression();
     return add(Kind::kChoice, "", {condition, value, other});
   }
@@ -232,8 +225,7 @@ class Parser {
 
   int read_not() {
     const Level level(depth_);
-    if (!skip_name("not"))
-      return read_comparison();
+    if (!skip_name("not")) return read_comparison();
     const int value = read_not();
     const int no = add_literal(Value::of_bool(false)), yes = add_literal(Value::of_bool(true));
     return add(Kind::kChoice, "", {value, no, yes});
@@ -252,8 +244,7 @@ class Parser {
         continue;
       }
       if (word == "not") {
-        if (!skip_name("in"))
-          break;
+        if (!skip_name("in")) break;
         word = "not in";
       }
       const int right = read_sum();
@@ -275,11 +266,10 @@ class Parser {
   int read_filtered() {
     int left = read_signed();
     while (skip(TokenKind::kSymbol, "|")) {
-      if (!at(TokenKind::kName))
-        continue;
-      Expression filter{.kind = Kind::kFilter, .name = take().text, .literal = {}, .operands = {left}, .labels = {}};
-      if (skip_mark("("))
-        read_arguments(filter, true);
+      if (!at(TokenKind::kName)) continue;
+      Expression filter{
+          .kind = Kind::kFilter, .name = take().text, .literal = {}, .operands = {left}, .labels = {}};
+      if (skip_mark("(")) read_arguments(filter, true);
       left = add(std::move(filter));
     }
     return left;
@@ -287,8 +277,7 @@ class Parser {
 
   int read_signed() {
     const Level level(depth_);
-    if (!at_one_of(TokenKind::kSymbol, {"+", "-"}))
-      return read_primary();
+    if (!at_one_of(TokenKind::kSymbol, {"+", "-"})) return read_primary();
     std::string word = take().text;
     const int right = read_signed();
     const int zero = add_literal(Value::of_int(0));
@@ -305,25 +294,20 @@ class Parser {
       }
       call.operands.push_back(read_expression());
       call.labels.push_back(std::move(label));
-      if (!skip_mark(","))
-        break;
+      if (!skip_mark(",")) break;
     }
     skip_mark(")");
   }
 
   int read_primary() {
-    if (skip_mark("["))
-      return read_display("]", false);
-    if (skip_mark("{"))
-      return read_display("}", true);
-    if (at(TokenKind::kString))
-      return add_literal(Value::of_text(take().text));
-    if (at(TokenKind::kName))
-      return read_named();
+    if (skip_mark("[")) return read_display("]", false);
+    if (skip_mark("{")) return read_display("}", true);
+    if (at(TokenKind::kString)) return add_literal(Value::of_text(take().text));
+    if (at(TokenKind::kName)) return read_named();
     if (at(TokenKind::kNumber))
-      return add_literal(Value::of_int(static_cast<std::int32_t>(std::strtol(take().text.c_str(), nullptr, 10))));
-    if (!skip_mark("("))
-      return add_literal(Value::of_text(""));
+      return add_literal(
+          Value::of_int(static_cast<std::int32_t>(std::strtol(take().text.c_str(), nullptr, 10))));
+    if (!skip_mark("(")) return add_literal(Value::of_text(""));
     const int inner = read_expression();
     skip_mark(")");
     return inner;
@@ -339,19 +323,17 @@ class Parser {
         operands.push_back(read_expression());
       }
       skip_mark(",");
-      if (place_ == before)
-        throw Halt{};
+      if (place_ == before) throw Halt{};
     }
     return add(is_object ? Kind::kObject : Kind::kList, "", std::move(operands));
   }
 
   int read_named() {
     std::string name = take().text;
-    if (name == "true" || name == "false")
-      return add_literal(Value::of_bool(name == "true"));
-    if (name == "none")
-      return add_literal({});
-    Expression first{.kind = Kind::kVariable, .name = std::move(name), .literal = {}, .operands = {}, .labels = {}};
+    if (name == "true" || name == "false") return add_literal(Value::of_bool(name == "true"));
+    if (name == "none") return add_literal({});
+    Expression first{
+        .kind = Kind::kVariable, .name = std::move(name), .literal = {}, .operands = {}, .labels = {}};
     if (skip_mark("(")) {
       first.kind = Kind::kCall;
       read_arguments(first, true);
@@ -368,7 +350,8 @@ class Parser {
   }
 
   int read_member(int object) {
-    Expression member{.kind = Kind::kMember, .name = take().text, .literal = {}, .operands = {object}, .labels = {}};
+    Expression member{
+        .kind = Kind::kMember, .name = take().text, .literal = {}, .operands = {object}, .labels = {}};
     if (skip_mark("(")) {
       member.kind = Kind::kMethod;
       read_arguments(member, false);
@@ -378,20 +361,15 @@ class Parser {
 
   int read_subscript(int object) {
     int begin = kNone, end = kNone, step = kNone;
-    if (!at_mark(":") && !at_mark("]"))
-      begin = read_expression();
+    if (!at_mark(":") && !at_mark("]")) begin = read_expression();
     const bool is_slice = skip_mark(":");
     if (is_slice) {
-      if (!at_mark(":") && !at_mark("]"))
-        end = read_expression();
-      if (skip_mark(":") && !at_mark("]"))
-        step = read_expression();
+      if (!at_mark(":") && !at_mark("]")) end = read_expression();
+      if (skip_mark(":") && !at_mark("]")) step = read_expression();
     }
     skip_mark("]");
-    if (is_slice)
-      return add(Kind::kSlice, "", {object, begin, end, step});
-    if (begin == kNone)
-      begin = add_literal(Value::of_text(""));
+    if (is_slice) return add(Kind::kSlice, "", {object, begin, end, step});
+    if (begin == kNone) begin = add_literal(Value::of_text(""));
     return add(Kind::kItem, "", {object, begin});
   }
 
@@ -403,8 +381,6 @@ class Parser {
 
 }  // namespace
 
-Program parse_program(std::string_view source) {
-  return Parser(source).run();
-}
+Program parse_program(std::string_view source) { return Parser(source).run(); }
 
 }  // namespace llm2mnn::jinja::runtime

@@ -17,9 +17,7 @@ bool read_whole(std::string_view text, Number& number) {
   return result.ec == std::errc() && result.ptr == text.data() + text.size();
 }
 
-int sign_of(double a, double b) {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
+int sign_of(double a, double b) { return a < b ? -1 : a > b ? 1 : 0; }
 
 }  // namespace
 
@@ -55,8 +53,7 @@ Value Value::of_array(Array items) {
   made.kind_ = Kind::kArray;
   for (const auto& item : items)
     made.depth_ = std::max(made.depth_, item.depth_ + 1);
-  if (made.depth_ > kMaxDepth)
-    throw Halt{};
+  if (made.depth_ > kMaxDepth) throw Halt{};
   made.items_ = std::make_shared<const Array>(std::move(items));
   return made;
 }
@@ -66,8 +63,7 @@ Value Value::of_object(Object members) {
   made.kind_ = Kind::kObject;
   for (const auto& [key, member] : members)
     made.depth_ = std::max(made.depth_, member.depth_ + 1);
-  if (made.depth_ > kMaxDepth)
-    throw Halt{};
+  if (made.depth_ > kMaxDepth) throw Halt{};
   made.members_ = std::make_shared<const Object>(std::move(members));
   return made;
 }
@@ -114,9 +110,7 @@ Value Value::undefined() {
   return kUndefined;
 }
 
-bool Value::is_undefined() const {
-  return find(kUndefinedMark) != nullptr;
-}
+bool Value::is_undefined() const { return find(kUndefinedMark) != nullptr; }
 
 bool Value::is_truthy() const {
   switch (kind_) {
@@ -138,8 +132,7 @@ bool Value::is_truthy() const {
 }
 
 std::int64_t Value::to_int() const {
-  if (!is_number())
-    return 0;
+  if (!is_number()) return 0;
   if (const auto* real = std::get_if<double>(&number_))
     return std::abs(*real) < 9e18 ? static_cast<std::int64_t>(*real) : 0;
   return std::visit([](auto number) { return static_cast<std::int64_t>(number); }, number_);
@@ -164,9 +157,7 @@ const Value::Object& Value::members() const {
   return members_ ? *members_ : kNone;
 }
 
-std::size_t Value::size() const {
-  return items().size() + members().size();
-}
+std::size_t Value::size() const { return items().size() + members().size(); }
 
 const Value* Value::find(std::string_view key) const {
   const auto found = std::ranges::find(members(), key, &Object::value_type::first);
@@ -184,22 +175,18 @@ Value Value::with_member(std::string_view key, Value value) const {
 }
 
 int compare(const Value& a, const Value& b) {
-  if (a.kind_ != b.kind_)
-    return a.kind_ < b.kind_ ? -1 : 1;
+  if (a.kind_ != b.kind_) return a.kind_ < b.kind_ ? -1 : 1;
   switch (a.kind_) {
     case Value::Kind::kNumber:
-      if (a.is_real() || b.is_real())
-        return sign_of(a.to_real(), b.to_real());
+      if (a.is_real() || b.is_real()) return sign_of(a.to_real(), b.to_real());
       return a.to_int() < b.to_int() ? -1 : a.to_int() > b.to_int() ? 1 : 0;
     case Value::Kind::kString:
       return std::strcmp(a.text().c_str(), b.text().c_str());  // ends at a NUL, as the engine does
     case Value::Kind::kObject:
     case Value::Kind::kArray:
-      if (a.size() != b.size())
-        return a.size() < b.size() ? -1 : 1;
+      if (a.size() != b.size()) return a.size() < b.size() ? -1 : 1;
       for (std::size_t i = 0; i < a.items().size(); ++i)
-        if (const int order = compare(a.items()[i], b.items()[i]); order != 0)
-          return order;
+        if (const int order = compare(a.items()[i], b.items()[i]); order != 0) return order;
       return 0;
     default:
       return 0;

@@ -21,8 +21,7 @@ std::string real_text(double value) {
   const int exponent = std::stoi(digits.substr(mark + 1));
   digits.resize(mark);
   std::erase(digits, '.');
-  if (value == 0)
-    return negative ? "-0.0" : "0.0";
+  if (value == 0) return negative ? "-0.0" : "0.0";
   const int count = static_cast<int>(digits.size());
   const int point = exponent + 1;  // digits before the decimal point
   if (count <= point && point <= 21)
@@ -37,10 +36,8 @@ std::string real_text(double value) {
 }
 
 std::string number_text(const Value& value) {
-  if (value.is_real())
-    return real_text(value.to_real());
-  if (value.is_int())
-    return std::to_string(value.to_int());
+  if (value.is_real()) return real_text(value.to_real());
+  if (value.is_int()) return std::to_string(value.to_int());
   return std::to_string(static_cast<std::uint64_t>(value.to_int()));
 }
 
@@ -179,8 +176,7 @@ std::string ordered_json(const Value& value, int indent) {
 }
 
 std::string python_text(const Value& value) {
-  if (value.is_text())
-    return value.text();
+  if (value.is_text()) return value.text();
   std::string out;
   append_python(value, out);
   return out;
