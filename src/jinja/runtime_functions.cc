@@ -10,7 +10,7 @@ namespace llm2mnn::jinja::runtime {
 namespace {
 
 constexpr std::string_view kBlanks = " \n\r\t";
-constexpr std::size_t kMaxItems = 1u << 20;
+constexpr std::size_t kMaxItems = 1u << 17;
 constexpr std::size_t kMaxText = 64u << 20;
 
 char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }

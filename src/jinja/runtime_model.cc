@@ -12,7 +12,7 @@ namespace runtime {
 namespace {
 
 constexpr int kMaxDepth = 400;
-constexpr std::size_t kMaxWork = 200u << 20;  // units: about a byte made, or 1/64 of a node
+constexpr std::size_t kMaxWork = 64u << 20;  // units: about a byte made, or 1/64 of a node
 
 class Renderer {
  public:
@@ -149,6 +149,7 @@ class Renderer {
         return !kept;
       });
     for (std::size_t i = 0; i < items.size(); ++i) {
+      spend(256);
       auto scope = loop_scope(statement, items[i]);
       Value state = Value::of_object({{"index0", Value::of_size(i)},
                                       {"index", Value::of_size(i + 1)},
