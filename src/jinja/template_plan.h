@@ -24,6 +24,7 @@ struct TemplatePlan {
   std::string source;                  ///< as the checkpoint has it
   std::string text;                    ///< what goes into the package
   std::vector<std::string> changes;    ///< of the lowering
+  std::vector<std::string> limits;     ///< of the lowering: constructs that the runtime has nothing for
   std::vector<std::string> differing;  ///< kinds of conversation that the runtime still renders differently
   std::vector<std::string>
       refused;  ///< kinds that Hugging Face refuses (raise_exception) and the runtime renders

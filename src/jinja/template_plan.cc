@@ -1,0 +1,164 @@
+#include "jinja/template_plan.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "jinja/family_templates.h"
+#include "jinja/lowering.h"
+
+namespace llm2mnn::jinja {
+
+namespace {
+
+/// What one case must give.
+struct Expectation {
+  const ProofCase* proof = nullptr;
+  ChatInput runtime_input;
+  RuntimeContext runtime_context;
+  bool refused = false;
+  std::string prompt;
+};
+
+/// The text members of `variables`, or nothing.
+std::string_view text_of(const JsonValue::Object& variables, std::string_view name) {
+  for (const auto& [key, value] : variables) {
+    if (key == name && value.is_string()) return value.as_string();
+  }
+  return {};
+}
+
+/// Whether the package prints no BOS because the runtime puts it in front as an id.
+bool hides_bos(const RuntimeContext& context) {
+  for (const auto& [key, value] : context.context) {
+    if (key == "bos_token") return value.is_string() && value.as_string().empty();
+  }
+  return false;
+}
+
+void set_member(JsonValue::Object& object, const std::string& name, const JsonValue& value) {
+  std::erase_if(object, [&](const auto& member) { return member.first == name; });
+  object.emplace_back(name, value);
+}
+
+/// The reference prompts: Hugging Face's, less the BOS that the runtime gets as an id.
+/// @throws Error when the template goes beyond the evaluator's limits.
+std::vector<Expectation> expectations_of(const Template& chat_template, const JsonValue::Object& hf_variables,
+                                         const RuntimeContext& context) {
+  const std::string_view bos = hides_bos(context) ? text_of(hf_variables, "bos_token") : std::string_view{};
+  std::vector<Expectation> expectations;
+  for (const ProofCase& proof : proof_cases()) {
+    if (!proof.input.add_generation_prompt) continue;  // the runtime cannot be asked for it
+    ChatInput full = proof.input;
+    Expectation expected{&proof, proof.input, context, false, {}};
+    full.variables = hf_variables;
+    for (const auto& [name, value] : proof.input.variables) {
+      set_member(full.variables, name, value);
+      // The runtime takes variables of a conversation into the context.
+      set_member(expected.runtime_context.context, name, value);
+    }
+    ChatPrompt prompt = render_chat(chat_template, full);
+    expected.refused = prompt.refused;
+    if (!prompt.refused) {
+      if (!bos.empty() && prompt.text.starts_with(bos)) prompt.text.erase(0, bos.size());
+      expected.prompt = std::move(prompt.text);
+    }
+    expectations.push_back(std::move(expected));
+  }
+  return expectations;
+}
+
+std::string runtime_prompt(std::string_view text, const Expectation& expected) {
+  return render_as_runtime(text, expected.runtime_input, expected.runtime_context);
+}
+
+/// For each expectation whether the runtime fulfils it with `text`; refused ones count as fulfilled.
+std::vector<bool> fulfilled(std::string_view text, const std::vector<Expectation>& expectations) {
+  std::vector<bool> equal;
+  equal.reserve(expectations.size());
+  for (const Expectation& expected : expectations)
+    equal.push_back(expected.refused || runtime_prompt(text, expected) == expected.prompt);
+  return equal;
+}
+
+bool all(const std::vector<bool>& equal) {
+  return std::find(equal.begin(), equal.end(), false) == equal.end();
+}
+
+/// Whether `better` is right at least wherever `base` is.
+bool covers(const std::vector<bool>& better, const std::vector<bool>& base) {
+  for (std::size_t i = 0; i < base.size(); ++i) {
+    if (base[i] && !better[i]) return false;
+  }
+  return true;
+}
+
+/// The first family template with which, lowered, the runtime's prompts of all plain conversations are right.
+std::string fitting_family(const std::vector<Expectation>& expectations) {
+  for (const FamilyTemplate& family : family_templates()) {
+    const std::string text = lower_template(family.text).text;
+    std::size_t num_equal = 0;
+    bool fits = true;
+    for (const Expectation& expected : expectations) {
+      if (!expected.proof->is_plain || expected.refused) continue;
+      fits = runtime_prompt(text, expected) == expected.prompt;
+      if (!fits) break;
+      ++num_equal;
+    }
+    if (fits && num_equal > 0) return std::string(family.name);
+  }
+  return {};
+}
+
+void report(TemplatePlan& plan, const std::vector<Expectation>& expectations,
+            const std::vector<bool>& equal) {
+  for (std::size_t i = 0; i < expectations.size(); ++i) {
+    const ProofCase& proof = *expectations[i].proof;
+    if (expectations[i].refused) {
+      if (!runtime_prompt(plan.text, expectations[i]).empty()) plan.refused.push_back(proof.kind);
+      continue;
+    }
+    ++plan.num_cases;
+    if (equal[i]) {
+      ++plan.num_equal;
+    } else {
+      plan.differing.push_back(proof.kind);
+      plan.plain_differs |= proof.is_plain;
+    }
+  }
+}
+
+void lower_and_prove(TemplatePlan& plan, const std::vector<Expectation>& expectations) {
+  std::vector<bool> equal = fulfilled(plan.source, expectations);
+  if (!all(equal)) {
+    LoweredTemplate lowered = lower_template(plan.source);
+    std::vector<bool> lowered_equal = fulfilled(lowered.text, expectations);
+    plan.limits = std::move(lowered.limits);
+    if (covers(lowered_equal, equal)) {
+      plan.text = std::move(lowered.text);
+      plan.changes = std::move(lowered.changes);
+      equal = std::move(lowered_equal);
+    }
+  }
+  report(plan, expectations, equal);
+  if (!plan.differing.empty()) plan.suggestion = fitting_family(expectations);
+}
+
+}  // namespace
+
+TemplatePlan plan_template(std::string_view source, const JsonValue::Object& hf_variables,
+                           const RuntimeContext& context) {
+  TemplatePlan plan;
+  plan.source = plan.text = source;
+  try {
+    const Template chat_template = parse_template(source);
+    lower_and_prove(plan, expectations_of(chat_template, hf_variables, context));
+  } catch (const Error& error) {
+    // Kept as it is: the runtime may well render it, but nobody can say what is right.
+    plan.plain_differs = true;
+    plan.differing.push_back(fmt::format("all (not proved: {})", error.message()));
+  }
+  return plan;
+}
+
+}  // namespace llm2mnn::jinja
