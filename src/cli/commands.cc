@@ -57,9 +57,11 @@ void print_plan(const Plan& plan, const Output& output) {
   line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
   line("", plan.tokenizer_self_test.mtok.summary());
   line("", plan.tokenizer_self_test.txt.summary());
-  if (!plan.tokenizer.template_changes.empty()) {
-    line("template", fmt::format("rewritten for the runtime's engine in {} ways (llm2mnn template --lowered)",
-                                 plan.tokenizer.template_changes.size()));
+  if (const jinja::TemplatePlan& chat = plan.tokenizer.template_plan; chat.num_cases > 0) {
+    line("template",
+         fmt::format(
+             "{} of {} conversations give Hugging Face's prompt{}", chat.num_equal, chat.num_cases,
+             chat.text == chat.source ? "" : "; rewritten for the runtime (llm2mnn template --lowered)"));
   }
   line("size", fmt::format("{} ({:.2f} bits per weight in the linear layers)",
                            size_text(plan.package_bytes()), plan.linear_bits_per_weight()));

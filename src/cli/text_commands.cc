@@ -104,15 +104,24 @@ std::string decoded_line(const TextTokenizer& tokenizer, std::string_view line,
   return options.json_lines ? JsonValue::make_string(text).dump() + "\n" : text + "\n";
 }
 
-void print_lowered(const jinja::LoweredTemplate& lowered) {
-  fmt::print("{}{}", lowered.text, lowered.text.ends_with('\n') ? "" : "\n");
+void print_lowered(const jinja::TemplatePlan& plan) {
+  fmt::print("{}", plan.text);
+  if (!plan.text.ends_with('\n')) fmt::print("\n");
   // The reasons stand behind the template as a comment, so that the whole output is a template still.
   fmt::print("{{#\n");
-  if (lowered.changes.empty()) fmt::print("unchanged\n");
-  for (const std::string& change : lowered.changes)
+  if (plan.text == plan.source) fmt::print("unchanged\n");
+  for (const std::string& change : plan.changes)
     fmt::print("changed: {}\n", change);
-  for (const std::string& limit : lowered.limits)
+  fmt::print("proof: {} of {} conversations equal Hugging Face's prompt\n", plan.num_equal, plan.num_cases);
+  for (const std::string& kind : plan.differing)
+    fmt::print("differs: {}\n", kind);
+  for (const std::string& limit : plan.limits)
     fmt::print("no equal form in the runtime: {}\n", limit);
+  for (const std::string& kind : plan.refused)
+    fmt::print("refused by Hugging Face, rendered by the runtime: {}\n", kind);
+  if (!plan.suggestion.empty()) {
+    fmt::print("a simple template that fits: {}\n", plan.suggestion);
+  }
   fmt::print("#}}\n");
 }
 
@@ -137,8 +146,8 @@ void run_tokenize_command(const TokenizeOptions& options) {
 
 void run_template_command(const TemplateOptions& options) {
   if (options.lowered) {
-    const jinja::LoweredTemplate lowered = lower_template_of(options.path);
-    print_result([&] { print_lowered(lowered); });
+    const jinja::TemplatePlan plan = plan_template_of(options.path);
+    print_result([&] { print_lowered(plan); });
     return;
   }
   if (options.messages.empty())

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "jinja/chat.h"
-#include "jinja/lowering.h"
+#include "jinja/template_plan.h"
 
 namespace llm2mnn {
 
@@ -24,6 +24,6 @@ jinja::ChatInput parse_chat_input(const JsonValue& value);
 std::string render_prompt(const std::filesystem::path& dir, const jinja::ChatInput& input);
 
 /// What an export of the checkpoint `dir` writes as its template, and why.
-jinja::LoweredTemplate lower_template_of(const std::filesystem::path& dir);
+jinja::TemplatePlan plan_template_of(const std::filesystem::path& dir);
 
 }  // namespace llm2mnn

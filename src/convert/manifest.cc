@@ -28,6 +28,14 @@ Json options_json(const ExportOptions& options) {
   return json;
 }
 
+Json template_json(const jinja::TemplatePlan& plan) {
+  return {{"changes", plan.changes},
+          {"conversations", plan.num_cases},
+          {"equal", plan.num_equal},
+          {"differing", plan.differing},
+          {"refused", plan.refused}};
+}
+
 Json self_test_json(const TokenizerSelfTest::File& file) {
   Json differences = Json::array();
   for (const TokenizerSelfTest::Difference& difference : file.differences) {
@@ -96,6 +104,7 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
   json["tokenizer"] = {
       {"kind", plan.tokenizer.kind},
       {"vocab_size", plan.tokenizer.vocab_size},
+      {"chat_template", template_json(plan.tokenizer.template_plan)},
       {"self_test",
        {self_test_json(plan.tokenizer_self_test.mtok), self_test_json(plan.tokenizer_self_test.txt)}}};
   json["notes"] = plan.notes;

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <fmt/ranges.h>
 #include <string_view>
 #include <utility>
 
 #include "base/error.h"
-#include "jinja/lowering.h"
+#include "tokenizer/chat_setup.h"
 #include "tokenizer/checkpoint_config.h"
 #include "tokenizer/hugging_face.h"
 #include "tokenizer/mtok.h"
@@ -90,22 +91,27 @@ void note_suffix(const TokenizerModel& model, TokenizerPackage& package) {
                                       shown(model.text_of(model.suffix_ids.front()))));
 }
 
-/// The runtime's template engine is no full Jinja: the template is rewritten to what it renders as Jinja
-/// would.
-void lower_chat_template(TokenizerPackage& package) {
+/// The runtime's template engine is no full Jinja: the template is rewritten where the runtime would render
+/// it differently, and proved on built-in conversations.
+void plan_chat_template(const TokenizerConfig& config, const RuntimeTexts& texts, TokenizerPackage& package) {
   if (package.chat_template.empty()) return;
-  try {
-    jinja::LoweredTemplate lowered = jinja::lower_template(package.chat_template);
-    package.chat_template = std::move(lowered.text);
-    package.template_changes = std::move(lowered.changes);
-    if (lowered.limits.empty()) return;
+  jinja::RuntimeContext context;
+  context.bos_token = texts.bos_token;
+  context.eos_token = texts.eos_token;
+  if (package.hide_bos_in_template) context.context.emplace_back("bos_token", JsonValue::make_string(""));
+  package.template_plan =
+      jinja::plan_template(package.chat_template, special_token_variables(config), context);
+  const jinja::TemplatePlan& plan = package.template_plan;
+  package.chat_template = plan.text;
+  if (!plan.differing.empty()) {
     package.notes.push_back(fmt::format(
-        "chat template: {} construct{} no equal form in the runtime, prompts that need {} may differ: {}",
-        lowered.limits.size(), lowered.limits.size() == 1 ? " has" : "s have",
-        lowered.limits.size() == 1 ? "it" : "them", lowered.limits.front()));
-  } catch (const Error& error) {
-    package.notes.push_back(
-        fmt::format("chat template: kept as it is, since it is no Jinja: {}", error.message()));
+        "chat template: the runtime's prompt differs from Hugging Face's for {}{}",
+        fmt::join(plan.differing, ", "),
+        plan.suggestion.empty() ? "" : fmt::format("; a simple template that fits: {}", plan.suggestion)));
+  }
+  if (!plan.refused.empty()) {
+    package.notes.push_back(fmt::format("chat template: Hugging Face refuses, and the runtime renders, {}",
+                                        fmt::join(plan.refused, ", ")));
   }
 }
 
@@ -122,7 +128,6 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
   note_suffix(model, package);
   cut_prefix_from_template(model, package);
-  lower_chat_template(package);
   if (package.stop_ids.empty()) {
     package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
   }
@@ -130,8 +135,9 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   RuntimeTexts texts;
   settle_bos(model, config, package, texts);
   texts.stop_ids = package.stop_ids;
-  texts.chat_template = package.chat_template;
   texts.eos_token = config.eos_token;
+  plan_chat_template(config, texts, package);
+  texts.chat_template = package.chat_template;
   texts.clean_up_tokenization_spaces = config.clean_up_tokenization_spaces;
   const IdTable table(model);
   package.mtok = write_mtok(model, table, texts, package.notes);

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "jinja/template_plan.h"
+
 namespace llm2mnn {
 
 struct TokenizerConfig;
@@ -19,11 +21,11 @@ struct TokenizerPackage {
   std::string mtok;             ///< bytes of tokenizer.mtok
   std::string txt;              ///< bytes of tokenizer.txt
   std::string txt_limits;  ///< one line: for which runtimes tokenizer.txt is right and what it cannot express
-  std::string chat_template;                  ///< as the runtime gets it; empty when the checkpoint has none
-  std::vector<std::string> template_changes;  ///< one line for each kind of rewrite in it
-  std::string bos_token, eos_token;           ///< text; empty when there is none
-  bool adds_bos = false;                      ///< Hugging Face puts a BOS in front of plain text
-  std::vector<std::int64_t> stop_ids;         ///< sorted, unique
+  std::string chat_template;           ///< as the runtime gets it; empty when the checkpoint has none
+  jinja::TemplatePlan template_plan;   ///< how that text was made and proved
+  std::string bos_token, eos_token;    ///< text; empty when there is none
+  bool adds_bos = false;               ///< Hugging Face puts a BOS in front of plain text
+  std::vector<std::int64_t> stop_ids;  ///< sorted, unique
   std::vector<std::int64_t> prefix_ids;
   /// `jinja.context.bos_token` must be "" in llm_config.json: the runtime prepends the BOS itself, or the
   /// template names a BOS that Hugging Face does not have (the text in the mtok only serves the runtime's

@@ -190,7 +190,7 @@ TEST(TokenizerPackage, LowersTheTemplateToWhatTheRuntimeRenders) {
   config.chat_template = "{{ (messages or 'x') }}";
   const TokenizerPackage package = make_tokenizer_package(Document().text(), config, {});
   EXPECT_NE(package.chat_template, config.chat_template);
-  EXPECT_FALSE(package.template_changes.empty());
+  EXPECT_FALSE(package.template_plan.changes.empty());
   config.chat_template = "{% if %}";
   const TokenizerPackage broken = make_tokenizer_package(Document().text(), config, {});
   EXPECT_EQ(broken.chat_template, config.chat_template);

@@ -34,8 +34,11 @@ class TokenizerTest(WeightsCase):
     def test_no_model(self):
         self.refused_tokenizer(lambda t: t.pop("model") and None, BROKEN_INPUT, "model")
 
-    def test_kinds_of_later_versions(self):
-        for kind in ("Unigram", "WordPiece", "WordLevel"):
+    def test_a_kind_whose_vocabulary_has_another_form(self):
+        self.refused_tokenizer(lambda t: t["model"].update(type="Unigram"), BROKEN_INPUT, "model.vocab")
+
+    def test_kinds_whose_members_are_others(self):
+        for kind in ("WordPiece", "WordLevel"):
             with self.subTest(kind):
                 self.setUp()
                 self.refused_tokenizer(lambda t: t["model"].update(type=kind), UNSUPPORTED, kind)

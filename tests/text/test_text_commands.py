@@ -105,9 +105,10 @@ class TextCommands(TempDirCase):
     def test_the_prompt_of_a_conversation(self):
         system = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         turn = "<|im_start|>user\nGrüße, 世界<|im_end|>\n"
-        self.assertEqual(self.prompt([USER], CHECKPOINT), system + turn + "<|im_start|>assistant\n")
-        self.assertEqual(self.prompt({"messages": [{"role": "system", "content": "Short."}, USER]}, CHECKPOINT),
-                         "<|im_start|>system\nShort.<|im_end|>\n" + turn + "<|im_start|>assistant\n")
+        for path in (CHECKPOINT, self.package):
+            self.assertEqual(self.prompt([USER], path), system + turn + "<|im_start|>assistant\n")
+            self.assertEqual(self.prompt({"messages": [{"role": "system", "content": "Short."}, USER]}, path),
+                             "<|im_start|>system\nShort.<|im_end|>\n" + turn + "<|im_start|>assistant\n")
         self.assertEqual(self.prompt({"messages": [USER], "add_generation_prompt": False}, CHECKPOINT), system + turn)
 
     def test_refusals_of_template(self):
@@ -115,13 +116,13 @@ class TextCommands(TempDirCase):
         file.write_text('{"tools": []}')
         self.refused(BROKEN_INPUT, ["broken.json", "messages"], "template", "--path", CHECKPOINT, "--messages", file)
         self.refused(BAD_FLAG, ["--messages"], "template", "--path", CHECKPOINT)
-        file.write_text(json.dumps([USER]))
-        self.refused(4, ["is a package"], "template", "--path", self.package, "--messages", file)
+        file.write_text(json.dumps({"messages": [USER], "add_generation_prompt": False}))
+        self.refused(4, ["add_generation_prompt"], "template", "--path", self.package, "--messages", file)
 
-    def test_lowered_shows_template_and_reasons(self):
+    def test_lowered_shows_template_and_proof(self):
         done = call("template", "--path", CHECKPOINT, "--lowered")
         self.assertEqual((done.returncode, done.stderr), (0, b""))
-        self.assertIn(b"\n{#\n", done.stdout)
+        self.assertIn(b"proof:", done.stdout)
 
     def test_weights_are_not_read(self):
         bare = self.tmp / "bare"
