@@ -68,6 +68,8 @@ void read_named_tokens(const JsonValue& value, TokenizerConfig& config) {
     const JsonValue* member = value.find(name);
     if (member == nullptr) continue;
     std::string text = token_text(*member, name);
+    config.has_bos_key = config.has_bos_key || name == "bos_token";
+    config.has_eos_key = config.has_eos_key || name == "eos_token";
     if (config.bos_token.empty() && name == "bos_token") config.bos_token = text;
     if (config.eos_token.empty() && name == "eos_token") config.eos_token = text;
     add_named(config, name, text);
@@ -144,6 +146,10 @@ void read_tokenizer_config(const JsonValue& value, TokenizerConfig& config) {
   read_named_tokens(value, config);
   config.add_bos_token = optional_bool(value, "add_bos_token");
   config.add_eos_token = optional_bool(value, "add_eos_token");
+  config.add_prefix_space = optional_bool(value, "add_prefix_space");
+  config.do_lower_case = optional_bool(value, "do_lower_case");
+  config.strip_accents = optional_bool(value, "strip_accents");
+  config.tokenize_chinese_chars = optional_bool(value, "tokenize_chinese_chars");
   config.clean_up_tokenization_spaces = optional_bool(value, "clean_up_tokenization_spaces").value_or(false);
   read_chat_template(value, config);
   read_added_tokens(value, config);

@@ -19,6 +19,8 @@ struct TokenizerConfig {
   std::vector<std::string> special_tokens;  ///< every named one (bos, eos, unk, pad, additional ...), unique
   std::vector<AddedToken> added_tokens;     ///< `added_tokens_decoder`, in the file's order
   std::optional<bool> add_bos_token, add_eos_token;
+  std::optional<bool> add_prefix_space, do_lower_case, strip_accents, tokenize_chinese_chars;
+  bool has_bos_key = false, has_eos_key = false;  ///< named, if only as null: the class's own does not count
   bool clean_up_tokenization_spaces = false;
   std::string chat_template;  ///< the default one; empty when the checkpoint has none
   /// All templates by name, `default` included, in the checkpoint's order.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "tokenizer/class_rules.h"
 #include "tokenizer/hf_components.h"
 
 namespace llm2mnn {
@@ -32,6 +33,15 @@ class AddedTokens {
            shown(token.content), token.id, *id);
     }
     add(token);
+  }
+
+  /// A token of the configuration; one that is there already gets its flags.
+  void add_from_config(const AddedToken& token) {
+    if (!contains(token)) {
+      add_from_document(token);
+      return;
+    }
+    tokens_[*seen_.find(token.content)] = token;
   }
 
   void add(const AddedToken& token) {
@@ -78,9 +88,11 @@ void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& con
   AddedTokens tokens(model.pieces);
   for (const AddedToken& token : document.added)
     tokens.add_from_document(token);
-  for (const AddedToken& token : config.added_tokens) {
+  const auto& named = config.special_tokens;
+  for (AddedToken token : config.added_tokens) {
+    token.special = token.special || std::find(named.begin(), named.end(), token.content) != named.end();
     try {
-      tokens.add_from_document(token);
+      tokens.add_from_config(token);
     } catch (Error& error) {
       error.add_context("tokenizer_config.json added_tokens_decoder");
       throw;
@@ -113,29 +125,6 @@ void check_largest_id(const TokenizerModel& model) {
   }
 }
 
-/// These tokenizer classes of transformers replace the post-processor by what `add_bos_token` (true by
-/// default) and `add_eos_token` say.
-void apply_class_rule(const TokenizerConfig& config, TokenizerModel& model) {
-  constexpr std::array<std::string_view, 8> kClasses = {
-      "LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast",
-      "GemmaTokenizer", "GemmaTokenizerFast", "CohereTokenizer",    "CohereTokenizerFast"};
-  if (std::find(kClasses.begin(), kClasses.end(), config.tokenizer_class) == kClasses.end()) return;
-  model.prefix_ids.clear();
-  model.suffix_ids.clear();
-  const auto add = [&](const std::string& text, const char* key, std::vector<std::uint32_t>& ids) {
-    const auto id = model.find_id(text);
-    if (text.empty() || !id) {
-      fail(ErrorKind::kFormat,
-           "tokenizer_config.json: {} is true for {}, but its token {} is in no vocabulary", key,
-           shown(config.tokenizer_class), shown(text));
-    }
-    ids.push_back(*id);
-  };
-  if (config.add_bos_token.value_or(!config.bos_token.empty()))
-    add(config.bos_token, "add_bos_token", model.prefix_ids);
-  if (config.add_eos_token.value_or(false)) add(config.eos_token, "add_eos_token", model.suffix_ids);
-}
-
 void check_other_components(const TokenizerJson& document, TokenizerModel& model) {
   constexpr std::array<std::string_view, 7> kKnown = {
       "version", "truncation", "padding", "normalizer", "pre_tokenizer", "post_processor", "decoder"};
@@ -164,7 +153,7 @@ TokenizerModel build_tokenizer_model(TokenizerJson&& source, const TokenizerConf
   if (model.num_ids() == 0) fail(ErrorKind::kFormat, "model.vocab: no pieces");
   check_largest_id(model);
   hf::read_post_processor(document.component("post_processor"), model);
-  apply_class_rule(config, model);
+  apply_class_rule(document, config, model);
   return model;
 }
 

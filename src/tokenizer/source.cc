@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tokenizer/class_rules.h"
 #include "tokenizer/hugging_face.h"
 #include "tokenizer/sentencepiece.h"
 #include "tokenizer/source_options.h"
@@ -83,6 +84,7 @@ TokenizerSource load_tokenizer_source(const std::filesystem::path& dir) {
   const std::filesystem::path document = dir / "tokenizer.json";
   if (entry_exists(document)) {
     source.file = "tokenizer.json";
+    apply_class_defaults(source.config);
     source.model = load_document(document, source.config);
   } else {
     load_other(dir, source);
