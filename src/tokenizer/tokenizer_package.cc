@@ -109,6 +109,10 @@ void plan_chat_template(const TokenizerConfig& config, const RuntimeTexts& texts
         fmt::join(plan.differing, ", "),
         plan.suggestion.empty() ? "" : fmt::format("; a simple template that fits: {}", plan.suggestion)));
   }
+  if (plan.num_cases == 0 && plan.differing.empty()) {
+    package.notes.emplace_back(
+        "chat template: not proved, since Hugging Face refuses every built-in conversation");
+  }
   if (!plan.refused.empty()) {
     package.notes.push_back(fmt::format("chat template: Hugging Face refuses, and the runtime renders, {}",
                                         fmt::join(plan.refused, ", ")));

@@ -194,7 +194,7 @@ TEST(TokenizerPackage, LowersTheTemplateToWhatTheRuntimeRenders) {
   config.chat_template = "{% if %}";
   const TokenizerPackage broken = make_tokenizer_package(Document().text(), config, {});
   EXPECT_EQ(broken.chat_template, config.chat_template);
-  EXPECT_NE(fmt::format("{}", fmt::join(broken.notes, "\n")).find("no Jinja: line 1"), std::string::npos);
+  EXPECT_NE(fmt::format("{}", fmt::join(broken.notes, "\n")).find("not proved: line 1"), std::string::npos);
 }
 
 TEST(TokenizerPackage, CutsALiteralBosOutOfTheTemplate) {
