@@ -59,6 +59,7 @@ const Case kCases[] = {
     {"{% generation %}a{{ messages[0].content }}{% endgeneration %}", "aHi"},
     {"{% for i in [1, [2]] recursive %}{{ loop(i) if i is sequence else i }}{% endfor %}", "12"},
     {"{{ (messages | map(attribute='x')) is defined and true }}", "True"},
+    {"{{ '<' | safe + '<' }} {{ ('<' | e) ~ '<' }} {{ '\"' + ('<' | safe) }}", "<&lt; &lt;< &#34;<"},
     {"{{ 'a' if false }}|{{ ('a' if false) is defined }}", "|False"},
 };
 

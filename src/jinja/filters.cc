@@ -349,24 +349,8 @@ Value groupby_filter(const Value& input, Arguments& arguments) {
   return Value::list(std::move(groups));
 }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '"') {
-      out += "&#34;";
-    } else if (c == '\'') {
-      out += "&#39;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
+Value escape_filter(const Value& input) {
+  return input.is_safe() ? input : Value::safe_string(html_escaped(to_text(input)));
 }
 
 Value abs_filter(const Value& input, Arguments&) {
@@ -415,11 +399,11 @@ const std::map<std::string_view, Filter>& filters() {
       {"d", default_filter},
       {"default", default_filter},
       {"dictsort", dictsort_filter},
-      {"e", [](V v, A) { return Value::string(escaped(to_text(v))); }},
-      {"escape", [](V v, A) { return Value::string(escaped(to_text(v))); }},
+      {"e", [](V v, A) { return escape_filter(v); }},
+      {"escape", [](V v, A) { return escape_filter(v); }},
       {"first", first_filter},
       {"float", float_filter},
-      {"forceescape", [](V v, A) { return Value::string(escaped(to_text(v))); }},
+      {"forceescape", [](V v, A) { return Value::safe_string(html_escaped(to_text(v))); }},
       {"format", format_filter},
       {"groupby", groupby_filter},
       {"indent", indent_filter},
@@ -439,7 +423,7 @@ const std::map<std::string_view, Filter>& filters() {
       {"replace", replace_filter},
       {"reverse", reverse_filter},
       {"round", round_filter},
-      {"safe", [](V v, A) { return Value::string(to_text(v)); }},
+      {"safe", [](V v, A) { return Value::safe_string(to_text(v)); }},
       {"select", [](V v, A a) { return select_items(v, a, true, false); }},
       {"selectattr", [](V v, A a) { return select_items(v, a, true, true); }},
       {"sort", sort_filter},

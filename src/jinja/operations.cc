@@ -155,6 +155,12 @@ Value binary_operation(std::string_view op, const Value& left, const Value& righ
       return integer_operation(op, left.as_integer(), right.as_integer());
     return real_operation(op, left.as_real(), right.as_real());
   }
+  if (op == "+" && left.is_string() && right.is_string() && (left.is_safe() || right.is_safe())) {
+    const auto part = [](const Value& value) {
+      return value.is_safe() ? value.text() : html_escaped(value.text());
+    };
+    return Value::safe_string(part(left) + part(right));
+  }
   if (op == "+" && left.is_string() && right.is_string()) return Value::string(left.text() + right.text());
   if (op == "+" && left.is_sequence() && left.kind() == right.kind()) {
     std::vector<Value> items = left.items();

@@ -99,6 +99,12 @@ Value Value::string(std::string text) {
   return value;
 }
 
+Value Value::safe_string(std::string text) {
+  Value value = string(std::move(text));
+  value.is_safe_ = true;
+  return value;
+}
+
 Value Value::list(std::vector<Value> items) {
   Value value;
   value.kind_ = Kind::kList;

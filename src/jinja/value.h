@@ -62,6 +62,8 @@ class Value {
   static Value integer(std::int64_t value);
   static Value real(double value);
   static Value string(std::string text);
+  /// What the filters `safe` and `escape` give: a string that escapes what is added to it.
+  static Value safe_string(std::string text);
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
   static Value generator(std::vector<Value> items);
@@ -74,6 +76,7 @@ class Value {
   bool is(Kind kind) const { return kind_ == kind; }
   bool is_undefined() const { return kind_ == Kind::kUndefined; }
   bool is_string() const { return kind_ == Kind::kString; }
+  bool is_safe() const { return is_safe_; }
   bool is_sequence() const { return kind_ == Kind::kList || kind_ == Kind::kTuple; }
   /// bool, int or float.
   bool is_number() const { return kind_ >= Kind::kBool && kind_ <= Kind::kFloat; }
@@ -99,6 +102,7 @@ class Value {
 
  private:
   Kind kind_ = Kind::kUndefined;
+  bool is_safe_ = false;
   std::int64_t integer_ = 0;
   double real_ = 0;
   std::shared_ptr<const std::string> text_;
@@ -112,6 +116,8 @@ bool less_than(const Value& a, const Value& b, std::string_view op = "<");
 /// The items that a loop sees. Raises for what is not iterable.
 std::vector<Value> iterate(const Value& value);
 
+/// `text` with & < > " ' as HTML writes them.
+std::string html_escaped(const std::string& text);
 /// Python's str() and repr().
 std::string to_text(const Value& value);
 std::string to_repr(const Value& value);

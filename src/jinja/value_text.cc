@@ -261,6 +261,26 @@ std::string to_text(const Value& value) {
   }
 }
 
+std::string html_escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&') {
+      out += "&amp;";
+    } else if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else if (c == '"') {
+      out += "&#34;";
+    } else if (c == '\'') {
+      out += "&#39;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 std::string to_repr(const Value& value) { return repr(value, 0); }
 
 std::string to_json(const Value& value, const JsonFormat& format) {
