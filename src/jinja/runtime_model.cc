@@ -16,17 +16,16 @@ constexpr std::size_t kMaxWork = 64u << 20;  // units: about a byte made, or 1/6
 
 class Renderer {
  public:
-  Renderer(const Program& program, Value defaults, Value context) : program_(program) {
+  /// `undefined` is what a name without a value gives; a template can change it for all later renderings.
+  Renderer(const Program& program, Value& undefined, Value defaults, Value context)
+      : program_(program), undefined_(undefined) {
     scopes_.push_back(std::move(defaults));
     scopes_.push_back(std::move(context));
   }
 
   std::string run() {
     std::string out;
-    try {
-      render(program_.roots, out);
-    } catch (const Halt&) {
-    }
+    render(program_.roots, out);
     return out;
   }
 
@@ -59,7 +58,7 @@ class Renderer {
   Value look_up(std::string_view name) {
     std::size_t scope = 0;
     const auto* found = find(name, scope);
-    return found ? *found : Value::undefined();
+    return found ? *found : undefined_;
   }
 
   void set(std::size_t scope, std::string_view name, Value value) {
@@ -117,7 +116,12 @@ class Renderer {
     std::size_t scope = 0;
     const auto* found = find(name, scope);
     if (found && found->is_null()) return;
-    const Value changed = (found ? *found : Value::undefined()).with_member(target.name, std::move(value));
+    // The member is there, as null, before a namespace becomes a member of itself.
+    const auto& source = node(statement.value);
+    const bool is_itself = source.kind == Kind::kVariable && source.name == name;
+    if (is_itself && !value.find(target.name)) value = value.with_member(target.name, {});
+    const Value changed = (found ? *found : undefined_).with_member(target.name, std::move(value));
+    if (!found) undefined_ = changed;  // the engine has one such value for all names
     set(found ? scope : scopes_.size() - 1, name, changed);
   }
 
@@ -215,9 +219,9 @@ class Renderer {
     return value;
   }
 
-  static Value member_of(const Value& value, std::string_view name) {
+  Value member_of(const Value& value, std::string_view name) const {
     if (const auto* found = value.find(name)) return *found;
-    return value.is_array() && name == "length" ? Value::of_size(value.size()) : Value::undefined();
+    return value.is_array() && name == "length" ? Value::of_size(value.size()) : undefined_;
   }
 
   static Value item_of(const Value& value, const Value& key) {
@@ -274,6 +278,7 @@ class Renderer {
   }
 
   const Program& program_;
+  Value& undefined_;
   std::vector<Value> scopes_;
   std::map<std::string, const Statement*, std::less<>> macros_;
   int depth_ = 0;
@@ -294,14 +299,15 @@ Value default_scope(const RuntimeContext& context) {
 }
 
 // Whether only a list of parts shows its text.
-bool wants_parts(const Program& program, const Value& defaults) {
+bool wants_parts(const Program& program, Value& undefined, const Value& defaults) {
   const std::string probe = "<__jinja_content_probe__>";
   const auto shows = [&](Value content) {
     Value message = Value::of_object({{"role", Value::of_text("user")}, {"content", std::move(content)}});
     Value scope = Value::of_object({{"messages", Value::of_array({std::move(message)})}});
-    return Renderer(program, defaults, std::move(scope)).run().find(probe) != std::string::npos;
+    return Renderer(program, undefined, defaults, std::move(scope)).run().find(probe) != std::string::npos;
   };
-  return !shows(Value::of_text(probe)) && shows(text_part(probe));
+  const bool shows_text = shows(Value::of_text(probe));
+  return shows(text_part(probe)) && !shows_text;
 }
 
 Value messages_as_given(const JsonValue& list, bool as_parts) {
@@ -319,6 +325,7 @@ std::string render_chat_template(std::string_view source, const ChatInput& input
                                  const RuntimeContext& context) {
   const Program program = parse_program(source);
   const Value defaults = default_scope(context);
+  Value undefined = Value::undefined();
   Value scope = Value::of_object({});
   for (const auto& [name, value] : context.context)
     scope = scope.with_member(name, Value::of_json(value));
@@ -326,9 +333,10 @@ std::string render_chat_template(std::string_view source, const ChatInput& input
   if (input.documents) scope = scope.with_member("documents", Value::of_json(*input.documents));
   for (const auto& [name, value] : input.variables)
     scope = scope.with_member(name, Value::of_json(value));
-  scope = scope.with_member("messages", messages_as_given(input.messages, wants_parts(program, defaults)));
+  scope = scope.with_member("messages",
+                            messages_as_given(input.messages, wants_parts(program, undefined, defaults)));
   scope = scope.with_member("add_generation_prompt", Value::of_bool(true));
-  return Renderer(program, defaults, std::move(scope)).run();
+  return Renderer(program, undefined, defaults, std::move(scope)).run();
 }
 
 }  // namespace
@@ -339,7 +347,7 @@ std::string render_as_runtime(std::string_view chat_template, const ChatInput& i
   try {
     return runtime::render_chat_template(chat_template, input, context);
   } catch (const runtime::Halt&) {
-    return "";
+    return std::string(kRuntimeFails);
   }
 }
 

@@ -18,6 +18,10 @@ struct RuntimeContext {
   JsonValue::Object context;         ///< `jinja.context` of llm_config.json; hides the two above at rendering
 };
 
+/// Returned where the runtime crashes or does not end on a template, and at the model's limits of work and
+/// nesting. No prompt begins with NUL.
+inline constexpr std::string_view kRuntimeFails{"\0no answer of the runtime", 25};
+
 /// What the runtime's apply_chat_template returns, the content probe included (the runtime always sets
 /// add_generation_prompt). Never throws for what a template does.
 std::string render_as_runtime(std::string_view chat_template, const ChatInput& input,

@@ -115,7 +115,8 @@ void report(TemplatePlan& plan, const std::vector<Expectation>& expectations,
   for (std::size_t i = 0; i < expectations.size(); ++i) {
     const ProofCase& proof = *expectations[i].proof;
     if (expectations[i].refused) {
-      if (!runtime_prompt(plan.text, expectations[i]).empty()) plan.refused.push_back(proof.kind);
+      const std::string prompt = runtime_prompt(plan.text, expectations[i]);
+      if (!prompt.empty() && prompt != kRuntimeFails) plan.refused.push_back(proof.kind);
       continue;
     }
     ++plan.num_cases;
