@@ -60,7 +60,15 @@ std::string render_package_prompt(const std::filesystem::path& dir, const jinja:
   const PackageTemplate found = load_package_template(dir);
   if (found.text.empty())
     fail(ErrorKind::kFormat, "the package {} has no chat template", shown(dir.string()));
-  return jinja::render_as_runtime(found.text, input, found.context);
+  std::string prompt = jinja::render_as_runtime(found.text, input, found.context);
+  if (prompt == jinja::kRuntimeFails) {
+    fail(ErrorKind::kUnsupported,
+         "the chat template of the package {}: expected one that the runtime renders, found one on which it "
+         "crashes or "
+         "does not end; export again with --chat_template FILE",
+         shown(dir.string()));
+  }
+  return prompt;
 }
 
 }  // namespace
