@@ -114,5 +114,73 @@ TEST(Chat, HostileTemplatesEnd) {
                Error);
 }
 
+// A step that makes much or looks at much ends as well; each of these needs memory or time without a bound.
+TEST(Chat, StepsThatMakeMuchEnd) {
+  const auto grown = [](const std::string& first, const std::string& next, const std::string& last) {
+    return "{% set n = namespace(x=" + first + ") %}{% for i in range(60) %}{% set n.x = " + next +
+           " %}{% endfor %}{{ " + last + " }}";
+  };
+  for (const std::string& source : {
+           grown("[1]", "n.x + n.x", "n.x | length"),
+           grown("[1]", "[n.x, n.x]", "n.x"),
+           grown("[1]", "[n.x, n.x]", "n.x | tojson"),
+           grown("[1]", "[n.x, n.x]", "n.x == [n.x[0], [n.x[0][0], n.x[1][1]]]"),
+           grown("'a'", "[n.x, n.x] | join", "n.x | length"),
+           grown("'aaaa'", "n.x | replace('a', 'aaaaaaaa')", "n.x | length"),
+           grown("'ab'", "n.x.replace('a', n.x)", "n.x | length"),
+           std::string("{{ range(100000) | unique | list | length }}"),
+           std::string("{{ ('{0}' * 100000).format('a' * 100000) }}"),
+           std::string("{{ range(100000) | list | tojson(separators=['a' * 100000, ':']) }}"),
+           std::string("{% set x = 'a' * 8000000 %}{{ (x + 'b') in (x + x) }}"),
+       }) {
+    try {
+      const ChatPrompt prompt = render(source);
+      EXPECT_TRUE(prompt.refused) << source;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUnsupported) << source;
+    }
+  }
+}
+
+TEST(Chat, LongPromptsThatGrowPieceByPieceAreWithinTheLimits) {
+  const ChatPrompt prompt = render(
+      "{% set n = namespace(x='') %}{% for i in range(2000) %}{% set n.x = n.x ~ 'a' * 200 %}{% endfor %}{{ "
+      "n.x }}");
+  EXPECT_EQ(prompt.text.size(), 400'000u);
+}
+
+// A hundred thousand lists, namespaces or functions within each other, ended all at once.
+TEST(Chat, DeepValuesEndWithoutRecursion) {
+  for (const std::string next :
+       {"[n.x]", "{'a': n.x}", "(n.x,)", "namespace(x=n.x)", "cycler(n.x)", "joiner(n.x)"}) {
+    EXPECT_EQ(render("{% set n = namespace(x=1) %}{% for i in range(100000) %}{% set n.x = " + next +
+                     " %}{% endfor %}done")
+                  .text,
+              "done")
+        << next;
+  }
+}
+
+TEST(Chat, NamespacesThatHoldThemselvesEnd) {  // a leak otherwise, which the sanitizer reports
+  EXPECT_EQ(render("{% set n = namespace() %}{% set n.x = [n] %}{{ n.x | length }}").text, "1");
+  EXPECT_EQ(render("{% for i in [1, 2] %}{{ loop.changed(loop) }}{% endfor %}").text, "TrueTrue");
+}
+
+TEST(Chat, ACallerMayBeKept) {
+  EXPECT_EQ(render("{% set n = namespace() %}{% macro m() %}{% set n.c = caller %}{% endmacro %}"
+                   "{% for i in [1] %}{% call m() %}{{ i }}{% endcall %}{% endfor %}{{ n.c() }}")
+                .text,
+            "1");
+}
+
+TEST(Chat, ANamespaceWithAnAttributeCallIsNotCallable) {
+  EXPECT_EQ(render("{{ namespace(__call__=1)() }}").text, "'Namespace' object is not callable");
+}
+
+TEST(Chat, FormattedIntegersAreExactOrRefused) {
+  EXPECT_EQ(render("{{ '%d %d' % (9223372036854775807, -2.9) }}").text, "9223372036854775807 -2");
+  EXPECT_TRUE(render("{{ '%d' % 1e300 }}").refused);
+}
+
 }  // namespace
 }  // namespace llm2mnn::jinja

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
 
@@ -14,6 +15,7 @@ using Kind = Expression::Kind;
 // A prompt of a hundred thousand tokens needs less than a tenth of either.
 constexpr std::uint64_t kMaxSteps = 5'000'000;
 constexpr std::size_t kMaxOutputBytes = 64u << 20;
+constexpr std::size_t kTieCost = 1000;
 constexpr int kMaxDepth = 1000;  // of the evaluator's recursion: a megabyte or two of stack
 
 ScopePtr inner_scope(const ScopePtr& parent) {
@@ -53,6 +55,7 @@ void Evaluator::print(std::string_view text) {
 }
 
 std::string Evaluator::render(const Block& body) {
+  const WorkMeter meter;
   out_.clear();
   run(body, inner_scope(globals_));
   return std::move(out_);
@@ -133,6 +136,18 @@ struct Evaluator::LoopState {
   bool has_changed = false;
 };
 
+Evaluator::Evaluator(ScopePtr globals) : globals_(std::move(globals)) {}
+
+Evaluator::~Evaluator() { untie(); }
+
+void Evaluator::untie() {
+  // The lists stay whole meanwhile: a namespace may be the last holder of another.
+  for (const Value& tied : tied_namespaces_)
+    tied.entries().entries.clear();
+  for (const auto& state : tied_loops_)
+    state->last_changed.clear();
+}
+
 void Evaluator::bind_targets(const std::vector<std::string>& targets, const Value& item, Scope& scope) {
   if (targets.size() == 1) {
     scope.names.insert_or_assign(targets[0], item);
@@ -173,7 +188,11 @@ Value Evaluator::loop_object(const std::shared_ptr<LoopState>& state) {
         return arguments.positional[static_cast<std::size_t>(index) % arguments.positional.size()];
       }));
   // The state outlives the object by design: what `changed` saw last belongs to the loop.
-  set("changed", Value::function([state](Arguments& arguments) {
+  set("changed", Value::function([this, state](Arguments& arguments) {
+        if (!state->has_changed) {
+          charge_work(kTieCost);
+          tied_loops_.push_back(state);
+        }
         const bool same = state->has_changed && state->last_changed == arguments.positional;
         state->last_changed = arguments.positional;
         state->has_changed = true;
@@ -224,6 +243,10 @@ void Evaluator::assign(const Expression& target, const Value& value, const Scope
   } else if (target.kind == Kind::kMember) {
     const Value object = evaluate(*target.items[0], scope);
     if (!object.is(Value::Kind::kNamespace)) raise("cannot assign attribute on non-namespace object");
+    if (!value.is_string() && !value.is_number() && !value.is(Value::Kind::kNone)) {
+      charge_work(kTieCost);
+      tied_namespaces_.push_back(object);
+    }
     object.entries().set(Value::string(target.text), value);
   } else {
     std::vector<std::string> names;
@@ -288,7 +311,8 @@ std::string Evaluator::call_macro(const Statement& macro, const ScopePtr& scope,
 
 void Evaluator::run_call_block(const Statement& statement, const ScopePtr& scope) {
   Arguments arguments = evaluate_arguments(statement.expression->arguments, scope);
-  arguments.named.emplace_back("caller", Value::function([&](Arguments& given) {
+  // A copy of the scope: the macro may keep its caller.
+  arguments.named.emplace_back("caller", Value::function([this, &statement, scope](Arguments& given) {
                                  return Value::string(call_macro(statement, scope, given));
                                }));
   const Value callee = evaluate(*statement.expression->items[0], scope);
@@ -437,7 +461,7 @@ Value Evaluator::call(const Value& callee, Arguments& arguments) {
   callee.check_defined();
   if (callee.is(Value::Kind::kNamespace)) {  // a recursive loop
     const Value* function = callee.entries().find(Value::string("__call__"));
-    if (function != nullptr) return function->callee()(arguments);
+    if (function != nullptr && function->is(Value::Kind::kFunction)) return function->callee()(arguments);
   }
   if (!callee.is(Value::Kind::kFunction))
     raise(fmt::format("'{}' object is not callable", callee.type_name()));

@@ -23,7 +23,10 @@ using ScopePtr = std::shared_ptr<Scope>;
 class Evaluator {
  public:
   /// @param globals  the template's variables.
-  explicit Evaluator(ScopePtr globals) : globals_(std::move(globals)) {}
+  explicit Evaluator(ScopePtr globals);
+  ~Evaluator();
+  Evaluator(const Evaluator&) = delete;
+  Evaluator& operator=(const Evaluator&) = delete;
 
   /// The rendered text. Raises TemplateError as Python would; @throws Error kUnsupported when a limit of time
   /// or space is reached.
@@ -72,7 +75,12 @@ class Evaluator {
     Evaluator& evaluator_;
   };
 
+  /// Breaks the circles that templates can tie, so that nothing outlives the evaluator.
+  void untie();
+
   ScopePtr globals_;
+  std::vector<Value> tied_namespaces_;  // they were given what may hold them
+  std::vector<std::shared_ptr<LoopState>> tied_loops_;
   std::string out_;
   std::uint64_t steps_ = 0;
   int depth_ = 0;

@@ -7,6 +7,7 @@
 
 #include "jinja/evaluator.h"
 #include "jinja/text.h"
+#include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
 
@@ -73,6 +74,7 @@ Value join_filter(const Value& input, Arguments& arguments) {
   bool first = true;
   for (const Value& item : iterate(input)) {
     if (!first) out += separator;
+    charge_work(separator.size());
     first = false;
     out += to_text(taken[1].is_undefined() || taken[1].is(Kind::kNone) ? item : attribute_of(item, taken[1]));
   }
@@ -252,6 +254,7 @@ Value indent_filter(const Value& input, Arguments& arguments) {
   while (true) {
     const std::size_t end = text.find('\n', begin);
     const std::string line = text.substr(begin, end - begin);
+    charge_work(margin.size());
     if (begin != 0 && (!line.empty() || taken[2].truth())) out += margin;
     out += line;
     if (end == std::string::npos) break;

@@ -5,6 +5,7 @@
 
 #include "jinja/evaluator.h"
 #include "jinja/text.h"
+#include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
 
@@ -13,8 +14,11 @@ namespace {
 using Kind = Value::Kind;
 using Names = std::vector<std::string_view>;
 
+constexpr std::size_t kPieceCost = 64;  // of what is put together, apart from its bytes
+
 std::string text_argument(std::string_view method, const Value& value) {
   if (!value.is_string()) raise(fmt::format("{}() argument must be str, not {}", method, value.type_name()));
+  charge_search(value.text().size(), 0);
   return value.text();
 }
 
@@ -38,21 +42,21 @@ bool matches_any(const Value& needle, std::string_view method,
 
 std::vector<Value> split_at_spaces(std::string_view text, std::int64_t max, bool from_right) {
   std::vector<Value> parts;
-  std::string rest(text);
   if (!from_right) {
-    for (;;) {
-      rest = stripped(rest, true, false, nullptr);
+    std::string_view rest = text;
+    for (std::size_t size = 0;;) {
+      while (!rest.empty() && starts_with_space(rest, size))
+        rest.remove_prefix(size);
       if (rest.empty()) break;
       if (max >= 0 && static_cast<std::int64_t>(parts.size()) == max) {
         parts.push_back(Value::string(stripped(rest, false, true, nullptr)));
         break;
       }
       std::size_t end = 0;
-      std::size_t size = 0;
-      while (end < rest.size() && !starts_with_space(std::string_view(rest).substr(end), size))
+      while (end < rest.size() && !starts_with_space(rest.substr(end), size))
         end += size;
-      parts.push_back(Value::string(rest.substr(0, end)));
-      rest.erase(0, end);
+      parts.push_back(Value::string(std::string(rest.substr(0, end))));
+      rest.remove_prefix(end);
     }
     return parts;
   }
@@ -63,6 +67,7 @@ std::vector<Value> split_at_spaces(std::string_view text, std::int64_t max, bool
 
 std::vector<Value> split_text(const std::string& text, const std::string& separator, std::int64_t max,
                               bool from_right) {
+  charge_search(text.size(), separator.size());
   if (separator.empty()) raise("empty separator");
   std::vector<Value> parts;
   if (!from_right) {
@@ -99,10 +104,12 @@ Value split_method(const std::string& text, Arguments& arguments, bool from_righ
 
 std::string replaced(const std::string& text, const std::string& from, const std::string& to,
                      std::int64_t count) {
+  charge_search(text.size(), from.size());
   std::string out;
   std::int64_t done = 0;
   if (from.empty()) {
     for (const std::string_view c : characters(text)) {
+      charge_work(to.size());
       if (count < 0 || done++ < count) out += to;
       out += c;
     }
@@ -111,6 +118,7 @@ std::string replaced(const std::string& text, const std::string& from, const std
   std::size_t begin = 0;
   for (std::size_t at = text.find(from); at != std::string::npos && (count < 0 || done < count);
        at = text.find(from, begin), ++done) {
+    charge_work(kPieceCost + at - begin + to.size());
     out += text.substr(begin, at - begin) + to;
     begin = at + from.size();
   }
@@ -123,6 +131,7 @@ std::string joined(const std::string& separator, const Value& iterable) {
   for (const Value& item : iterate(iterable)) {
     if (!item.is_string())
       raise(fmt::format("sequence item: expected str instance, {} found", item.type_name()));
+    charge_work(kPieceCost + separator.size() + item.text().size());
     out += (first ? "" : separator) + item.text();
     first = false;
   }
@@ -149,11 +158,13 @@ std::string formatted(const std::string& format, const Arguments& arguments) {
         if (index >= arguments.positional.size())
           raise("Replacement index out of range for positional args tuple");
         out += to_text(arguments.positional[index]);
+        charge_work(out.size() / 16);
       } else {
         const auto it = std::find_if(arguments.named.begin(), arguments.named.end(),
                                      [&](const auto& named) { return named.first == field; });
         if (it == arguments.named.end()) raise(fmt::format("'{}'", field));
         out += to_text(it->second);
+        charge_work(out.size() / 16);
       }
       i = end;
     } else {
@@ -166,6 +177,7 @@ std::string formatted(const std::string& format, const Arguments& arguments) {
 Value find_in(const std::string& text, Arguments& arguments, bool from_right, bool must_be_there) {
   const auto taken = take_arguments("find", arguments, {"sub", "start", "end"});
   const std::string needle = text_argument("find", taken[0]);
+  charge_search(text.size(), needle.size());
   const std::size_t at = from_right ? text.rfind(needle) : text.find(needle);
   if (at == std::string::npos) {
     if (must_be_there) raise("substring not found");
@@ -385,6 +397,7 @@ Value find_method(const Value& object, const std::string& name) {
   if (object.is_string()) {
     const auto it = string_methods().find(name);
     if (it == string_methods().end()) return {};
+    charge_search(object.text().size(), 0);
     return Value::function([text = object.text(), method = it->second](Arguments& arguments) {
       return method(text, arguments);
     });

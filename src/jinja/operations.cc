@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "jinja/evaluator.h"
+#include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
 
@@ -67,7 +68,8 @@ Value real_operation(std::string_view op, double a, double b) {
 Value repeat(const Value& sequence, std::int64_t times) {
   const std::size_t count = times < 0 ? 0 : static_cast<std::size_t>(times);
   const std::size_t size = sequence.is_string() ? sequence.text().size() : sequence.items().size();
-  if (size != 0 && count > kMaxRepeatBytes / size) raise("a repetition that is too long");
+  const std::size_t unit = sequence.is_string() ? 1 : sizeof(Value);
+  if (size != 0 && count > kMaxRepeatBytes / unit / size) raise("a repetition that is too long");
   if (sequence.is_string()) {
     std::string text;
     for (std::size_t i = 0; i < count; ++i)
@@ -78,6 +80,14 @@ Value repeat(const Value& sequence, std::int64_t times) {
   for (std::size_t i = 0; i < count; ++i)
     items.insert(items.end(), sequence.items().begin(), sequence.items().end());
   return sequence.is(Kind::kList) ? Value::list(std::move(items)) : Value::tuple(std::move(items));
+}
+
+/// The number without its fraction.
+std::int64_t whole_number(const Value& number) {
+  if (is_integer(number)) return number.as_integer();
+  constexpr double kLimit = 9.2e18;
+  if (!(std::fabs(number.as_real()) < kLimit)) raise("an integer of more than 64 bits");
+  return static_cast<std::int64_t>(number.as_real());
 }
 
 /// `format % values` for %s, %r, %d, %i and %%.
@@ -99,10 +109,11 @@ Value format_percent(const std::string& format, const Value& values) {
     const Value& item = items[next++];
     if (kind == 's') {
       out += to_text(item);
+      charge_work(out.size() / 16);
     } else if (kind == 'r') {
       out += to_repr(item);
     } else if ((kind == 'd' || kind == 'i') && item.is_number()) {
-      out += fmt::format("{}", static_cast<std::int64_t>(item.as_real()));
+      out += fmt::format("{}", whole_number(item));
     } else {
       raise(fmt::format("unsupported format character '{}'", kind));
     }
@@ -116,6 +127,7 @@ bool contains(const Value& container, const Value& item) {
     case Kind::kString:
       if (!item.is_string())
         raise(fmt::format("'in <string>' requires string as left operand, not {}", item.type_name()));
+      charge_search(container.text().size(), item.text().size());
       return container.text().find(item.text()) != std::string::npos;
     case Kind::kDict:
       return container.entries().find(item) != nullptr;
@@ -163,6 +175,7 @@ Value binary_operation(std::string_view op, const Value& left, const Value& righ
   }
   if (op == "+" && left.is_string() && right.is_string()) return Value::string(left.text() + right.text());
   if (op == "+" && left.is_sequence() && left.kind() == right.kind()) {
+    charge_work((left.items().size() + right.items().size()) * sizeof(Value));
     std::vector<Value> items = left.items();
     items.insert(items.end(), right.items().begin(), right.items().end());
     return left.is(Kind::kList) ? Value::list(std::move(items)) : Value::tuple(std::move(items));

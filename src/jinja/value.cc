@@ -3,14 +3,58 @@
 #include <algorithm>
 #include <cmath>
 
+#include "jinja/work_meter.h"
+
 namespace llm2mnn::jinja {
 
 namespace {
 using Kind = Value::Kind;
 constexpr int kMaxCompareDepth = 200;
+constexpr std::size_t kCompareCost = 16;
+constexpr std::size_t kObjectCost = 128;  // of a list or a string itself
+// A list's items are often copied once more by whoever made it.
+constexpr std::size_t kItemCost = 2 * sizeof(Value);
+
+/// An object that waits for its end.
+struct Buried {
+  Buried* next = nullptr;
+  void (*destroy)(Buried*) = nullptr;
+};
+
+template <typename T>
+struct Grave : Buried {
+  explicit Grave(T&& object) : value(std::move(object)) {
+    destroy = [](Buried* self) { delete static_cast<Grave*>(self); };
+  }
+  T value;
+};
+
+// Without destructors of their own: values that outlive the thread's other objects may still end.
+thread_local Buried* waiting = nullptr;
+thread_local bool is_burying = false;
+
+/// Ends an object; what it held in turn ends after it, not within it.
+void bury(Buried* grave) {
+  grave->next = std::exchange(waiting, grave);
+  if (is_burying) return;
+  is_burying = true;
+  while (waiting != nullptr) {
+    Buried* const first = std::exchange(waiting, waiting->next);
+    first->destroy(first);
+  }
+  is_burying = false;
+}
+
+template <typename T>
+std::shared_ptr<T> make_flat(T object) {
+  auto* const grave = new Grave<T>(std::move(object));
+  const std::shared_ptr<Grave<T>> owner(grave, [](Grave<T>* ended) { bury(ended); });
+  return std::shared_ptr<T>(owner, &grave->value);
+}
 
 bool equal(const Value& a, const Value& b, int depth) {
   if (depth > kMaxCompareDepth) raise("maximum recursion depth exceeded in comparison");
+  charge_work(kCompareCost);
   if (a.is_number() && b.is_number()) {
     if (a.is(Kind::kFloat) || b.is(Kind::kFloat)) return a.as_real() == b.as_real();
     return a.as_integer() == b.as_integer();
@@ -21,6 +65,8 @@ bool equal(const Value& a, const Value& b, int depth) {
     case Kind::kNone:
       return true;
     case Kind::kString:
+      if (a.text().size() != b.text().size()) return false;
+      charge_search(a.text().size(), 0);
       return a.text() == b.text();
     case Kind::kList:
     case Kind::kTuple:
@@ -93,6 +139,7 @@ Value Value::real(double number) {
 }
 
 Value Value::string(std::string text) {
+  charge_work(kObjectCost + text.size() / 2);  // its own time is short
   Value value;
   value.kind_ = Kind::kString;
   value.text_ = std::make_shared<const std::string>(std::move(text));
@@ -106,9 +153,10 @@ Value Value::safe_string(std::string text) {
 }
 
 Value Value::list(std::vector<Value> items) {
+  charge_work(kObjectCost + items.size() * kItemCost);
   Value value;
   value.kind_ = Kind::kList;
-  value.items_ = std::make_shared<std::vector<Value>>(std::move(items));
+  value.items_ = make_flat(std::move(items));
   return value;
 }
 
@@ -125,9 +173,10 @@ Value Value::generator(std::vector<Value> items) {
 }
 
 Value Value::dict() {
+  charge_work(kObjectCost);
   Value value;
   value.kind_ = Kind::kDict;
-  value.dict_ = std::make_shared<Dict>();
+  value.dict_ = make_flat(Dict{});
   return value;
 }
 
@@ -140,7 +189,7 @@ Value Value::name_space() {
 Value Value::function(Function function) {
   Value value;
   value.kind_ = Kind::kFunction;
-  value.function_ = std::make_shared<const Function>(std::move(function));
+  value.function_ = make_flat(std::move(function));
   return value;
 }
 
@@ -250,11 +299,15 @@ bool Value::same_as(const Value& other) const {
 bool less_than(const Value& a, const Value& b, std::string_view op) {
   a.check_defined();
   b.check_defined();
+  charge_work(kCompareCost);
   if (a.is_number() && b.is_number()) {
     if (a.is(Kind::kFloat) || b.is(Kind::kFloat)) return a.as_real() < b.as_real();
     return a.as_integer() < b.as_integer();
   }
-  if (a.is_string() && b.is_string()) return a.text() < b.text();  // bytes of UTF-8 sort as code points
+  if (a.is_string() && b.is_string()) {
+    charge_search(std::min(a.text().size(), b.text().size()), 0);
+    return a.text() < b.text();  // bytes of UTF-8 sort as code points
+  }
   if (a.kind() == b.kind() && a.is_sequence()) {
     const auto [x, y] = std::mismatch(a.items().begin(), a.items().end(), b.items().begin(), b.items().end());
     if (x == a.items().end() || y == b.items().end()) return a.items().size() < b.items().size();
@@ -271,16 +324,20 @@ std::vector<Value> iterate(const Value& value) {
       break;
     case Kind::kList:
     case Kind::kTuple:
+      charge_work(value.items().size() * kItemCost);
       return value.items();
     case Kind::kGenerator:
       return std::exchange(value.items(), {});
     case Kind::kDict:
+      charge_work(value.entries().entries.size() * kItemCost);
       for (const auto& [key, member] : value.entries().entries)
         items.push_back(key);
       break;
     case Kind::kString:
-      for (const std::string_view c : characters(value.text()))
+      for (const std::string_view c : characters(value.text())) {
+        charge_work(kItemCost);
         items.push_back(Value::string(std::string(c)));
+      }
       break;
     default:
       raise(fmt::format("'{}' object is not iterable", value.type_name()));
@@ -289,6 +346,7 @@ std::vector<Value> iterate(const Value& value) {
 }
 
 std::vector<std::string_view> characters(std::string_view text) {
+  charge_work(text.size() * sizeof(std::string_view));
   std::vector<std::string_view> out;
   for (std::size_t pos = 0; pos < text.size();) {
     std::size_t end = pos + 1;
@@ -301,6 +359,7 @@ std::vector<std::string_view> characters(std::string_view text) {
 }
 
 std::size_t num_characters(std::string_view text) {
+  charge_search(text.size(), 0);
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }

@@ -106,6 +106,7 @@ class Value {
   std::int64_t integer_ = 0;
   double real_ = 0;
   std::shared_ptr<const std::string> text_;
+  // Made by `make_flat`: chains of any length end without recursion.
   std::shared_ptr<std::vector<Value>> items_;
   std::shared_ptr<Dict> dict_;
   std::shared_ptr<const Function> function_;

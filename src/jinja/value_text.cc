@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "jinja/value.h"
+#include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
 
@@ -14,11 +15,15 @@ namespace {
 using Kind = Value::Kind;
 constexpr int kMaxDepth = 200;
 
-void check_depth(int depth) {
+/// One value on the way to text.
+void visit(int depth) {
+  constexpr std::size_t kVisitCost = 64;
+  charge_work(kVisitCost);
   if (depth > kMaxDepth) raise("maximum recursion depth exceeded");
 }
 
 std::string string_repr(std::string_view text) {
+  charge_work(text.size());
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   std::string out(1, quote);
@@ -48,11 +53,12 @@ std::string join_reprs(const std::vector<Value>& items, int depth) {
   std::string out;
   for (std::size_t i = 0; i < items.size(); ++i)
     out += (i == 0 ? "" : ", ") + repr(items[i], depth);
+  charge_work(out.size());
   return out;
 }
 
 std::string repr(const Value& value, int depth) {
-  check_depth(depth);
+  visit(depth);
   switch (value.kind()) {
     case Kind::kUndefined:
       return "Undefined";
@@ -67,6 +73,7 @@ std::string repr(const Value& value, int depth) {
       for (const auto& [key, member] : value.entries().entries) {
         out += (out.empty() ? "" : ", ") + repr(key, depth + 1) + ": " + repr(member, depth + 1);
       }
+      charge_work(out.size());
       return "{" + out + "}";
     }
     default:
@@ -139,7 +146,7 @@ class JsonWriter {
   explicit JsonWriter(const JsonFormat& format) : format_(format) {}
 
   void write(const Value& value, int depth) {
-    check_depth(depth);
+    visit(depth);
     switch (value.kind()) {
       case Kind::kNone:
         out += "null";
@@ -173,16 +180,22 @@ class JsonWriter {
   std::string out;
 
  private:
+  void append(const std::string& separator) {
+    charge_work(separator.size());
+    out += separator;
+  }
+
   void break_line(int depth) {
     if (format_.indent < 0) return;
     out += '\n';
+    charge_work(static_cast<std::size_t>(format_.indent * depth));
     out.append(static_cast<std::size_t>(format_.indent * depth), ' ');
   }
 
   void write_list(const std::vector<Value>& items, int depth) {
     out += '[';
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (i != 0) out += format_.item_separator;
+      if (i != 0) append(format_.item_separator);
       break_line(depth + 1);
       write(items[i], depth + 1);
     }
@@ -200,7 +213,7 @@ class JsonWriter {
     }
     out += '{';
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      if (i != 0) out += format_.item_separator;
+      if (i != 0) append(format_.item_separator);
       break_line(depth + 1);
       const Value& key = entries[i]->first;
       if (key.is_string()) {
@@ -210,7 +223,7 @@ class JsonWriter {
         number.write(key, depth + 1);
         append_json_string(out, number.out, format_.ensure_ascii);
       }
-      out += format_.key_separator;
+      append(format_.key_separator);
       write(entries[i]->second, depth + 1);
     }
     if (!entries.empty()) break_line(depth);
@@ -249,6 +262,7 @@ std::string to_text(const Value& value) {
     case Kind::kFloat:
       return float_text(value.as_real());
     case Kind::kString:
+      charge_search(value.text().size(), 0);
       return value.text();
     case Kind::kGenerator:
       return "<generator object>";
@@ -262,6 +276,7 @@ std::string to_text(const Value& value) {
 }
 
 std::string html_escaped(const std::string& text) {
+  charge_work(text.size());
   std::string out;
   for (const char c : text) {
     if (c == '&') {
