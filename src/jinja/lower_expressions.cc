@@ -77,8 +77,9 @@ bool may_be_mapping(const Expression& expression, const State& state) {
 
 /// The runtime compares the sizes of mappings only; their JSON tells them apart.
 ExpressionPtr lower_equality(ExpressionPtr expression, State& state) {
+  if (expression->operators.size() != 1) return expression;
   const std::string& op = expression->operators[0];
-  if (expression->operators.size() != 1 || (op != "==" && op != "!=")) return expression;
+  if (op != "==" && op != "!=") return expression;
   for (const auto& item : expression->items) {
     if (!tree::is_chain(*item) || !may_be_mapping(*item, state)) return expression;
   }
