@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "jinja/template.h"
 
 namespace llm2mnn::jinja {
 namespace {
@@ -162,6 +163,11 @@ TEST(Lowering, DefaultArgumentsThatNeedEachOtherEnd) {
     tower += "{% macro m" + std::to_string(i) + "(a=" + below + ", b=" + below + ") %}{% endmacro %}";
   }
   EXPECT_TRUE(has_limit(tower + "{{ m59() }}", "need each other"));
+}
+
+TEST(Lowering, ATestInFrontOfAnIfIsInBrackets) {
+  const std::string text = lower_template("{% if a and b is none ,%}yes{% endif %}").text;
+  EXPECT_NO_THROW(parse_template(text)) << text;
 }
 
 TEST(Lowering, ASyntaxErrorIsTheParsers) { EXPECT_THROW(lower_template("{% if %}"), Error); }

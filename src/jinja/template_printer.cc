@@ -139,11 +139,13 @@ std::string called(const Expression& expression, std::string_view mark) {
 std::string ternary(const Expression& expression) {
   const Expression& value = *expression.items[0];
   const Expression& condition = *expression.items[1];
-  const auto bracketed = [](const Expression& part) {
+  const auto bracketed = [](const Expression& part, bool brackets_test) {
     std::string text = print_expression(part);
-    return part.kind == Kind::kTernary ? "(" + text + ")" : text;
+    const bool brackets = part.kind == Kind::kTernary || (brackets_test && part.kind == Kind::kTest);
+    return brackets ? "(" + text + ")" : text;
   };
-  return bracketed(value) + " if " + bracketed(condition) + " else " +
+  // Behind a test's name, Jinja reads `if` as the test's argument.
+  return bracketed(value, true) + " if " + bracketed(condition, false) + " else " +
          (expression.items[2] ? print_expression(*expression.items[2]) : std::string("\"\""));
 }
 
