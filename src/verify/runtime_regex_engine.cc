@@ -59,6 +59,35 @@ std::string_view gpt2_pattern() {
   return R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 }
 
+namespace {
+
+/// A position in a text that counts how often the engine looks at a character: it backtracks without a limit
+/// of its own.
+struct CountedPosition {
+  using iterator_category = std::bidirectional_iterator_tag;
+  using value_type = wchar_t;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const wchar_t*;
+  using reference = const wchar_t&;
+
+  static constexpr std::uint64_t kLookCost = 16;  // in steps of the budget, by time
+
+  reference operator*() const {
+    budget->spend(kLookCost);
+    return *at;
+  }
+  CountedPosition& operator++() { return ++at, *this; }
+  CountedPosition& operator--() { return --at, *this; }
+  CountedPosition operator++(int) { return {at++, budget}; }
+  CountedPosition operator--(int) { return {at--, budget}; }
+  friend bool operator==(const CountedPosition& a, const CountedPosition& b) { return a.at == b.at; }
+
+  const wchar_t* at = nullptr;
+  WorkBudget* budget = nullptr;
+};
+
+}  // namespace
+
 struct RuntimeRegex::State {
   std::optional<FoldedPattern> folded;
   std::optional<std::wregex> wide;
@@ -97,9 +126,12 @@ std::vector<std::pair<std::size_t, std::size_t>> RuntimeRegex::matches(std::stri
     fail(ErrorKind::kUnsupported, "the runtime's std::wregex overflows its stack on long texts; shorten it");
   budget.spend(wide.size());
   try {
-    for (std::wsregex_iterator it(wide.begin(), wide.end(), *state_->wide), end; it != end; ++it) {
-      const auto first = static_cast<std::size_t>(it->position());
-      found.emplace_back(starts[first], starts[first + static_cast<std::size_t>(it->length())]);
+    const wchar_t* const begin = wide.data();
+    std::regex_iterator<CountedPosition> it({begin, &budget}, {begin + wide.size(), &budget}, *state_->wide);
+    for (const decltype(it) end; it != end; ++it) {
+      const auto& match = (*it)[0];
+      found.emplace_back(starts[static_cast<std::size_t>(match.first.at - begin)],
+                         starts[static_cast<std::size_t>(match.second.at - begin)]);
     }
   } catch (const std::regex_error& error) {
     fail(ErrorKind::kUnsupported, "the runtime's std::wregex gives up on this text ({})", error.what());

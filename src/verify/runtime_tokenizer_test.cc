@@ -238,5 +238,13 @@ TEST(RuntimeTokenizer, NormalizesAsTheRuntimeDoes) {
             (Ids{5}));
 }
 
+TEST(RuntimeTokenizer, APatternThatBacktracksWithoutEndIsAnError) {
+  MtokSections sections;
+  // No ASCII, no \p: std::wregex, to which "++" is a repeated repetition.
+  sections.pre_tokenizer = MtokBytes().u8(4).text("[^\xE2\x96\x81]++\xE2\x96\x87").u8(0).u8(0).bytes();
+  const auto tokenizer = RuntimeTokenizer::parse(sections.file());
+  EXPECT_THROW(tokenizer.encode(std::string(60, 'a')), Error);
+}
+
 }  // namespace
 }  // namespace llm2mnn::verify
