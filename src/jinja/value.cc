@@ -359,7 +359,7 @@ std::vector<std::string_view> characters(std::string_view text) {
 }
 
 std::size_t num_characters(std::string_view text) {
-  charge_search(text.size(), 0);
+  charge_work(text.size() / 2);
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
