@@ -109,6 +109,11 @@ class Walk {
   void lower_captured(Statement statement, Block& result) {
     const bool is_set = statement.kind == StatementKind::kSetBlock;
     state_.changed(is_set ? "`set` blocks became macros" : "`filter` blocks became macros");
+    if (is_set && statement.target->kind == Kind::kTuple && !statement.target->items.empty()) {
+      state_.limited("a `set` block with several names", statement.line);
+      auto first = std::move(statement.target->items[0]);  // a template all the same
+      statement.target = std::move(first);
+    }
     const std::string name = state_.fresh("block");
     result.push_back(tree::macro(name, {}, lower(std::move(statement.body))));
     auto value = tree::call(tree::name(name));
