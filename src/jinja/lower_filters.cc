@@ -44,13 +44,15 @@ ExpressionPtr lower_tojson(ExpressionPtr expression, State& state) {
   }
   auto indent = take_argument(*expression, expression->arguments.size(), "indent");
   state.changed("`tojson` became a macro that keeps the order of the keys");
-  std::vector<ExpressionPtr> values;
-  values.push_back(std::move(expression->items[0]));
-  if (!indent || indent->kind == Kind::kNone) return helper_call("json", std::move(values), state);
-  if (indent->kind != Kind::kInteger || indent->int_value < 0 || indent->int_value > 16) {
+  const bool is_one_line = !indent || indent->kind == Kind::kNone;
+  if (!is_one_line && (indent->kind != Kind::kInteger || indent->int_value < 0 || indent->int_value > 16)) {
     state.limited("tojson with a computed indent", expression->line);
+    expression->arguments.clear();  // the indent was taken out of them
     return expression;
   }
+  std::vector<ExpressionPtr> values;
+  values.push_back(std::move(expression->items[0]));
+  if (is_one_line) return helper_call("json", std::move(values), state);
   values.push_back(tree::string("\n"));
   values.push_back(tree::string(std::string(static_cast<std::size_t>(indent->int_value), ' ')));
   return helper_call("json_indent", std::move(values), state);

@@ -143,6 +143,7 @@ TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
   EXPECT_TRUE(has_limit("\n{{ x|groupby('a') }}", "line 2: filter groupby"));
   EXPECT_TRUE(has_limit("{{ x.isdigit() }}", "line 1: method isdigit"));
   EXPECT_TRUE(has_limit("{{ 2 ** 3 }}", "line 1: operator **"));
+  EXPECT_TRUE(has_limit("{{ x|tojson(indent=n) }}", "line 1: tojson with a computed indent"));
   EXPECT_TRUE(has_limit("{% set a, b %}xy{% endset %}", "line 1: a `set` block with several names"));
   EXPECT_NO_THROW(parse_template(lower_template("{% set a, b %}xy{% endset %}").text));
 }
