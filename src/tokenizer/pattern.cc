@@ -1,6 +1,8 @@
 #include "tokenizer/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <algorithm>
+#include <chrono>
 #include <pcre2.h>
 #include <utility>
 
@@ -10,8 +12,18 @@ namespace llm2mnn {
 
 namespace {
 
-// Steps of one search: 50 times what the longest run of blanks of a real text needs, some tenths of a second.
-constexpr std::uint32_t kMatchLimit = 20'000'000;
+// Steps from one start: 20 times what the longest run of blanks of a real text needs, a tenth of a second.
+// PCRE2 counts them anew at each start, and compiled code leaves out its inner loops, so time is looked at
+// besides.
+constexpr std::uint32_t kMatchLimit = 8'000'000;
+// Starts that one call tries, doubled while nothing is found: a pattern that splits words matches within the
+// first few, and pays nothing for the windows.
+constexpr std::size_t kFirstWindow = 8;
+constexpr std::size_t kMaxWindow = 256;
+constexpr unsigned kSearchesPerLook = 8;
+// A hundred times what 1 MB of prose takes.
+constexpr std::chrono::seconds kMaxTime{5};
+constexpr std::size_t kBytesPerSecond = std::size_t{1} << 20;
 constexpr std::uint32_t kHeapLimitKib = 64 * 1024;
 constexpr std::size_t kMaxPatternBytes = 64 * 1024;  // the longest public one has 3 KB
 constexpr std::size_t kJitStackStart = 32 * 1024, kJitStackMax = 8 * 1024 * 1024;
@@ -77,10 +89,10 @@ Pattern::Pattern(const TextPattern& pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   code_ = std::make_unique<Code>();
-  code_->code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_DUPNAMES | PCRE2_NEVER_BACKSLASH_C,
-                    &error, &offset, context.get());
+  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                              PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_DUPNAMES |
+                                  PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
+                              &error, &offset, context.get());
   if (code_->code == nullptr) {
     fail(ErrorKind::kUnsupported, "pattern {}: {} at byte {} of {}", shown(pattern.text), message_of(error),
          offset, shown(translated, 400));
@@ -92,14 +104,17 @@ Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 
-bool Matcher::search(std::size_t from) {
-  if (pattern_.code_ == nullptr) {
-    if (pattern_.literal_.empty()) return false;
-    begin_ = text_.find(pattern_.literal_, from);
-    end_ = begin_ + pattern_.literal_.size();
-    return begin_ != std::string_view::npos;
-  }
+void Matcher::check_time() {
+  const auto now = std::chrono::steady_clock::now();
+  if (started_ == std::chrono::steady_clock::time_point{}) started_ = now;
+  if (now - started_ < kMaxTime + std::chrono::seconds(text_.size() / kBytesPerSecond)) return;
+  fail(ErrorKind::kFormat, "a pattern of the tokenizer takes too long on a text of {} bytes: it backtracks",
+       text_.size());
+}
+
+bool Matcher::search_window(std::size_t from, std::size_t last) {
   MatchContext& shared = thread_context();
+  pcre2_set_offset_limit(shared.context, last);
   const auto* const subject = reinterpret_cast<PCRE2_SPTR>(text_.data());
   const Pattern::Code& code = *pattern_.code_;
   int result = PCRE2_ERROR_JIT_STACKLIMIT;
@@ -120,6 +135,25 @@ bool Matcher::search(std::size_t from) {
   begin_ = ends[0];
   end_ = ends[1];
   return true;
+}
+
+bool Matcher::search(std::size_t from) {
+  if (pattern_.code_ == nullptr) {
+    if (pattern_.literal_.empty()) return false;
+    begin_ = text_.find(pattern_.literal_, from);
+    end_ = begin_ + pattern_.literal_.size();
+    return begin_ != std::string_view::npos;
+  }
+  if (num_searches_++ % kSearchesPerLook == 0) check_time();
+  for (std::size_t window = kFirstWindow;; window = std::min(2 * window, kMaxWindow)) {
+    const std::size_t last = std::min(from + window - 1, text_.size());
+    if (search_window(from, last)) return true;
+    if (last == text_.size()) return false;
+    check_time();
+    from = last + 1;
+    while (from < text_.size() && continues_character(text_[from]))
+      ++from;
+  }
 }
 
 bool Matcher::next() {

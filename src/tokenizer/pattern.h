@@ -1,6 +1,7 @@
 #pragma once
 // Patterns of tokenizer.json: Oniguruma's syntax and meaning, executed by PCRE2.
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -48,18 +49,23 @@ class Matcher {
   Matcher(const Pattern& pattern, std::string_view text) : pattern_(pattern), text_(text) {}
 
   /// Finds the next match; false when there is none.
-  /// @throws Error kFormat when the pattern exceeds its match limit.
+  /// @throws Error kFormat when the pattern exceeds its match limit, or the search of this text its time.
   bool next();
   std::size_t begin() const { return begin_; }
   std::size_t end() const { return end_; }
 
  private:
   bool search(std::size_t from);
+  /// The same for matches that begin at `from` to `last`.
+  bool search_window(std::size_t from, std::size_t last);
+  void check_time();
 
   const Pattern& pattern_;
   std::string_view text_;
   std::size_t begin_ = 0, end_ = 0;
   bool found_ = false;  // begin_ and end_ are those of a match
+  unsigned num_searches_ = 0;
+  std::chrono::steady_clock::time_point started_;
 };
 
 }  // namespace llm2mnn
