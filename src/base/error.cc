@@ -6,6 +6,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace llm2mnn {
 namespace {
 
@@ -96,7 +98,7 @@ std::string shown(std::string_view name, std::size_t max_bytes) {
   // backwards.
   const std::size_t tail_bytes = max_bytes - head_bytes;
   std::size_t start = std::max(head_end, name.size() - std::min(name.size(), tail_bytes));
-  while (start < name.size() && (static_cast<unsigned char>(name[start]) & 0xC0u) == 0x80u)
+  while (start < name.size() && continues_character(name[start]))
     ++start;
   std::vector<std::string> pieces;
   std::size_t total = 0;

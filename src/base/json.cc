@@ -6,6 +6,7 @@
 #include <simdjson.h>
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 namespace llm2mnn {
 namespace {
@@ -64,7 +65,7 @@ std::size_t utf8_fault(std::string_view text) {
   std::size_t length = kBlockBytes;
   while (start < text.size()) {
     std::size_t end = std::min(text.size(), start + length);
-    while (end < text.size() && end > start && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u)
+    while (end < text.size() && end > start && continues_character(text[end]))
       --end;  // back to the start of a character
     if (end > start && is_utf8(text.substr(start, end - start))) {
       start = end;

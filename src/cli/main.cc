@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/near_match.h"
+#include "base/utf8.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -368,7 +369,7 @@ void print_error(std::string message) {
   constexpr std::size_t kMaxLine = 480;
   if (message.size() > kMaxLine) {
     std::size_t end = kMaxLine;
-    while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0u) == 0x80u)
+    while (end > 0 && continues_character(message[end]))
       --end;
     message = message.substr(0, end) + "...";
   }

@@ -34,11 +34,8 @@ const Value* Scope::find(std::string_view name) const {
   return nullptr;
 }
 
-Evaluator::Depth::Depth(Evaluator& evaluator) : evaluator_(evaluator) {
-  if (++evaluator_.depth_ > kMaxDepth) {
-    --evaluator_.depth_;
-    raise("maximum recursion depth exceeded");
-  }
+NestingLevel Evaluator::nested() {
+  return {depth_, kMaxDepth, [] { raise("maximum recursion depth exceeded"); }};
 }
 
 void Evaluator::step() {
@@ -62,7 +59,7 @@ std::string Evaluator::render(const Block& body) {
 }
 
 Evaluator::Flow Evaluator::run(const Block& body, const ScopePtr& scope) {
-  const Depth depth(*this);
+  const NestingLevel level = nested();
   for (const Statement& statement : body) {
     const Flow flow = run(statement, scope);
     if (flow != Flow::kNext) return flow;
@@ -211,7 +208,7 @@ Value Evaluator::loop_object(const std::shared_ptr<LoopState>& state) {
 
 Evaluator::Flow Evaluator::run_for(const Statement& statement, const Value& iterable, const ScopePtr& scope,
                                    std::int64_t depth) {
-  const Depth guard(*this);
+  const NestingLevel level = nested();
   auto state = std::make_shared<LoopState>();
   state->statement = &statement;
   state->scope = scope;
@@ -285,7 +282,7 @@ void Evaluator::bind_parameters(const Statement& macro, const ScopePtr& inner, A
 }
 
 std::string Evaluator::call_macro(const Statement& macro, const ScopePtr& scope, Arguments& arguments) {
-  const Depth depth(*this);
+  const NestingLevel level = nested();
   step();
   const ScopePtr inner = inner_scope(scope);
   bind_parameters(macro, inner, arguments);
@@ -329,7 +326,7 @@ Value Evaluator::apply_filters(const Expression* filter, Value input, const Scop
 // --- expressions
 
 Value Evaluator::evaluate(const Expression& expression, const ScopePtr& scope) {
-  const Depth depth(*this);
+  const NestingLevel level = nested();
   step();
   const auto item = [&](std::size_t i) { return evaluate(*expression.items[i], scope); };
   switch (expression.kind) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/nesting.h"
 #include "jinja/template.h"
 #include "jinja/value.h"
 
@@ -63,17 +64,8 @@ class Evaluator {
   /// Counts a step of work.
   void step();
 
-  /// Guards the recursion of the evaluator itself.
-  class Depth {
-   public:
-    explicit Depth(Evaluator& evaluator);
-    ~Depth() { --evaluator_.depth_; }
-    Depth(const Depth&) = delete;
-    Depth& operator=(const Depth&) = delete;
-
-   private:
-    Evaluator& evaluator_;
-  };
+  /// One level of the evaluator's own recursion.
+  NestingLevel nested();
 
   /// Breaks the circles that templates can tie, so that nothing outlives the evaluator.
   void untie();

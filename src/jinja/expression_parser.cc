@@ -109,7 +109,7 @@ ExpressionPtr parse_comparison(TokenCursor& cursor) {
 }
 
 ExpressionPtr parse_not(TokenCursor& cursor) {
-  const TokenCursor::Depth depth(cursor);
+  const NestingLevel level = cursor.nested();
   if (cursor.at_name("not")) {
     const std::uint32_t line = cursor.take().line;
     return unary(Kind::kNot, line, parse_not(cursor));
@@ -209,7 +209,7 @@ ExpressionPtr parse_word(TokenCursor& cursor) {
 }
 
 ExpressionPtr parse_primary(TokenCursor& cursor) {
-  const TokenCursor::Depth depth(cursor);
+  const NestingLevel level = cursor.nested();
   switch (cursor.peek().kind) {
     case Token::Kind::kName:
       return parse_word(cursor);
@@ -365,7 +365,7 @@ ExpressionPtr parse_filters_and_tests(TokenCursor& cursor, ExpressionPtr node) {
 }
 
 ExpressionPtr parse_unary(TokenCursor& cursor, bool with_filters) {
-  const TokenCursor::Depth depth(cursor);
+  const NestingLevel level = cursor.nested();
   ExpressionPtr node;
   if (cursor.at_operator("-") || cursor.at_operator("+")) {
     const Token sign = cursor.take();
@@ -442,11 +442,10 @@ void TokenCursor::refuse(std::string_view expected) const {
   fail(ErrorKind::kFormat, "line {}: expected {}, found {}", token.line, expected, found);
 }
 
-TokenCursor::Depth::Depth(TokenCursor& cursor) : cursor_(cursor) {
-  if (++cursor_.depth_ > kMaxDepth) {
-    --cursor_.depth_;
-    fail(ErrorKind::kFormat, "line {}: nested more than {} levels deep", cursor.peek().line, kMaxDepth);
-  }
+NestingLevel TokenCursor::nested() {
+  return {depth_, kMaxDepth, [this] {
+            fail(ErrorKind::kFormat, "line {}: nested more than {} levels deep", peek().line, kMaxDepth);
+          }};
 }
 
 ExpressionPtr make_expression(Expression::Kind kind, std::uint32_t line) {
@@ -457,7 +456,7 @@ ExpressionPtr make_expression(Expression::Kind kind, std::uint32_t line) {
 }
 
 ExpressionPtr parse_expression(TokenCursor& cursor, bool with_ternary) {
-  const TokenCursor::Depth depth(cursor);
+  const NestingLevel level = cursor.nested();
   ExpressionPtr node = parse_or(cursor);
   for (Chain chain(cursor); with_ternary && cursor.at_name("if"); chain.add_link()) {
     const std::uint32_t line = cursor.take().line;

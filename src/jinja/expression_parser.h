@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/nesting.h"
 #include "jinja/ast.h"
 #include "jinja/lexer.h"
 
@@ -27,17 +28,8 @@ class TokenCursor {
   void expect(Token::Kind kind, std::string_view what);
   [[noreturn]] void refuse(std::string_view expected) const;
 
-  /// Guards recursion: nesting beyond a limit is refused.
-  class Depth {
-   public:
-    explicit Depth(TokenCursor& cursor);
-    ~Depth() { --cursor_.depth_; }
-    Depth(const Depth&) = delete;
-    Depth& operator=(const Depth&) = delete;
-
-   private:
-    TokenCursor& cursor_;
-  };
+  /// One level of nesting. @throws Error kFormat beyond a limit.
+  NestingLevel nested();
 
  private:
   std::vector<Token> tokens_;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "base/nesting.h"
 #include "jinja/runtime_functions.h"
 #include "jinja/runtime_parser.h"
 
@@ -36,18 +37,9 @@ class Renderer {
     if (work_ += units; work_ > kMaxWork) throw Halt{};
   }
 
-  struct Level {
-    explicit Level(int& depth) : depth_(depth) {
-      if (++depth_ > kMaxDepth) {
-        --depth_;
-        throw Halt{};
-      }
-    }
-    ~Level() { --depth_; }
-    Level(const Level&) = delete;
-    Level& operator=(const Level&) = delete;
-    int& depth_;
-  };
+  NestingLevel nested() {
+    return {depth_, kMaxDepth, [] { throw Halt{}; }};
+  }
 
   const Value* find(std::string_view name, std::size_t& scope) const {
     for (scope = scopes_.size(); scope-- > 0;)
@@ -69,7 +61,7 @@ class Renderer {
   // Statements
 
   void render(const std::vector<int>& body, std::string& out) {
-    const Level level(depth_);
+    const NestingLevel level = nested();
     for (const int id : body)
       render(program_.statements[static_cast<std::size_t>(id)], out);
   }
@@ -172,7 +164,7 @@ class Renderer {
 
   Value evaluate(int id) {
     if (id == kNone) return {};
-    const Level level(depth_);
+    const NestingLevel level = nested();
     spend(64);
     const auto& it = node(id);
     switch (it.kind) {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <initializer_list>
 
+#include "base/nesting.h"
 #include "jinja/runtime_lexer.h"
 
 namespace llm2mnn::jinja::runtime {
@@ -24,18 +25,9 @@ class Parser {
  private:
   using Kind = Expression::Kind;
 
-  struct Level {
-    explicit Level(int& depth) : depth_(depth) {
-      if (++depth_ > kMaxNesting) {
-        --depth_;
-        throw Halt{};
-      }
-    }
-    ~Level() { --depth_; }
-    Level(const Level&) = delete;
-    Level& operator=(const Level&) = delete;
-    int& depth_;
-  };
+  NestingLevel nested() {
+    return {depth_, kMaxNesting, [] { throw Halt{}; }};
+  }
 
   bool at_end() const { return tokens_[place_].kind == TokenKind::kEnd; }
   bool at(TokenKind kind) const { return tokens_[place_].kind == kind; }
@@ -82,7 +74,7 @@ class Parser {
 
   // One piece of a body; a stray token adds nothing.
   void read_node(std::vector<int>& body) {
-    const Level level(depth_);
+    const NestingLevel level = nested();
     Statement made;
     if (at(TokenKind::kText)) {
       made.text = take().text;
@@ -167,7 +159,7 @@ class Parser {
 
   // From the condition on; also behind `elif`.
   bool read_if(Statement& made) {
-    const Level level(depth_);
+    const NestingLevel level = nested();
     made.kind = Statement::Kind::kIf;
     made.subject = read_expression();
     skip_tag_end();
@@ -196,7 +188,7 @@ class Parser {
   // Expressions
 
   int read_expression() {
-    const Level level(depth_);
+    const NestingLevel level = nested();
     const int value = read_or();
     if (!skip_name("if")) return value;
     const int condition = read_or();
@@ -224,7 +216,7 @@ class Parser {
   }
 
   int read_not() {
-    const Level level(depth_);
+    const NestingLevel level = nested();
     if (!skip_name("not")) return read_comparison();
     const int value = read_not();
     const int no = add_literal(Value::of_bool(false)), yes = add_literal(Value::of_bool(true));
@@ -276,7 +268,7 @@ class Parser {
   }
 
   int read_signed() {
-    const Level level(depth_);
+    const NestingLevel level = nested();
     if (!at_one_of(TokenKind::kSymbol, {"+", "-"})) return read_primary();
     std::string word = take().text;
     const int right = read_signed();

@@ -43,7 +43,7 @@ class TemplateParser {
 
   /// Statements up to a tag of `ends`, at which the cursor stops.
   Block parse_block(std::initializer_list<std::string_view> ends) {
-    const TokenCursor::Depth depth(cursor_);
+    const NestingLevel level = cursor_.nested();
     Block body;
     while (!at_end_of_block(ends)) {
       const Token& token = cursor_.peek();
@@ -104,7 +104,7 @@ class TemplateParser {
   }
 
   Statement parse_if(std::uint32_t line) {
-    const TokenCursor::Depth depth(cursor_);
+    const NestingLevel level = cursor_.nested();
     Statement statement = make(Kind::kIf, line);
     statement.expression = parse_tuple(cursor_, false);
     end_tag();

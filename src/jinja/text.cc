@@ -1,6 +1,5 @@
 #include "jinja/text.h"
 
-#include <array>
 #include <utf8proc.h>
 #include <vector>
 
@@ -10,17 +9,10 @@ namespace llm2mnn::jinja {
 
 namespace {
 
-char32_t code_point(std::string_view character) {
-  utf8proc_int32_t value = 0;
-  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(character.data()),
-                   static_cast<utf8proc_ssize_t>(character.size()), &value);
-  return value < 0 ? U'\uFFFD' : static_cast<char32_t>(value);
-}
-
-void append(std::string& out, utf8proc_int32_t value) {
-  std::array<utf8proc_uint8_t, 4> bytes;
-  const utf8proc_ssize_t size = utf8proc_encode_char(value, bytes.data());
-  out.append(reinterpret_cast<const char*>(bytes.data()), static_cast<std::size_t>(size));
+/// The first character of `text`.
+char32_t code_point(std::string_view text) {
+  std::size_t pos = 0;
+  return next_code_point(text, pos);
 }
 
 bool is_letter(char32_t c) {
@@ -38,7 +30,7 @@ std::string mapped(std::string_view text, Map map) {
     if (value == 0xDF && map(U'a') == U'A') {
       out += "SS";  // the one expansion that occurs in prose
     } else {
-      append(out, static_cast<utf8proc_int32_t>(map(value)));
+      append_utf8(out, map(value));
     }
   }
   return out;
@@ -61,7 +53,7 @@ bool is_space(char32_t c) {
 
 bool starts_with_space(std::string_view text, std::size_t& size) {
   std::size_t end = 1;
-  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+  while (end < text.size() && continues_character(text[end]))
     ++end;
   size = end;
   return is_space(code_point(text.substr(0, end)));

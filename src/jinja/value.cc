@@ -350,7 +350,7 @@ std::vector<std::string_view> characters(std::string_view text) {
   std::vector<std::string_view> out;
   for (std::size_t pos = 0; pos < text.size();) {
     std::size_t end = pos + 1;
-    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    while (end < text.size() && continues_character(text[end]))
       ++end;
     out.push_back(text.substr(pos, end - pos));
     pos = end;
@@ -360,8 +360,8 @@ std::vector<std::string_view> characters(std::string_view text) {
 
 std::size_t num_characters(std::string_view text) {
   charge_work(text.size() / 2);
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); }));
 }
 
 }  // namespace llm2mnn::jinja

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 namespace llm2mnn::jinja {
 

@@ -17,7 +17,7 @@ std::uint64_t edge_key(std::uint32_t node, char byte) {
 std::size_t previous(std::string_view text, std::size_t end) {
   do {
     --end;
-  } while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+  } while (end > 0 && continues_character(text[end]));
   return end;
 }
 

@@ -107,7 +107,7 @@ void BpeEncoder::find_stretch_ends(const TokenizerModel& model, const BpeModel& 
     const std::string_view text = pieces_.text(left->second);
     if (!pieces_.text(right->second).starts_with(kMark) || text.empty()) continue;
     std::size_t last = text.size() - 1;
-    while (last > 0 && (static_cast<unsigned char>(text[last]) & 0xC0) == 0x80)
+    while (last > 0 && continues_character(text[last]))
       --last;
     crossed_.push_back(next_code_point(text, last));
   }
@@ -120,7 +120,7 @@ std::size_t BpeEncoder::first_stretch(std::string_view word) const {
   if (!has_stretches_) return word.size();
   for (std::size_t pos = word.find(kMark, 1); pos < word.size(); pos = word.find(kMark, pos + 1)) {
     std::size_t last = pos - 1;
-    while (last > 0 && (static_cast<unsigned char>(word[last]) & 0xC0) == 0x80)
+    while (last > 0 && continues_character(word[last]))
       --last;
     const std::string_view character = word.substr(last, pos - last);
     if (character == kMark) continue;

@@ -16,7 +16,7 @@ struct Candidate {
   BpeMerge merge;
 };
 
-bool starts_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+bool starts_character(char c) { return !continues_character(c); }
 
 /// Every cut between two characters looks up two texts. Real vocabularies stay far below; long pieces in a
 /// hostile one would take hours.

@@ -132,7 +132,7 @@ std::string crossing_classes(const TokenizerModel& model) {
     std::size_t pos = piece.find(kMetaspace, 1);
     for (; pos != std::string_view::npos; pos = piece.find(kMetaspace, pos + kMetaspace.size())) {
       std::size_t begin = pos - 1;
-      while (begin > 0 && (static_cast<unsigned char>(piece[begin]) & 0xC0) == 0x80)
+      while (begin > 0 && continues_character(piece[begin]))
         --begin;
       if (piece.substr(begin, pos - begin) != kMetaspace) {
         std::size_t cursor = begin;

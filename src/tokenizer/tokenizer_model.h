@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/utf8.h"
 #include "tokenizer/piece_table.h"
 
 namespace llm2mnn {
@@ -194,9 +195,5 @@ std::string to_byte_alphabet(std::string_view text);
 bool from_byte_alphabet(std::string_view piece, std::string& out);
 /// Whether there is a piece for every byte: then nothing is ever unknown.
 bool has_whole_alphabet(const PieceTable& pieces);
-/// Appends `code_point` as UTF-8.
-void append_utf8(std::string& out, char32_t code_point);
-/// The code point that starts at `pos` of valid UTF-8; moves `pos` behind it.
-char32_t next_code_point(std::string_view text, std::size_t& pos);
 
 }  // namespace llm2mnn

@@ -71,23 +71,6 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-void append_utf8(std::string& out, char32_t code) {
-  const auto push = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (code < 0x80) return push(code);
-  if (code < 0x800) {
-    push(0xC0 | code >> 6);
-  } else {
-    if (code < 0x10000) {
-      push(0xE0 | code >> 12);
-    } else {
-      push(0xF0 | code >> 18);
-      push(0x80 | (code >> 12 & 0x3F));
-    }
-    push(0x80 | (code >> 6 & 0x3F));
-  }
-  push(0x80 | (code & 0x3F));
-}
-
 bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 bool is_space_separator(char32_t code) { return category(code) == UTF8PROC_CATEGORY_ZS; }

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace llm2mnn::verify {
 
 struct Utf8Char {
@@ -18,7 +20,6 @@ struct Utf8Char {
 /// The character at `at` (below text.size()); U+FFFD of one byte where the text is not UTF-8.
 Utf8Char utf8_char(std::string_view text, std::size_t at);
 bool is_utf8(std::string_view text);
-void append_utf8(std::string& out, char32_t code);
 
 bool is_runtime_space(char32_t code);  ///< six ASCII characters and Zs
 bool is_runtime_punctuation(char32_t code);
