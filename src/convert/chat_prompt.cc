@@ -120,7 +120,7 @@ jinja::TemplatePlan plan_template_of(const std::filesystem::path& dir) {
   if (source.config.chat_template.empty()) {
     fail(ErrorKind::kFormat, "the checkpoint {} has no chat template", shown(dir.string()));
   }
-  return make_tokenizer_package(source, {}).template_plan;
+  return plan_chat_template(source);
 }
 
 }  // namespace llm2mnn

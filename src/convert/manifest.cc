@@ -33,6 +33,8 @@ Json template_json(const jinja::TemplatePlan& plan) {
           {"conversations", plan.num_cases},
           {"equal", plan.num_equal},
           {"differing", plan.differing},
+          {"limits", plan.limits},
+          {"suggestion", plan.suggestion.empty() ? Json(nullptr) : Json(plan.suggestion)},
           {"refused", plan.refused}};
 }
 

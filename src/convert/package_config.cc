@@ -110,9 +110,9 @@ std::string make_llm_config_json(const Plan& plan) {
   if (slides) config["sliding_window"] = spec.sliding_window;
   config["is_mrope"] = false;
   if (spec.max_position_embeddings > 0) config["max_position_embeddings"] = spec.max_position_embeddings;
-  if (!plan.tokenizer.chat_template.empty()) {
+  if (!plan.tokenizer.template_plan.text.empty()) {
     Json& jinja = config["jinja"];
-    jinja["chat_template"] = plan.tokenizer.chat_template;
+    jinja["chat_template"] = plan.tokenizer.template_plan.text;
     if (!plan.tokenizer.bos_token.empty()) jinja["bos"] = plan.tokenizer.bos_token;
     jinja["eos"] = plan.tokenizer.eos_token;
     // The tokenizer already prepends the BOS; a template that prints it again would double it.

@@ -20,32 +20,16 @@ struct Expectation {
   std::string prompt;
 };
 
-/// The text members of `variables`, or nothing.
-std::string_view text_of(const JsonValue::Object& variables, std::string_view name) {
-  for (const auto& [key, value] : variables) {
-    if (key == name && value.is_string()) return value.as_string();
-  }
-  return {};
-}
-
-/// Whether the package prints no BOS because the runtime puts it in front as an id.
-bool hides_bos(const RuntimeContext& context) {
-  for (const auto& [key, value] : context.context) {
-    if (key == "bos_token") return value.is_string() && value.as_string().empty();
-  }
-  return false;
-}
-
 void set_member(JsonValue::Object& object, const std::string& name, const JsonValue& value) {
   std::erase_if(object, [&](const auto& member) { return member.first == name; });
   object.emplace_back(name, value);
 }
 
-/// The reference prompts: Hugging Face's, less the BOS that the runtime gets as an id.
+/// The reference prompts: Hugging Face's, less the prefix that the runtime puts in front itself.
 /// @throws Error when the template goes beyond the evaluator's limits.
 std::vector<Expectation> expectations_of(const Template& chat_template, const JsonValue::Object& hf_variables,
-                                         const RuntimeContext& context) {
-  const std::string_view bos = hides_bos(context) ? text_of(hf_variables, "bos_token") : std::string_view{};
+                                         const RuntimeContext& context, std::string_view prefix,
+                                         bool& lacks_prefix) {
   std::vector<Expectation> expectations;
   for (const ProofCase& proof : proof_cases()) {
     if (!proof.input.add_generation_prompt) continue;  // the runtime cannot be asked for it
@@ -60,7 +44,9 @@ std::vector<Expectation> expectations_of(const Template& chat_template, const Js
     ChatPrompt prompt = render_chat(chat_template, full);
     expected.refused = prompt.refused;
     if (!prompt.refused) {
-      if (!bos.empty() && prompt.text.starts_with(bos)) prompt.text.erase(0, bos.size());
+      const bool begins_with_it = prompt.text.starts_with(prefix);
+      lacks_prefix |= !begins_with_it;
+      if (begins_with_it) prompt.text.erase(0, prefix.size());
       expected.prompt = std::move(prompt.text);
     }
     expectations.push_back(std::move(expected));
@@ -129,15 +115,26 @@ void report(TemplatePlan& plan, const std::vector<Expectation>& expectations,
   }
 }
 
+/// Cuts `prefix` out of the text: printed by the template it would stand there twice.
+void cut_prefix(TemplatePlan& plan, std::string_view prefix) {
+  if (prefix.empty()) return;
+  std::size_t pos = plan.text.find(prefix);
+  if (pos == std::string::npos) return;
+  plan.changes.push_back(
+      fmt::format("the literal {} is cut out, the runtime puts it in front itself", shown(prefix)));
+  for (; pos != std::string::npos; pos = plan.text.find(prefix, pos))
+    plan.text.erase(pos, prefix.size());
+}
+
 void lower_and_prove(TemplatePlan& plan, const std::vector<Expectation>& expectations) {
-  std::vector<bool> equal = fulfilled(plan.source, expectations);
+  LoweredTemplate lowered = lower_template(plan.text);
+  plan.limits = std::move(lowered.limits);
+  std::vector<bool> equal = fulfilled(plan.text, expectations);
   if (!all(equal)) {
-    LoweredTemplate lowered = lower_template(plan.source);
     std::vector<bool> lowered_equal = fulfilled(lowered.text, expectations);
-    plan.limits = std::move(lowered.limits);
     if (covers(lowered_equal, equal)) {
       plan.text = std::move(lowered.text);
-      plan.changes = std::move(lowered.changes);
+      plan.changes.insert(plan.changes.end(), lowered.changes.begin(), lowered.changes.end());
       equal = std::move(lowered_equal);
     }
   }
@@ -148,12 +145,13 @@ void lower_and_prove(TemplatePlan& plan, const std::vector<Expectation>& expecta
 }  // namespace
 
 TemplatePlan plan_template(std::string_view source, const JsonValue::Object& hf_variables,
-                           const RuntimeContext& context) {
+                           const RuntimeContext& context, std::string_view prefix) {
   TemplatePlan plan;
   plan.source = plan.text = source;
+  cut_prefix(plan, prefix);
   try {
     const Template chat_template = parse_template(source);
-    lower_and_prove(plan, expectations_of(chat_template, hf_variables, context));
+    lower_and_prove(plan, expectations_of(chat_template, hf_variables, context, prefix, plan.lacks_prefix));
   } catch (const Error& error) {
     // Kept as it is: the runtime may well render it, but nobody can say what is right.
     plan.plain_differs = true;

@@ -24,7 +24,8 @@ struct TemplatePlan {
   std::string source;                  ///< as the checkpoint has it
   std::string text;                    ///< what goes into the package
   std::vector<std::string> changes;    ///< of the lowering
-  std::vector<std::string> limits;     ///< of the lowering: constructs that the runtime has nothing for
+  std::vector<std::string> limits;     ///< constructs that the runtime has nothing for, whether met or not
+  bool lacks_prefix = false;           ///< Hugging Face's prompts do not begin with what the runtime prepends
   std::vector<std::string> differing;  ///< kinds of conversation that the runtime still renders differently
   std::vector<std::string>
       refused;  ///< kinds that Hugging Face refuses (raise_exception) and the runtime renders
@@ -33,10 +34,12 @@ struct TemplatePlan {
   std::string suggestion;  ///< name of a simple family template that fits ("chatml", "llama3", ...), or empty
 };
 
-/// Lowers `source` unless the unchanged text is proved equal already, and proves the result.
-/// The lowered text is taken only where it is right at least wherever the source is.
+/// Lowers `source` unless the unchanged text is proved equal already, and proves the result. The lowered text
+/// is taken only where it is right at least wherever the source is.
 /// @param context  of the package; `bos_token` as Hugging Face sees it goes in `hf_variables`.
+/// @param prefix  text of the ids that the runtime puts in front of every prompt: the package's template
+/// prints what follows. Where it stands in `source` as literal text it is cut out.
 TemplatePlan plan_template(std::string_view source, const JsonValue::Object& hf_variables,
-                           const RuntimeContext& context);
+                           const RuntimeContext& context, std::string_view prefix = {});
 
 }  // namespace llm2mnn::jinja

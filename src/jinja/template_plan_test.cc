@@ -85,10 +85,29 @@ TEST(TemplatePlan, WhatTheRuntimeRendersDifferentlyIsLowered) {
 TEST(TemplatePlan, TheBosIsTakenOffOnceWhereTheContextHidesIt) {
   const std::string source = "{{ bos_token }}" + std::string(kSimple);
   const RuntimeContext hidden{"<s>", "</s>", {{"bos_token", JsonValue::make_string("")}}};
-  EXPECT_FALSE(plan_template(source, tokens("<s>"), hidden).plain_differs);
+  EXPECT_FALSE(plan_template(source, tokens("<s>"), hidden, "<s>").plain_differs);
   EXPECT_FALSE(plan_of(source).plain_differs);
   // Two of them: the runtime gets one id, the other is lost.
-  EXPECT_TRUE(plan_template("{{ bos_token }}" + source, tokens("<s>"), hidden).plain_differs);
+  EXPECT_TRUE(plan_template("{{ bos_token }}" + source, tokens("<s>"), hidden, "<s>").plain_differs);
+}
+
+TEST(TemplatePlan, ALiteralPrefixIsCutOut) {
+  const TemplatePlan plan = plan_template("<s>" + std::string(kSimple), {}, {"<s>", "</s>", {}}, "<s>");
+  EXPECT_EQ(plan.text, kSimple);
+  EXPECT_EQ(plan.source, "<s>" + std::string(kSimple));
+  ASSERT_EQ(plan.changes.size(), 1u);
+  EXPECT_FALSE(plan.plain_differs);
+  EXPECT_FALSE(plan.lacks_prefix);
+}
+
+TEST(TemplatePlan, SaysThatHuggingFacesPromptLacksThePrefix) {
+  EXPECT_TRUE(plan_template(kSimple, tokens("<s>"), {"<s>", "</s>", {}}, "<s>").lacks_prefix);
+}
+
+TEST(TemplatePlan, NamesLimitsThatNoBuiltInConversationMeets) {
+  const TemplatePlan plan = plan_of("{% if never is defined %}{{ messages | groupby('role') }}{% endif %}x");
+  EXPECT_EQ(plan.text, plan.source);
+  EXPECT_FALSE(plan.limits.empty());
 }
 
 TEST(TemplatePlan, ConversationsThatHuggingFaceRefusesAreNotCountedAsDifferent) {

@@ -53,35 +53,70 @@ std::vector<std::int64_t> stop_ids(const TokenizerModel& model, const TokenizerC
   return ids;
 }
 
-/// The runtime puts the prefix in front of a chat prompt too: a template that prints the same tokens as
-/// literal text would double them, so these are cut from it.
-void cut_prefix_from_template(const TokenizerModel& model, TokenizerPackage& package) {
+/// What the runtime puts in front of every prompt, as text.
+std::string prefix_text(const TokenizerModel& model) {
   std::string prefix;
   for (const std::uint32_t id : model.prefix_ids)
     prefix += model.text_of(id);
-  if (prefix.empty()) return;
-  std::size_t pos = package.chat_template.find(prefix);
-  if (pos == std::string::npos) return;
-  package.notes.push_back(fmt::format(
-      "chat template: the literal {} is cut out, the runtime puts it in front itself", shown(prefix)));
-  for (; pos != std::string::npos; pos = package.chat_template.find(prefix, pos)) {
-    package.chat_template.erase(pos, prefix.size());
-  }
+  return prefix;
 }
 
-/// The runtime renders the template once as a probe and misjudges one that adds an undefined BOS to a string.
-void settle_bos(const TokenizerModel& model, const TokenizerConfig& config, TokenizerPackage& package,
-                RuntimeTexts& texts) {
-  package.bos_token = config.bos_token;
-  texts.bos_token = config.bos_token;
+/// The part of a package that a chat depends on.
+struct ChatPart {
+  std::string bos_token;  ///< of tokenizer.mtok
+  bool adds_bos = false;  ///< as in TokenizerPackage
+  bool hide_bos_in_template = false;
+  jinja::TemplatePlan plan;
+};
+
+/// The runtime's template engine is no full Jinja: the template is rewritten where the runtime would render
+/// it differently, and proved on built-in conversations.
+ChatPart plan_chat(const TokenizerModel& model, const TokenizerConfig& config) {
+  ChatPart chat;
+  chat.bos_token = config.bos_token;
   const auto bos = model.find_id(config.bos_token);
-  package.adds_bos =
-      bos && !config.bos_token.empty() &&
-      std::find(model.prefix_ids.begin(), model.prefix_ids.end(), *bos) != model.prefix_ids.end();
-  package.hide_bos_in_template = package.adds_bos;
-  if (texts.bos_token.empty() && package.chat_template.find("bos_token") != std::string::npos) {
-    texts.bos_token = config.eos_token.empty() ? "<s>" : config.eos_token;
-    package.hide_bos_in_template = true;
+  chat.adds_bos = bos && !config.bos_token.empty() &&
+                  std::find(model.prefix_ids.begin(), model.prefix_ids.end(), *bos) != model.prefix_ids.end();
+  chat.hide_bos_in_template = chat.adds_bos;
+  // The runtime renders the template once as a probe and misjudges one that adds an undefined BOS to a
+  // string.
+  if (config.bos_token.empty() && config.chat_template.find("bos_token") != std::string::npos) {
+    chat.bos_token = config.eos_token.empty() ? "<s>" : config.eos_token;
+    chat.hide_bos_in_template = true;
+  }
+  if (config.chat_template.empty()) return chat;
+  jinja::RuntimeContext context;
+  context.bos_token = chat.bos_token;
+  context.eos_token = config.eos_token;
+  if (chat.hide_bos_in_template) context.context.emplace_back("bos_token", JsonValue::make_string(""));
+  chat.plan = jinja::plan_template(config.chat_template, special_token_variables(config), context,
+                                   prefix_text(model));
+  return chat;
+}
+
+void note_chat(const TokenizerModel& model, const jinja::TemplatePlan& plan,
+               std::vector<std::string>& notes) {
+  if (!plan.differing.empty()) {
+    notes.push_back(fmt::format(
+        "chat template: the runtime's prompt differs from Hugging Face's for {}{}",
+        fmt::join(plan.differing, ", "),
+        plan.suggestion.empty() ? "" : fmt::format("; a simple template that fits: {}", plan.suggestion)));
+  }
+  if (plan.num_cases == 0 && plan.differing.empty() && !plan.source.empty()) {
+    notes.emplace_back("chat template: not proved, since Hugging Face refuses every built-in conversation");
+  }
+  if (plan.lacks_prefix) {
+    notes.push_back(
+        fmt::format("chat template: the runtime puts {} in front of a prompt, Hugging Face does not",
+                    shown(prefix_text(model))));
+  }
+  if (!plan.refused.empty()) {
+    notes.push_back(fmt::format("chat template: Hugging Face refuses, and the runtime renders, {}",
+                                fmt::join(plan.refused, ", ")));
+  }
+  if (!plan.limits.empty()) {
+    notes.push_back(fmt::format("chat template: conversations that need this may differ: {}",
+                                fmt::join(plan.limits, "; ")));
   }
 }
 
@@ -89,34 +124,6 @@ void note_suffix(const TokenizerModel& model, TokenizerPackage& package) {
   if (model.suffix_ids.empty()) return;
   package.notes.push_back(fmt::format("tokenizer: Hugging Face puts {} behind a text; the runtime cannot",
                                       shown(model.text_of(model.suffix_ids.front()))));
-}
-
-/// The runtime's template engine is no full Jinja: the template is rewritten where the runtime would render
-/// it differently, and proved on built-in conversations.
-void plan_chat_template(const TokenizerConfig& config, const RuntimeTexts& texts, TokenizerPackage& package) {
-  if (package.chat_template.empty()) return;
-  jinja::RuntimeContext context;
-  context.bos_token = texts.bos_token;
-  context.eos_token = texts.eos_token;
-  if (package.hide_bos_in_template) context.context.emplace_back("bos_token", JsonValue::make_string(""));
-  package.template_plan =
-      jinja::plan_template(package.chat_template, special_token_variables(config), context);
-  const jinja::TemplatePlan& plan = package.template_plan;
-  package.chat_template = plan.text;
-  if (!plan.differing.empty()) {
-    package.notes.push_back(fmt::format(
-        "chat template: the runtime's prompt differs from Hugging Face's for {}{}",
-        fmt::join(plan.differing, ", "),
-        plan.suggestion.empty() ? "" : fmt::format("; a simple template that fits: {}", plan.suggestion)));
-  }
-  if (plan.num_cases == 0 && plan.differing.empty()) {
-    package.notes.emplace_back(
-        "chat template: not proved, since Hugging Face refuses every built-in conversation");
-  }
-  if (!plan.refused.empty()) {
-    package.notes.push_back(fmt::format("chat template: Hugging Face refuses, and the runtime renders, {}",
-                                        fmt::join(plan.refused, ", ")));
-  }
 }
 
 TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& config,
@@ -127,21 +134,25 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   package.notes = model.notes;
   package.notes.insert(package.notes.end(), config.notes.begin(), config.notes.end());
   package.eos_token = config.eos_token;
-  package.chat_template = config.chat_template;
   package.stop_ids = stop_ids(model, config, config_stop_ids);
   package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
   note_suffix(model, package);
-  cut_prefix_from_template(model, package);
   if (package.stop_ids.empty()) {
     package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
   }
 
+  ChatPart chat = plan_chat(model, config);
+  note_chat(model, chat.plan, package.notes);
+  package.bos_token = config.bos_token;
+  package.adds_bos = chat.adds_bos;
+  package.hide_bos_in_template = chat.hide_bos_in_template;
+  package.template_plan = std::move(chat.plan);
+
   RuntimeTexts texts;
-  settle_bos(model, config, package, texts);
+  texts.bos_token = std::move(chat.bos_token);
   texts.stop_ids = package.stop_ids;
   texts.eos_token = config.eos_token;
-  plan_chat_template(config, texts, package);
-  texts.chat_template = package.chat_template;
+  texts.chat_template = package.template_plan.text;
   texts.clean_up_tokenization_spaces = config.clean_up_tokenization_spaces;
   const IdTable table(model);
   package.mtok = write_mtok(model, table, texts, package.notes);
@@ -170,6 +181,10 @@ TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const T
     return package_of(build_tokenizer_model(parse_tokenizer_json(tokenizer_json), config), config,
                       config_stop_ids);
   });
+}
+
+jinja::TemplatePlan plan_chat_template(const TokenizerSource& source) {
+  return plan_chat(source.model, source.config).plan;
 }
 
 TokenizerPackage make_tokenizer_package(const TokenizerSource& source,

@@ -21,8 +21,7 @@ struct TokenizerPackage {
   std::string mtok;             ///< bytes of tokenizer.mtok
   std::string txt;              ///< bytes of tokenizer.txt
   std::string txt_limits;  ///< one line: for which runtimes tokenizer.txt is right and what it cannot express
-  std::string chat_template;           ///< as the runtime gets it; empty when the checkpoint has none
-  jinja::TemplatePlan template_plan;   ///< how that text was made and proved
+  jinja::TemplatePlan template_plan;   ///< its `text` is the chat template; empty when there is none
   std::string bos_token, eos_token;    ///< text; empty when there is none
   bool adds_bos = false;               ///< Hugging Face puts a BOS in front of plain text
   std::vector<std::int64_t> stop_ids;  ///< sorted, unique
@@ -43,5 +42,8 @@ TokenizerPackage make_tokenizer_package(const TokenizerSource& source,
 /// The same from the bytes of a tokenizer.json and what the files beside it say.
 TokenizerPackage make_tokenizer_package(std::string_view tokenizer_json, const TokenizerConfig& config,
                                         const std::vector<std::int64_t>& config_stop_ids);
+
+/// The chat template that a package of `source` gets; all texts empty when there is none.
+jinja::TemplatePlan plan_chat_template(const TokenizerSource& source);
 
 }  // namespace llm2mnn

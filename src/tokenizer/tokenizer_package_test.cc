@@ -189,11 +189,11 @@ TEST(TokenizerPackage, LowersTheTemplateToWhatTheRuntimeRenders) {
   TokenizerConfig config = simple_config();
   config.chat_template = "{{ (messages or 'x') }}";
   const TokenizerPackage package = make_tokenizer_package(Document().text(), config, {});
-  EXPECT_NE(package.chat_template, config.chat_template);
+  EXPECT_NE(package.template_plan.text, config.chat_template);
   EXPECT_FALSE(package.template_plan.changes.empty());
   config.chat_template = "{% if %}";
   const TokenizerPackage broken = make_tokenizer_package(Document().text(), config, {});
-  EXPECT_EQ(broken.chat_template, config.chat_template);
+  EXPECT_EQ(broken.template_plan.text, config.chat_template);
   EXPECT_NE(fmt::format("{}", fmt::join(broken.notes, "\n")).find("not proved: line 1"), std::string::npos);
 }
 
@@ -203,7 +203,7 @@ TEST(TokenizerPackage, CutsALiteralBosOutOfTheTemplate) {
   TokenizerConfig config = simple_config();
   config.bos_token = "<|eos|>";
   config.chat_template = "<|eos|>{{ \"a\" }}";
-  EXPECT_EQ(make_tokenizer_package(document.text(), config, {}).chat_template, "{{ \"a\" }}");
+  EXPECT_EQ(make_tokenizer_package(document.text(), config, {}).template_plan.text, "{{ \"a\" }}");
 }
 
 TEST(TokenizerPackage, GivesTheRuntimesProbeABosTextWhenTheTemplateAddsOneThatIsUndefined) {
@@ -496,7 +496,7 @@ TEST_F(TokenizerFolder, MayHaveNothingButTokenizerJson) {
   write("tokenizer.json", Document().text());
   const TokenizerPackage package = load_tokenizer(dir_, {6});
   EXPECT_EQ(package.stop_ids, std::vector<std::int64_t>{6});
-  EXPECT_EQ(package.chat_template, "");
+  EXPECT_EQ(package.template_plan.text, "");
 }
 
 TEST_F(TokenizerFolder, ReadsTheSmallFiles) {
@@ -511,7 +511,7 @@ TEST_F(TokenizerFolder, ReadsTheSmallFiles) {
   const TokenizerPackage package = load_tokenizer(dir_, {});
   EXPECT_EQ(package.eos_token, "<|eos|>");
   EXPECT_EQ(package.bos_token, "<y>");
-  EXPECT_EQ(package.chat_template, "D");
+  EXPECT_EQ(package.template_plan.text, "D");
   EXPECT_EQ(package.stop_ids, (std::vector<std::int64_t>{3, 4, 6}));
   EXPECT_EQ(package.vocab_size, 8);
   EXPECT_TRUE(package.mtok.ends_with(std::string("\7\0<|eos|>\1\3\0<y>", 15)));
@@ -520,11 +520,11 @@ TEST_F(TokenizerFolder, ReadsTheSmallFiles) {
 TEST_F(TokenizerFolder, TheTemplateFileWins) {
   write("tokenizer.json", Document().text());
   write("chat_template.json", R"({"chat_template":"J"})");
-  EXPECT_EQ(load_tokenizer(dir_, {}).chat_template, "J");
+  EXPECT_EQ(load_tokenizer(dir_, {}).template_plan.text, "J");
   write("tokenizer_config.json", R"({"chat_template":"C"})");
-  EXPECT_EQ(load_tokenizer(dir_, {}).chat_template, "C");
+  EXPECT_EQ(load_tokenizer(dir_, {}).template_plan.text, "C");
   write("chat_template.jinja", "F");
-  EXPECT_EQ(load_tokenizer(dir_, {}).chat_template, "F");
+  EXPECT_EQ(load_tokenizer(dir_, {}).template_plan.text, "F");
   write("chat_template.jinja", "a\xFF");
   EXPECT_EQ(refusal(ErrorKind::kFormat), "'chat_template.jinja': not valid UTF-8");
 }
