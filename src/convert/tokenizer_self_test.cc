@@ -123,12 +123,13 @@ std::string known_limit(const TokenizerModel& model, std::string_view text) {
   return {};
 }
 
+/// The files are our own: what the runtime does not read is a fault of the writers.
 verify::RuntimeTokenizer parse(std::string_view name, std::string_view bytes) {
   try {
     return verify::RuntimeTokenizer::parse(bytes);
-  } catch (Error& error) {
-    error.add_context(name);
-    throw;
+  } catch (const Error& error) {
+    fail(ErrorKind::kInternal, "the {} of this export is not what the runtime reads: {}; please report it",
+         name, error.message());
   }
 }
 

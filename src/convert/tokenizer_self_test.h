@@ -32,7 +32,7 @@ struct TokenizerSelfTest {
 /// Some dozens of texts (prose, code, digits, blanks, accents, scripts, emoji, added tokens, control
 /// characters) through both files and through `encoder`; expected are the ids of `encoder` behind the prefix
 /// of the file. Differences of tokenizer.txt always have a reason: it is an approximation.
-/// @throws Error kFormat when one of the files is not what the runtime reads (named in the message).
+/// @throws Error kInternal when one of the files is not what the runtime reads (named in the message).
 TokenizerSelfTest run_tokenizer_self_test(const Encoder& encoder, std::string_view mtok,
                                           std::string_view txt);
 

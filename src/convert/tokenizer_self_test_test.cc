@@ -1,10 +1,13 @@
 #include "convert/tokenizer_self_test.h"
 
+#include <filesystem>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/mtok.h"
+#include "tokenizer/source.h"
+#include "tokenizer/tokenizer_package.h"
 #include "tokenizer/txt.h"
 
 namespace llm2mnn {
@@ -70,8 +73,36 @@ TEST(TokenizerSelfTest, NamesTheFileThatIsCut) {
     run_tokenizer_self_test(Encoder(small_model()), files.mtok, files.txt);
     FAIL() << "no error";
   } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kFormat);
-    EXPECT_EQ(error.message().rfind("tokenizer.mtok: ", 0), 0U) << error.message();
+    EXPECT_EQ(error.kind(), ErrorKind::kInternal);
+    EXPECT_EQ(error.message().rfind("the tokenizer.mtok of this export", 0), 0U) << error.message();
+  }
+}
+
+TEST(TokenizerSelfTest, ReadsAnUnknownTokenWithTheNamesOfBytes) {
+  TokenizerModel model;
+  for (std::uint32_t i = 0; i < 0x7F - ' '; ++i)
+    model.pieces.insert(std::string(1, static_cast<char>(' ' + i)), i);
+  const auto unk = static_cast<std::uint32_t>(model.pieces.size());
+  model.pieces.insert("<unk>", unk);
+  BpeModel bpe;
+  bpe.unk_token = "<unk>";
+  model.model = bpe;
+  model.set_added({{unk, "<unk>", true}});
+  const Files files = written(model);
+  const TokenizerSelfTest result = run_tokenizer_self_test(Encoder(model), files.mtok, files.txt);
+  EXPECT_EQ(result.mtok.unexplained(), 0U) << result.mtok.summary();
+}
+
+/// Every model of tests/tokenizer/models can be exported.
+TEST(TokenizerSelfTest, ExplainsAllDifferencesOfTheTrainedModels) {
+  const std::filesystem::path models =
+      std::filesystem::path(LLM2MNN_SOURCE_DIR) / "tests" / "tokenizer" / "models";
+  for (const auto& entry : std::filesystem::directory_iterator(models)) {
+    TokenizerSource source = load_tokenizer_source(entry.path());
+    const TokenizerPackage package = make_tokenizer_package(source, {});
+    const Encoder encoder(std::move(source.model));
+    const TokenizerSelfTest result = run_tokenizer_self_test(encoder, package.mtok, package.txt);
+    EXPECT_EQ(result.mtok.unexplained(), 0U) << entry.path().filename() << ": " << result.mtok.summary();
   }
 }
 

@@ -1,6 +1,7 @@
 #include "verify/mtok_model_reader.h"
 
 #include <cmath>
+#include <optional>
 #include <string>
 
 namespace llm2mnn::verify {
@@ -10,10 +11,21 @@ namespace {
 constexpr std::uint32_t kRankLimit = 1'000'000'000;
 constexpr std::uint32_t kMaxInt = 0x7FFFFFFF;
 
+bool is_byte_name(std::string_view text) {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
+  return text.size() == 6 && text.starts_with("<0x") && text.back() == '>' && is_digit(text[3]) &&
+         is_digit(text[4]);
+}
+
 /// A second way to an id: the runtime encodes both texts to it and prints the later one in the order of the
-/// table. Wanted only for texts that no user writes, which sort before all others.
-bool is_alias(std::string_view text) {
-  return !text.empty() && static_cast<unsigned char>(text.front()) < ' ';
+/// table. Wanted for texts that no user writes, which sort before all others, and for the names of bytes,
+/// which a BPE looks up for a character that is no piece: without pieces for bytes they are the unknown
+/// token's, one id for all.
+bool may_share(const MtokModel& model, std::string_view text, std::uint32_t id,
+               std::optional<std::uint32_t>& named_by_bytes) {
+  if (!text.empty() && static_cast<unsigned char>(text.front()) < ' ') return true;
+  if (model.kind != MtokModel::Kind::kBpe || !is_byte_name(text)) return false;
+  return id == *(named_by_bytes ? named_by_bytes : named_by_bytes = id);
 }
 
 void read_pieces(SectionReader& reader, MtokModel& model, std::uint32_t count, bool scored) {
@@ -22,6 +34,7 @@ void read_pieces(SectionReader& reader, MtokModel& model, std::uint32_t count, b
   model.index.reserve(count);
   std::vector<bool> taken(count, false);
   if (scored) model.scores.resize(count);
+  std::optional<std::uint32_t> named_by_bytes;
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::size_t begin = reader.offset();
     MtokPiece piece;
@@ -32,7 +45,7 @@ void read_pieces(SectionReader& reader, MtokModel& model, std::uint32_t count, b
                        shown(model.pieces.back().text));
     if (piece.id >= count)
       reader.refuse_at(begin, "piece {} has id {}, the table has {}", shown(piece.text), piece.id, count);
-    if (taken[piece.id] && !is_alias(model.id_to_text[piece.id]))
+    if (taken[piece.id] && !may_share(model, model.id_to_text[piece.id], piece.id, named_by_bytes))
       reader.refuse_at(begin, "id {} is given twice", piece.id);
     taken[piece.id] = true;
     model.id_to_text[piece.id] = piece.text;

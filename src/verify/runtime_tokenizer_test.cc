@@ -163,6 +163,23 @@ TEST(RuntimeTokenizer, EveryFaultOfASectionIsNamed) {
   }
 }
 
+TEST(RuntimeTokenizer, NamesOfBytesMayShareOneId) {
+  MtokSections sections;
+  sections.model = MtokBytes().u8(0).u32(4).u8(0).u8(0).u32(0).bytes();
+  sections.merges = "";
+  const auto with_pieces = [&](std::uint32_t second_name, std::uint32_t second_id) {
+    sections.header = "430 4\n0 1 0\n0\n";
+    sections.added = MtokBytes().u32(0).bytes();
+    sections.pieces = MtokBytes().piece("<0xC3>", 1).piece("<0xE2>", second_name).piece("<u>", 1).bytes();
+    sections.pieces += MtokBytes().piece("a", second_id).bytes();
+    return sections.file();
+  };
+  const auto tokenizer = RuntimeTokenizer::parse(with_pieces(1, 0));
+  EXPECT_EQ(tokenizer.encode("a\xC3\xA9\xE2\x82\xAC"), (Ids{0, 1, 1}));
+  EXPECT_EQ(tokenizer.decode(1), "<u>");
+  EXPECT_NE(error_of(with_pieces(0, 0)).find("given twice"), std::string::npos);
+}
+
 TEST(RuntimeTokenizer, ChangesThatAreNoFaultAreReported) {
   const std::string good = content_of(MtokSections().file());
   const std::vector<std::function<void(MtokSections&)>> changes = {

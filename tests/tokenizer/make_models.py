@@ -148,6 +148,15 @@ def gemma_like():
                       {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"})
 
 
+def unknown_like():
+    """BPE over visible blanks with an unknown token and no piece for a byte."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    train_plain(tokenizer, ["<unk>", "<s>", "</s>"])
+    tokenizer.decoder = decoders.Replace("\u2581", " ")
+    save("unknown_like", tokenizer, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"})
+
+
 def xlm_like():
     """Unigram, compatibility characters, words that start with a visible blank."""
     tokenizer = Tokenizer(models.Unigram())
@@ -200,6 +209,7 @@ def main():
     prefix_like()
     mistral_like()
     gemma_like()
+    unknown_like()
     xlm_like()
     bert_like()
     words_like()
