@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "tokenizer/score_text.h"
 
 namespace llm2mnn {
 
@@ -331,10 +332,9 @@ void Reader::add_scored_text(std::string_view text) {
 
 void Reader::add_score(std::string_view number) {
   if (++scored_parts_ != 2) fail_kind("a piece and its score");
-  double score = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), score);
-  if (error != std::errc{} || end != number.data() + number.size()) fail_kind("a score that fits a double");
-  out_.scores.push_back(score);
+  const std::optional<double> score = parse_score(number);
+  if (!score) fail_kind("a score that fits a double");
+  out_.scores.push_back(*score);
 }
 
 bool bool_member(const JsonValue& value, std::string_view name) {
