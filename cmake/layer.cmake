@@ -6,13 +6,8 @@ function(llm2mnn_layer name)
   set(tests ${sources})
   set(benches ${sources})
   set(fuzzers ${sources})
-  # x_self_test.cc is no unit test but a check that the product makes.
-  set(self_tests ${sources})
-  list(FILTER self_tests INCLUDE REGEX "_self_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "(_(test|bench|fuzz)|/main)\\.cc$")
-  list(APPEND sources ${self_tests})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  list(FILTER tests EXCLUDE REGEX "_self_test\\.cc$")
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
 

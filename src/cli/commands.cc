@@ -55,8 +55,8 @@ void print_plan(const Plan& plan, const Output& output) {
   for (const SchemeUse& use : scheme_uses(plan))
     line("weights", fmt::format("{}: {}", use.what, use.scheme));
   line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
-  line("", plan.tokenizer_self_test.mtok.summary());
-  line("", plan.tokenizer_self_test.txt.summary());
+  line("", plan.tokenizer_proof.mtok.summary());
+  line("", plan.tokenizer_proof.txt.summary());
   if (const jinja::TemplatePlan& chat = plan.tokenizer.template_plan; chat.num_cases > 0) {
     line("template",
          fmt::format(

@@ -38,9 +38,9 @@ Json template_json(const jinja::TemplatePlan& plan) {
           {"refused", plan.refused}};
 }
 
-Json self_test_json(const TokenizerSelfTest::File& file) {
+Json proof_json(const TokenizerProof::File& file) {
   Json differences = Json::array();
-  for (const TokenizerSelfTest::Difference& difference : file.differences) {
+  for (const TokenizerProof::Difference& difference : file.differences) {
     differences.push_back({{"text", difference.text},
                            {"reason", difference.reason.empty() ? Json(nullptr) : Json(difference.reason)}});
   }
@@ -107,8 +107,7 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
       {"kind", plan.tokenizer.kind},
       {"vocab_size", plan.tokenizer.vocab_size},
       {"chat_template", template_json(plan.tokenizer.template_plan)},
-      {"self_test",
-       {self_test_json(plan.tokenizer_self_test.mtok), self_test_json(plan.tokenizer_self_test.txt)}}};
+      {"self_test", {proof_json(plan.tokenizer_proof.mtok), proof_json(plan.tokenizer_proof.txt)}}};
   json["notes"] = plan.notes;
   json["ignored_tensors"] = ignored_tensors_json(plan);
   json["unread_config_keys"] = spec.unread_config_keys;

@@ -199,7 +199,7 @@ std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
 }
 
 // An unexplained difference means that the model would see other text than it was trained on.
-void check_self_test(const TokenizerSelfTest& test, bool allow_mismatch) {
+void check_tokenizer_proof(const TokenizerProof& test, bool allow_mismatch) {
   if (test.mtok.unexplained() == 0 || allow_mismatch) return;
   const auto first = std::find_if(test.mtok.differences.begin(), test.mtok.differences.end(),
                                   [](const auto& difference) { return difference.reason.empty(); });
@@ -224,8 +224,8 @@ void plan_tokenizer(Plan& plan) {
   }
   plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.checkpoint));
   const Encoder encoder(std::move(source.model));
-  plan.tokenizer_self_test = run_tokenizer_self_test(encoder, plan.tokenizer.mtok, plan.tokenizer.txt);
-  check_self_test(plan.tokenizer_self_test, options.allow_tokenizer_mismatch);
+  plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer.mtok, plan.tokenizer.txt);
+  check_tokenizer_proof(plan.tokenizer_proof, options.allow_tokenizer_mismatch);
 }
 
 void add_notes(Plan& plan) {

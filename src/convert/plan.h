@@ -9,7 +9,7 @@
 #include "arch/family.h"
 #include "checkpoint/checkpoint.h"
 #include "convert/options.h"
-#include "convert/tokenizer_self_test.h"
+#include "convert/tokenizer_proof.h"
 #include "formats/mnn/mnn_package.h"
 #include "lower/lower.h"
 #include "tokenizer/tokenizer_package.h"
@@ -48,7 +48,7 @@ struct Plan {
   mnn::WeightFileLayout layout;
   EmbeddingPlan embedding;
   TokenizerPackage tokenizer;
-  TokenizerSelfTest tokenizer_self_test;  ///< of the two files against Hugging Face's pipeline
+  TokenizerProof tokenizer_proof;  ///< of the two files against Hugging Face's pipeline
   mnn::RuntimeNeed runtime;
   std::vector<std::byte> graph_bytes;  ///< llm.mnn
   std::string config_json;             ///< config.json

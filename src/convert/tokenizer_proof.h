@@ -11,7 +11,7 @@
 
 namespace llm2mnn {
 
-struct TokenizerSelfTest {
+struct TokenizerProof {
   /// A text that got other ids.
   struct Difference {
     std::string text;
@@ -33,7 +33,6 @@ struct TokenizerSelfTest {
 /// characters) through both files and through `encoder`; expected are the ids of `encoder` behind the prefix
 /// of the file. Differences of tokenizer.txt always have a reason: it is an approximation.
 /// @throws Error kInternal when one of the files is not what the runtime reads (named in the message).
-TokenizerSelfTest run_tokenizer_self_test(const Encoder& encoder, std::string_view mtok,
-                                          std::string_view txt);
+TokenizerProof prove_tokenizer(const Encoder& encoder, std::string_view mtok, std::string_view txt);
 
 }  // namespace llm2mnn

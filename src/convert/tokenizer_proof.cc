@@ -1,4 +1,4 @@
-#include "convert/tokenizer_self_test.h"
+#include "convert/tokenizer_proof.h"
 
 #include <algorithm>
 #include <array>
@@ -147,9 +147,9 @@ std::vector<std::uint32_t> runtime_ids(const verify::RuntimeTokenizer& runtime, 
 
 using Expected = std::vector<std::vector<std::uint32_t>>;
 
-TokenizerSelfTest::File compare(std::string name, std::string_view bytes, const TokenizerModel& model,
-                                const std::vector<std::string>& texts, const Expected& expected, bool exact) {
-  TokenizerSelfTest::File file;
+TokenizerProof::File compare(std::string name, std::string_view bytes, const TokenizerModel& model,
+                             const std::vector<std::string>& texts, const Expected& expected, bool exact) {
+  TokenizerProof::File file;
   file.name = std::move(name);
   file.tested = texts.size();
   const verify::RuntimeTokenizer runtime = parse(file.name, bytes);
@@ -166,12 +166,12 @@ TokenizerSelfTest::File compare(std::string name, std::string_view bytes, const 
 
 }  // namespace
 
-std::size_t TokenizerSelfTest::File::unexplained() const {
+std::size_t TokenizerProof::File::unexplained() const {
   return static_cast<std::size_t>(std::count_if(differences.begin(), differences.end(),
                                                 [](const Difference& d) { return d.reason.empty(); }));
 }
 
-std::string TokenizerSelfTest::File::summary() const {
+std::string TokenizerProof::File::summary() const {
   std::string line =
       fmt::format("{}: {} of {} texts as in the checkpoint", name, tested - differences.size(), tested);
   if (differences.empty()) return line;
@@ -184,13 +184,12 @@ std::string TokenizerSelfTest::File::summary() const {
   return line + fmt::format("; {} without a known reason, as {}", unexplained(), shown(example.text, kShown));
 }
 
-TokenizerSelfTest run_tokenizer_self_test(const Encoder& encoder, std::string_view mtok,
-                                          std::string_view txt) {
+TokenizerProof prove_tokenizer(const Encoder& encoder, std::string_view mtok, std::string_view txt) {
   const std::vector<std::string> texts = texts_of(encoder.model());
   Expected expected;
   for (const std::string& text : texts)
     expected.push_back(encoder.encode(text, false));
-  TokenizerSelfTest result;
+  TokenizerProof result;
   result.mtok = compare("tokenizer.mtok", mtok, encoder.model(), texts, expected, true);
   result.txt = compare("tokenizer.txt", txt, encoder.model(), texts, expected, false);
   return result;

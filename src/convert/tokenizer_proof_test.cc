@@ -1,4 +1,4 @@
-#include "convert/tokenizer_self_test.h"
+#include "convert/tokenizer_proof.h"
 
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -46,9 +46,9 @@ Files written(const TokenizerModel& model) {
   return {write_mtok(model, table, {}, notes), write_txt(model, table, {}).bytes};
 }
 
-TEST(TokenizerSelfTest, FindsNoDifferenceInWhatTheWriterMade) {
+TEST(TokenizerProof, FindsNoDifferenceInWhatTheWriterMade) {
   const Files files = written(small_model());
-  const TokenizerSelfTest result = run_tokenizer_self_test(Encoder(small_model()), files.mtok, files.txt);
+  const TokenizerProof result = prove_tokenizer(Encoder(small_model()), files.mtok, files.txt);
   EXPECT_GT(result.mtok.tested, 40U);
   EXPECT_TRUE(result.mtok.differences.empty()) << result.mtok.summary();
   EXPECT_EQ(result.txt.unexplained(), 0U);
@@ -56,21 +56,21 @@ TEST(TokenizerSelfTest, FindsNoDifferenceInWhatTheWriterMade) {
             fmt::format("tokenizer.mtok: {0} of {0} texts as in the checkpoint", result.mtok.tested));
 }
 
-TEST(TokenizerSelfTest, NamesATextThatAWrongFileGivesOtherIds) {
+TEST(TokenizerProof, NamesATextThatAWrongFileGivesOtherIds) {
   const Files files = written(small_model(true));
   TokenizerModel model = small_model();
-  const TokenizerSelfTest result = run_tokenizer_self_test(Encoder(model), files.mtok, files.txt);
+  const TokenizerProof result = prove_tokenizer(Encoder(model), files.mtok, files.txt);
   ASSERT_GT(result.mtok.unexplained(), 0U);
   EXPECT_NE(result.mtok.summary().find("without a known reason"), std::string::npos) << result.mtok.summary();
 }
 
-TEST(TokenizerSelfTest, NamesTheFileThatIsCut) {
+TEST(TokenizerProof, NamesTheFileThatIsCut) {
   Files files = written(small_model());
   files.mtok.pop_back();
   files.mtok.pop_back();
   files.mtok.pop_back();
   try {
-    run_tokenizer_self_test(Encoder(small_model()), files.mtok, files.txt);
+    prove_tokenizer(Encoder(small_model()), files.mtok, files.txt);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInternal);
@@ -78,7 +78,7 @@ TEST(TokenizerSelfTest, NamesTheFileThatIsCut) {
   }
 }
 
-TEST(TokenizerSelfTest, ReadsAnUnknownTokenWithTheNamesOfBytes) {
+TEST(TokenizerProof, ReadsAnUnknownTokenWithTheNamesOfBytes) {
   TokenizerModel model;
   for (std::uint32_t i = 0; i < 0x7F - ' '; ++i)
     model.pieces.insert(std::string(1, static_cast<char>(' ' + i)), i);
@@ -89,19 +89,19 @@ TEST(TokenizerSelfTest, ReadsAnUnknownTokenWithTheNamesOfBytes) {
   model.model = bpe;
   model.set_added({{unk, "<unk>", true}});
   const Files files = written(model);
-  const TokenizerSelfTest result = run_tokenizer_self_test(Encoder(model), files.mtok, files.txt);
+  const TokenizerProof result = prove_tokenizer(Encoder(model), files.mtok, files.txt);
   EXPECT_EQ(result.mtok.unexplained(), 0U) << result.mtok.summary();
 }
 
 /// Every model of tests/tokenizer/models can be exported.
-TEST(TokenizerSelfTest, ExplainsAllDifferencesOfTheTrainedModels) {
+TEST(TokenizerProof, ExplainsAllDifferencesOfTheTrainedModels) {
   const std::filesystem::path models =
       std::filesystem::path(LLM2MNN_SOURCE_DIR) / "tests" / "tokenizer" / "models";
   for (const auto& entry : std::filesystem::directory_iterator(models)) {
     TokenizerSource source = load_tokenizer_source(entry.path());
     const TokenizerPackage package = make_tokenizer_package(source, {});
     const Encoder encoder(std::move(source.model));
-    const TokenizerSelfTest result = run_tokenizer_self_test(encoder, package.mtok, package.txt);
+    const TokenizerProof result = prove_tokenizer(encoder, package.mtok, package.txt);
     EXPECT_EQ(result.mtok.unexplained(), 0U) << entry.path().filename() << ": " << result.mtok.summary();
   }
 }
