@@ -8,6 +8,8 @@
 #include "tokenizer/charsmap_entries.h"
 #include "tokenizer/nfc.h"
 #include "tokenizer/unicode.h"
+#include "tokenizer/unicode_forms.h"
+#include "tokenizer/unicode_sets.h"
 
 namespace llm2mnn {
 
@@ -49,13 +51,13 @@ class Writer {
         add_nfc();
         break;
       case Kind::kNfd:
-        add_form(NormalForm::kNfd);
+        add_form(UnicodeForm::kNfd);
         break;
       case Kind::kNfkd:
-        add_form(NormalForm::kNfkd);
+        add_form(UnicodeForm::kNfkd);
         break;
       case Kind::kNfkc:
-        add_form(NormalForm::kNfkc);
+        add_form(UnicodeForm::kNfkc);
         add_nfc();  // across characters
         break;
       case Kind::kLowercase:
@@ -138,20 +140,20 @@ class Writer {
       replace(utf8(kFirstStandIn + static_cast<char32_t>(i)), utf8(kept[i]));
   }
 
-  static std::vector<TableEntry> form_table(NormalForm form) {
+  static std::vector<TableEntry> form_table(UnicodeForm form) {
     std::vector<TableEntry> table;
     for (char32_t c = 0x80; c < kEndOfUnicode; ++c) {
       if (!has_decomposition(c)) continue;
       const std::string text = utf8(c);
-      std::string normal = normalize_text(text, form);
+      std::string normal = to_unicode_form(text, form);
       if (normal != text) table.push_back({c, std::move(normal)});
     }
     return table;
   }
 
-  void add_form(NormalForm form) {
+  void add_form(UnicodeForm form) {
     add_table(form_table(form));
-    if (form != NormalForm::kNfkc) {
+    if (form != UnicodeForm::kNfkc) {
       for (const Replacement& step : mark_swaps())
         replace(step.from, step.to);
     }
@@ -173,18 +175,19 @@ class Writer {
 
   /// The runtime's cleaning leaves format and private characters and the line separators.
   void add_bert_cleaning() {
+    constexpr char32_t kPrivatePlanes = 0xF0000;  // 131,068 characters that no text holds
     for (char32_t c = 0x80; c < kEndOfUnicode; ++c) {
       const std::string_view category = general_category(c);
       if (category == "Zl" || category == "Zp") {
         replace(utf8(c), " ");
-      } else if (category == "Cf" || (category == "Co" && c < 0xFFFF)) {  // two more planes of Co: 131,068
+      } else if (is_control(c) && category != "Cc" && c < kPrivatePlanes) {
         replace(utf8(c), "");
       }
     }
   }
 
-  /// The runtime drops every mark, the reference only those without an extent (Mn): the others go through
-  /// stand-ins.
+  /// The runtime drops every mark, the reference only those without an extent that it knows: the others go
+  /// through stand-ins.
   void add_bert_accents(const NormalizerStep& step) {
     std::vector<std::pair<char32_t, char32_t>> spacing;  // mark and stand-in
     const auto stand_in = [&](char32_t mark) {
@@ -193,19 +196,16 @@ class Writer {
       }
       return spacing.emplace_back(mark, kFirstStandIn + static_cast<char32_t>(spacing.size())).second;
     };
-    const auto is_spacing = [](char32_t c) {
-      const std::string_view category = general_category(c);
-      return category == "Mc" || category == "Me";
-    };
+    const auto is_kept_mark = [](char32_t c) { return general_category(c)[0] == 'M' && !is_nonspacing(c); };
     std::vector<TableEntry> table;
     for (char32_t c = 0x80; c < kEndOfUnicode; ++c) {
-      if (!has_decomposition(c) && !is_spacing(c)) continue;
+      if (!has_decomposition(c) && !is_kept_mark(c)) continue;
       const std::string text = utf8(c);
-      const std::string parts = normalize_text(text, NormalForm::kNfd);
+      const std::string parts = to_unicode_form(text, UnicodeForm::kNfd);
       std::string to;
       for (std::size_t pos = 0; pos < parts.size();) {
         const char32_t part = next_code_point(parts, pos);
-        append_utf8(to, is_spacing(part) ? stand_in(part) : part);
+        append_utf8(to, is_kept_mark(part) ? stand_in(part) : part);
       }
       if (to == text) continue;
       // The runtime does not decompose what it puts blanks around.

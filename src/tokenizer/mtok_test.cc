@@ -195,6 +195,26 @@ TEST(Mtok, ABertNormalizerSparesTheMarksThatTakeSpace) {
   EXPECT_EQ(written.mtok.substr(back - 2, 2), std::string("\3\0", 2));
 }
 
+TEST(Mtok, ABertNormalizerKeepsWhatIsNewerThanItsUnicode) {
+  TokenizerModel model = model_of({"[UNK]"});
+  model.model = WordPieceModel{"[UNK]", "##", 100};
+  model.normalizers = {normalizer(NormalizerStep::Kind::kBert)};
+  const Written written = write(model);
+  EXPECT_FALSE(written.has(replace("\U00013430", "")));  // Cf of Unicode 12
+  EXPECT_TRUE(written.has("\U0001E130"));                // Mn of Unicode 12, by way of a stand-in
+}
+
+TEST(Mtok, TablesOfNormalFormsAreThoseOfUnicode9) {
+  TokenizerModel model = model_of({"a"});
+  model.model = UnigramModel{{-1}, 0, false};
+  for (const NormalizerStep::Kind kind : {NormalizerStep::Kind::kNfkc, NormalizerStep::Kind::kNfkd}) {
+    model.normalizers = {normalizer(kind)};
+    const Written written = write(model);
+    EXPECT_TRUE(written.has(std::string("\x7F\x33\0\0\x0C\0", 6) + "株式会社"));
+    EXPECT_FALSE(written.has("令和"));  // U+32FF is of Unicode 12
+  }
+}
+
 TEST(Mtok, WithoutADecoderPiecesAreJoinedByBlanks) {
   TokenizerModel model = model_of({"[UNK]"});
   model.model = WordLevelModel{"[UNK]"};

@@ -1,16 +1,12 @@
 #include "tokenizer/nfc.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <set>
 #include <string_view>
-#include <utf8proc.h>
 #include <utility>
 
-#include "base/error.h"
 #include "tokenizer/tokenizer_model.h"
+#include "tokenizer/unicode_forms.h"
 
 namespace llm2mnn {
 
@@ -22,26 +18,15 @@ constexpr char32_t kEnd = 0x30000;  // no code point above planes 0 to 2 has a c
 constexpr char32_t kHangulBase = 0xAC00, kLBase = 0x1100, kVBase = 0x1161, kTBase = 0x11A7;
 constexpr char32_t kNumL = 19, kNumV = 21, kNumT = 28;  // The Unicode Standard, section 3.12
 
-CodePoints normalize(const CodePoints& text, bool compose) {
+CodePoints normalize(const CodePoints& text, UnicodeForm form) {
   std::string utf8;
   for (const char32_t c : text)
     append_utf8(utf8, c);
-  utf8proc_uint8_t* result = nullptr;
-  const auto options =
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE));
-  const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(utf8.data()),
-                                             static_cast<utf8proc_ssize_t>(utf8.size()), &result, options);
-  LLM2MNN_CHECK(size >= 0);
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
-  const std::string_view bytes(reinterpret_cast<const char*>(result), static_cast<std::size_t>(size));
+  const std::string normal = to_unicode_form(utf8, form);
   CodePoints out;
-  for (std::size_t pos = 0; pos < bytes.size();)
-    out += next_code_point(bytes, pos);
+  for (std::size_t pos = 0; pos < normal.size();)
+    out += next_code_point(normal, pos);
   return out;
-}
-
-int combining_class(char32_t c) {
-  return utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class;
 }
 
 /// A code point that NFC makes from `prefix` (one code point, itself in NFC) and `mark`.
@@ -85,16 +70,16 @@ class Table {
   /// Adds the single code points that NFC changes; collects composites and their marks.
   void scan() {
     for (char32_t c = 0; c < kEnd; ++c) {
-      const utf8proc_property_t* property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
       const bool hangul = c >= kHangulBase && c < kHangulBase + kNumL * kNumV * kNumT;
-      if (property->decomp_seqindex == UINT16_MAX || property->decomp_type != 0 || hangul) continue;
-      const CodePoints composed = normalize(CodePoints(1, c), true);
+      if (!has_decomposition(c) || hangul) continue;
+      const CodePoints parts = normalize(CodePoints(1, c), UnicodeForm::kNfd);
+      if (parts == CodePoints(1, c)) continue;  // NFKC alone changes it
+      const CodePoints composed = normalize(CodePoints(1, c), UnicodeForm::kNfc);
       if (composed != CodePoints(1, c)) {
         add(CodePoints(1, c), composed);
         continue;
       }
-      const CodePoints parts = normalize(CodePoints(1, c), false);
-      const CodePoints prefix = normalize(parts.substr(0, parts.size() - 1), true);
+      const CodePoints prefix = normalize(parts.substr(0, parts.size() - 1), UnicodeForm::kNfc);
       if (prefix.size() != 1) continue;
       composites_.push_back({c, prefix[0], parts.back(), parts});
       pairs_.insert({prefix[0], parts.back()});
@@ -149,7 +134,7 @@ class Table {
         if (combining_class(mark) >= combining_class(c.mark)) continue;
         if (!pairs_.contains({c.parts[0], mark}) && !pairs_.contains({c.prefix, mark})) continue;
         const CodePoints from = {c.code_point, mark};
-        const CodePoints composed = normalize(from, true);
+        const CodePoints composed = normalize(from, UnicodeForm::kNfc);
         if (composed != from) add(from, composed);
       }
     }

@@ -14,7 +14,7 @@ struct Replacement {
 /// first, marks of one script into canonical order, then base and mark into their composite, shorter chains
 /// first, then Hangul. Not covered: more than three marks in reversed order on one letter, marks of different
 /// scripts, and (outside Arabic) composition across a mark that stays (a + U+0331 + U+0301). Made once per
-/// run from utf8proc's Unicode data.
+/// run from the data of `to_unicode_form`.
 const std::vector<Replacement>& nfc_replacements();
 
 /// The part of them that puts marks of one script into canonical order.

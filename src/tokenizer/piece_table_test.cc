@@ -5,6 +5,7 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/nfc.h"
 #include "tokenizer/tokenizer_model.h"
+#include "tokenizer/unicode_sets.h"
 
 namespace llm2mnn {
 namespace {
@@ -101,6 +102,19 @@ TEST(Nfc, ComposesAndReorders) {
 
 TEST(Nfc, LeavesComposedTextAlone) {
   EXPECT_EQ(nfc("Việt Nam, größer, 한국어, がぎぐ, क़लम"), "Việt Nam, größer, 한국어, がぎぐ, क़लम");
+}
+
+// `tokenizers` has the forms of Unicode 9.
+TEST(Nfc, KnowsNoNewerCharacters) {
+  EXPECT_EQ(nfc("\U00011935\U00011930"), "\U00011935\U00011930");  // U+11938 is of Unicode 13
+  for (const Replacement& step : nfc_replacements()) {
+    for (const std::string& text : {step.from, step.to}) {
+      for (std::size_t pos = 0; pos < text.size();) {
+        const char32_t c = next_code_point(text, pos);
+        ASSERT_FALSE(is_undecomposed(c) || is_unordered(c)) << text;
+      }
+    }
+  }
 }
 
 }  // namespace

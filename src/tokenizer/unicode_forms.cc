@@ -21,28 +21,19 @@ const utf8proc_property_t* property_of(char32_t c) {
   return utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
 }
 
-int combining_class(char32_t c) {
-  if (c < kFirstMark) return 0;
-  const int own = property_of(c)->combining_class;
-  return own != 0 && is_unordered(c) ? 0 : own;
-}
+bool is_hangul(char32_t c) { return c >= kHangulBase && c < kHangulBase + kNumL * kNumV * kNumT; }
 
 /// The full decomposition of `c`, behind `out`.
 void decompose(char32_t c, bool compatibility, std::u32string& out) {
-  if (c < 0x80 || property_of(c)->decomp_seqindex == UINT16_MAX) {
-    const bool is_hangul = c >= kHangulBase && c < kHangulBase + kNumL * kNumV * kNumT;
-    if (!is_hangul) {
-      out += c;
-      return;
-    }
+  if (!has_decomposition(c)) {
+    out += c;
+    return;
+  }
+  if (is_hangul(c)) {
     const char32_t index = c - kHangulBase;
     out += kLBase + index / (kNumV * kNumT);
     out += kVBase + index % (kNumV * kNumT) / kNumT;
     if (index % kNumT != 0) out += kTBase + index % kNumT;
-    return;
-  }
-  if (is_undecomposed(c)) {
-    out += c;
     return;
   }
   constexpr std::size_t kLongest = 32;  // U+FDFA has 18
@@ -85,11 +76,8 @@ const Composites& composites() {
     constexpr char32_t kEnd = 0x20000;  // no composite lies above
     for (char32_t c = 0xC0; c < kEnd; ++c) {
       const utf8proc_property_t* property = property_of(c);
-      const bool hangul = c >= kHangulBase && c < kHangulBase + kNumL * kNumV * kNumT;
-      if (property->decomp_seqindex == UINT16_MAX || property->decomp_type != 0 || hangul ||
-          property->comp_exclusion || is_undecomposed(c)) {
+      if (!has_decomposition(c) || property->decomp_type != 0 || is_hangul(c) || property->comp_exclusion)
         continue;
-      }
       // utf8proc has the full decomposition only; the first part of a longer one is a composite itself, with
       // a smaller number of parts, and is found by composing all but the last.
       std::u32string parts;
@@ -115,8 +103,7 @@ char32_t compose_pair(char32_t a, char32_t b) {
   if (a >= kLBase && a < kLBase + kNumL && b >= kVBase && b < kVBase + kNumV) {
     return kHangulBase + ((a - kLBase) * kNumV + (b - kVBase)) * kNumT;
   }
-  if (a >= kHangulBase && a < kHangulBase + kNumL * kNumV * kNumT && (a - kHangulBase) % kNumT == 0 &&
-      b > kTBase && b < kTBase + kNumT) {
+  if (is_hangul(a) && (a - kHangulBase) % kNumT == 0 && b > kTBase && b < kTBase + kNumT) {
     return a + (b - kTBase);
   }
   const auto it = composites().find((std::uint64_t{a} << 32) | b);
@@ -183,6 +170,17 @@ bool is_ascii(std::string_view text) {
     if ((static_cast<unsigned char>(text[i]) & 0x80) != 0) return false;
   }
   return true;
+}
+
+bool has_decomposition(char32_t c) {
+  if (c < 0x80) return false;
+  return is_hangul(c) || (property_of(c)->decomp_seqindex != UINT16_MAX && !is_undecomposed(c));
+}
+
+int combining_class(char32_t c) {
+  if (c < kFirstMark) return 0;
+  const int own = property_of(c)->combining_class;
+  return own != 0 && is_unordered(c) ? 0 : own;
 }
 
 std::string to_unicode_form(std::string_view text, UnicodeForm form) {
