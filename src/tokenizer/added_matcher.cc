@@ -98,7 +98,8 @@ void AddedMatcher::split(std::string_view text, std::vector<TextPart>& parts) co
     if (match.token->lstrip) begin = std::max(without_blanks_before(text, begin), covered);
     if (match.token->rstrip) end = with_blanks_behind(text, end);
     if (covered < begin) parts.push_back({text.substr(covered, begin - covered), nullptr});
-    parts.push_back({text.substr(std::min(begin, end), end - std::min(begin, end)), match.token});
+    // A token of blanks may lie in those that the token before has taken: nothing is left of it then.
+    if (begin < end) parts.push_back({text.substr(begin, end - begin), match.token});
     covered = end;
   }
   if (covered < text.size()) parts.push_back({text.substr(covered), nullptr});

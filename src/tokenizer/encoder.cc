@@ -77,12 +77,13 @@ struct Encoder::State {
       if (!token.normalized) {
         raw_tokens.add(token.content, token);
       } else {
-        normalized_tokens.add(normalizer.apply(token.content).text, token);
+        add_normalized(token);
       }
       if (token.special) special_texts.insert(token.content, token.id);
     }
   }
 
+  void add_normalized(const AddedToken& token);
   std::unique_ptr<Scratch> take_scratch();
   void give_back(std::unique_ptr<Scratch> scratch);
   void encode_raw(std::string_view text, bool is_first, Scratch& scratch,
@@ -108,6 +109,17 @@ struct Encoder::State {
   std::mutex mutex;
   std::vector<std::unique_ptr<Scratch>> idle;  // guarded by mutex
 };
+
+void Encoder::State::add_normalized(const AddedToken& token) {
+  const std::string text = normalizer.apply(token.content).text;
+  // `tokenizers` finds the empty text between any two bytes, and ends at a character of more than one.
+  if (text.empty() && !token.content.empty()) {
+    fail(ErrorKind::kUnsupported,
+         "the normalizer leaves nothing of the added token {}: set its normalized to false",
+         shown(token.content, 40));
+  }
+  normalized_tokens.add(text, token);
+}
 
 std::unique_ptr<Scratch> Encoder::State::take_scratch() {
   const std::lock_guard lock(mutex);

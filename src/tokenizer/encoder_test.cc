@@ -122,6 +122,20 @@ TEST(Encoder, FindsTheLongestAddedTokenAndTakesItsBlanks) {
   EXPECT_EQ(encoder.decode(Ids{300, 256}, false), "<x>ab");
 }
 
+// The cases of `tokenizers`: a token of blanks counts again unless nothing is left of it.
+TEST(Encoder, DropsATokenOfBlanksThatTheOneBeforeHasTaken) {
+  TokenizerModel model = make_byte_level();
+  AddedToken strips = make_added(300, "<s>");
+  strips.rstrip = true;
+  AddedToken blank = make_added(302, " ");
+  blank.lstrip = true;
+  model.set_added({strips, make_added(301, "  "), blank});
+  const Encoder encoder(std::move(model));
+  EXPECT_EQ(encoder.encode("<s> ab", false), (Ids{300, 256}));
+  EXPECT_EQ(encoder.encode("<s>  ab", false), (Ids{300, 301, 256}));
+  EXPECT_EQ(encoder.encode("<s>   ab", false), (Ids{300, 301, 302, 256}));
+}
+
 TEST(Encoder, MatchesNormalizedAddedTokensOnNormalizedText) {
   TokenizerModel model = make_byte_level();
   NormalizerStep lower;
@@ -133,6 +147,20 @@ TEST(Encoder, MatchesNormalizedAddedTokensOnNormalizedText) {
   const Encoder encoder(std::move(model));
   EXPECT_EQ(encoder.encode("<x><X><Y>", false), (Ids{300, 300, 301}));
   EXPECT_EQ(encoder.encode("<y>", false), (Ids{'<', 'y', '>'}));
+}
+
+TEST(Encoder, RefusesAnAddedTokenOfWhichTheNormalizerLeavesNothing) {
+  TokenizerModel model = make_byte_level();
+  NormalizerStep strip;
+  strip.kind = NormalizerStep::Kind::kStrip;
+  strip.strip_left = true;
+  model.normalizers.push_back(strip);
+  AddedToken blank = make_added(300, " ");
+  model.set_added({blank});
+  EXPECT_EQ(Encoder(model).encode("ab", false), (Ids{256}));
+  blank.normalized = true;
+  model.set_added({blank});
+  EXPECT_THROW(Encoder{model}, Error);
 }
 
 TEST(Encoder, TakesWholePiecesWithIgnoreMerges) {
