@@ -23,16 +23,18 @@ TokenizerModel small_model(bool other_order = false) {
   for (int byte = 0; byte < 256; ++byte)
     pieces.push_back(fmt::format("<0x{:02X}>", byte));
   const auto letters = static_cast<std::uint32_t>(pieces.size());
-  pieces.insert(pieces.end(), {"ab", "bc", "abc"});
+  pieces.insert(pieces.end(), {"ab", "bc", "abc", "th"});
   for (std::uint32_t id = 0; id < pieces.size(); ++id)
     model.pieces.insert(pieces[id], id);
   BpeModel bpe;
   bpe.byte_fallback = true;
   const auto id_of = [](char c) { return static_cast<std::uint32_t>(c - ' '); };
-  bpe.merges = {{id_of('a'), id_of('b'), letters}, {id_of('b'), id_of('c'), letters + 1}};
+  bpe.merges = {{id_of('a'), id_of('b'), letters},
+                {id_of('b'), id_of('c'), letters + 1},
+                {id_of('t'), id_of('h'), letters + 3}};
   if (other_order) std::swap(bpe.merges[0], bpe.merges[1]);
   model.model = bpe;
-  model.set_added({{letters + 3, "<|eos|>", true}});
+  model.set_added({{letters + 4, "<|eos|>", true}});
   return model;
 }
 
@@ -62,6 +64,42 @@ TEST(TokenizerProof, NamesATextThatAWrongFileGivesOtherIds) {
   const TokenizerProof result = prove_tokenizer(Encoder(model), files.mtok, files.txt);
   ASSERT_GT(result.mtok.unexplained(), 0U);
   EXPECT_NE(result.mtok.summary().find("without a known reason"), std::string::npos) << result.mtok.summary();
+}
+
+/// A limit that the model meets is no excuse for texts that it does not touch.
+TEST(TokenizerProof, LimitsDoNotExplainAWrongFile) {
+  for (const bool is_first : {false, true}) {
+    const auto changed = [is_first](TokenizerModel model) {
+      std::get<BpeModel>(model.model).ignore_merges = !is_first;
+      PreTokenizerStep metaspace;
+      metaspace.kind = PreTokenizerStep::Kind::kMetaspace;
+      metaspace.content = "\xE2\x96\x81";
+      metaspace.prepend_scheme = PrependScheme::kFirst;
+      if (is_first) model.pre_tokenizers.push_back(metaspace);
+      return model;
+    };
+    TokenizerModel wrong = changed(small_model());
+    std::get<BpeModel>(wrong.model).merges.pop_back();
+    const Files files = written(wrong);
+    const TokenizerProof proof = prove_tokenizer(Encoder(changed(small_model())), files.mtok, files.txt);
+    EXPECT_GT(proof.mtok.unexplained(), 0U) << is_first;
+  }
+}
+
+TEST(TokenizerProof, LeavesOutTextsThatHuggingFaceRefuses) {
+  TokenizerModel model;
+  model.pieces.insert("<none>", 0);  // what the runtime takes for unknown characters
+  UnigramModel unigram;
+  unigram.scores = {-200};
+  for (char c = ' '; c < 0x7F; ++c) {
+    model.pieces.insert(std::string(1, c), static_cast<std::uint32_t>(c - ' ' + 1));
+    unigram.scores.push_back(-c);
+  }
+  model.model = unigram;  // no unknown token
+  const Files files = written(model);
+  const TokenizerProof proof = prove_tokenizer(Encoder(model), files.mtok, files.txt);
+  EXPECT_GT(proof.mtok.tested, 10U);
+  EXPECT_EQ(proof.mtok.unexplained(), 0U) << proof.mtok.summary();
 }
 
 TEST(TokenizerProof, NamesTheFileThatIsCut) {
