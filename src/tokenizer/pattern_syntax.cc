@@ -93,6 +93,13 @@ std::string folded_name(std::string_view name) {
   return out;
 }
 
+/// `\b` or, without `is_border`, `\B`: what PCRE2 takes for a word character is less than Oniguruma's `\w`.
+std::string word_border(bool is_border) {
+  const std::string word = "[" + word_characters(Place::kAlone) + "]";
+  return is_border ? fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word)
+                   : fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", word);
+}
+
 struct LongName {
   std::string_view folded, written;
 };
@@ -395,6 +402,11 @@ void Translator::escape() {
     return;
   }
   const char c = in_[pos_ + 1];
+  if (c == 'b' || c == 'B') {
+    put_atom(word_border(c == 'b'));
+    pos_ += 2;
+    return;
+  }
   if (c == 'x' && pos_ + 2 < in_.size() && in_[pos_ + 2] == '{') {
     atom_ = out_.size();
     copy(2);

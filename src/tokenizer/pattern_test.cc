@@ -42,6 +42,16 @@ TEST(Pattern, KnowsTheCharacterTypesOfOniguruma) {
   EXPECT_EQ(matches("\\p{^L}+|\\P{^N}", "a1 "), "1 ");
 }
 
+TEST(Pattern, FindsBordersOfWordsAsOnigurumaDoes) {
+  // A combining mark, U+203F (Pc), U+24B6 (Alphabetic) and U+31350 (Unicode 15) are of a word; U+2460 (No) is
+  // not.
+  EXPECT_EQ(matches("\\b.+?\\b", "a\u0301 b\u203Fc \u24B6d"), "a\u0301| |b\u203Fc| |\u24B6d");
+  EXPECT_EQ(matches("a\\B.", "a\u0301a\u203Fa\u24B6a\U00031350a-"), "a\u0301|a\u203F|a\u24B6|a\U00031350");
+  EXPECT_EQ(matches("a\\b.", "a\u2460a\u00BD"), "a\u2460");
+  EXPECT_EQ(matches("\\B-\\B", "-- a-"), "-|-");
+  EXPECT_EQ(matches("[\\b]", "a\bb"), "\b");
+}
+
 TEST(Pattern, KnowsLettersOfUnicode16) {
   EXPECT_EQ(matches("\\p{L}+",
                     "\xF0\xB1\x8D\x90"
