@@ -38,13 +38,20 @@ Json template_json(const jinja::TemplatePlan& plan) {
           {"refused", plan.refused}};
 }
 
-Json proof_json(const TokenizerProof::File& file) {
-  Json differences = Json::array();
-  for (const TokenizerProof::Difference& difference : file.differences) {
-    differences.push_back({{"text", difference.text},
-                           {"reason", difference.reason.empty() ? Json(nullptr) : Json(difference.reason)}});
+Json differences_json(const std::vector<TokenizerProof::Difference>& differences) {
+  Json list = Json::array();
+  for (const TokenizerProof::Difference& difference : differences) {
+    list.push_back({{"text", difference.text},
+                    {"reason", difference.reason.empty() ? Json(nullptr) : Json(difference.reason)}});
   }
-  return {{"file", file.name}, {"tested", file.tested}, {"differences", differences}};
+  return list;
+}
+
+Json proof_json(const TokenizerProof::File& file) {
+  return {{"file", file.name},
+          {"tested", file.tested},
+          {"differences", differences_json(file.differences)},
+          {"misprinted", differences_json(file.misprinted)}};
 }
 
 Json files_json(const Plan& plan, const ManifestDigests& digests) {

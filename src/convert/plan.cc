@@ -199,15 +199,13 @@ std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
 }
 
 // An unexplained difference means that the model would see other text than it was trained on.
-void check_tokenizer_proof(const TokenizerProof& test, bool allow_mismatch) {
-  if (test.mtok.unexplained() == 0 || allow_mismatch) return;
-  const auto first = std::find_if(test.mtok.differences.begin(), test.mtok.differences.end(),
-                                  [](const auto& difference) { return difference.reason.empty(); });
+void check_tokenizer_proof(const TokenizerProof& proof, bool allow_mismatch) {
+  const TokenizerProof::Difference* first = proof.mtok.first_unexplained();
+  if (first == nullptr || allow_mismatch) return;
   fail(ErrorKind::kUnsupported,
-       "{} gives other ids than Hugging Face for {} of {} texts, for example {}; --allow_tokenizer_mismatch "
-       "exports all "
-       "the same",
-       test.mtok.name, test.mtok.unexplained(), test.mtok.tested, shown(first->text, 60));
+       "{} gives other ids or texts than Hugging Face for {} of {} texts, for example {}; "
+       "--allow_tokenizer_mismatch exports all the same",
+       proof.mtok.name, proof.mtok.unexplained(), proof.mtok.tested, shown(first->text, 60));
 }
 
 void plan_tokenizer(Plan& plan) {
@@ -224,7 +222,7 @@ void plan_tokenizer(Plan& plan) {
   }
   plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.checkpoint));
   const Encoder encoder(std::move(source.model));
-  plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer.mtok, plan.tokenizer.txt);
+  plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);
   check_tokenizer_proof(plan.tokenizer_proof, options.allow_tokenizer_mismatch);
 }
 

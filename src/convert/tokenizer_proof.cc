@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "convert/package_names.h"
 #include "convert/tokenizer_limits.h"
 #include "verify/runtime_tokenizer.h"
 
@@ -136,30 +137,78 @@ std::vector<Sample> samples_of(const Encoder& encoder) {
   return samples;
 }
 
-TokenizerProof::File compare(std::string name, std::string_view bytes, const TokenizerModel& model,
-                             const std::vector<Sample>& samples, bool exact) {
+/// What the files say beside the vocabulary is written once more from the package.
+void check_small_parts(std::string_view name, const verify::RuntimeTokenizer& file,
+                       const TokenizerModel& model, const TokenizerPackage& package) {
+  const auto check = [name](bool is_right, std::string_view what) {
+    if (!is_right)
+      fail(ErrorKind::kInternal, "the {} of this export has another {} than its checkpoint; please report it",
+           name, what);
+  };
+  check(std::ranges::equal(file.prefix_ids(), model.prefix_ids), "prefix");
+  check(file.stop_ids() == package.stop_ids, "list of stop ids");
+  if (name != kMtokName) return;  // the other one holds no texts
+  check(file.chat_template() == package.template_plan.text, "chat template");
+  check(file.eos_token() == package.eos_token, "EOS token");
+  // The template's probe in the runtime wants a BOS where the checkpoint has none.
+  const bool is_stand_in = package.bos_token.empty() && package.hide_bos_in_template;
+  check(is_stand_in ? !file.bos_token().empty() : file.bos_token() == package.bos_token, "BOS token");
+}
+
+std::string_view without_blanks_around(std::string_view text) {
+  while (text.starts_with(' '))
+    text.remove_prefix(1);
+  while (text.ends_with(' '))
+    text.remove_suffix(1);
+  return text;
+}
+
+/// An added token prints as its text with U+2581 as a blank, or as Hugging Face prints it. Blanks around it
+/// do not count: the decoder of WordPiece puts one in front of every word.
+bool prints_as_expected(const std::string& found, const AddedToken& token, const Encoder& encoder) {
+  std::string plain;
+  constexpr std::string_view kVisibleBlank = "\xE2\x96\x81";
+  for (std::size_t at = 0; at < token.content.size();) {
+    const bool is_blank = std::string_view(token.content).substr(at).starts_with(kVisibleBlank);
+    plain += is_blank ? ' ' : token.content[at];
+    at += is_blank ? kVisibleBlank.size() : 1;
+  }
+  if (without_blanks_around(found) == without_blanks_around(plain)) return true;
+  const std::uint32_t ids[] = {token.id};
+  return without_blanks_around(found) == without_blanks_around(encoder.decode(ids, false));
+}
+
+TokenizerProof::File compare(std::string name, std::string_view bytes, const Encoder& encoder,
+                             const TokenizerPackage& package, const std::vector<Sample>& samples) {
+  const bool is_exact = name == kMtokName;
+  constexpr std::string_view kApproximation = "the file is an approximation";
+  const TokenizerModel& model = encoder.model();
   TokenizerProof::File file;
   file.name = std::move(name);
   file.tested = samples.size();
   const verify::RuntimeTokenizer runtime = parse(file.name, bytes);
-  const std::vector<std::uint32_t> prefix(runtime.prefix_ids().begin(), runtime.prefix_ids().end());
+  check_small_parts(file.name, runtime, model, package);
   std::optional<TokenizerLimits> limits;
   for (const Sample& sample : samples) {
     std::string failure;
     const std::vector<std::uint32_t> found = runtime_ids(runtime, sample.text, failure);
-    const bool starts_right =
-        found.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), found.begin());
+    // A prefix that is right stands in front of all that the runtime gives.
     const std::span<const std::uint32_t> rest =
-        std::span(found).subspan(starts_right ? prefix.size() : found.size());
-    if (failure.empty() && starts_right && std::ranges::equal(rest, sample.ids)) continue;
+        std::span(found).subspan(std::min(found.size(), model.prefix_ids.size()));
+    if (failure.empty() && std::ranges::equal(rest, sample.ids)) continue;
     std::string reason;
-    if (!exact) {
-      reason = "the file is an approximation";
-    } else if (failure.empty() && starts_right) {
-      if (!limits) limits.emplace(model, !runtime.chat_template().empty());
+    if (!is_exact) {
+      reason = kApproximation;
+    } else if (failure.empty()) {
+      if (!limits) limits.emplace(model, !package.template_plan.text.empty());
       reason = limits->explain(sample.text, rest, sample.ids);
     }
     file.differences.push_back({sample.text, std::move(reason)});
+  }
+  for (const AddedToken& token : model.added) {
+    const std::string found = runtime.decode(token.id);
+    if (prints_as_expected(found, token, encoder)) continue;
+    file.misprinted.push_back({token.content, std::string(is_exact ? "" : kApproximation)});
   }
   return file;
 }
@@ -167,28 +216,41 @@ TokenizerProof::File compare(std::string name, std::string_view bytes, const Tok
 }  // namespace
 
 std::size_t TokenizerProof::File::unexplained() const {
-  return static_cast<std::size_t>(std::count_if(differences.begin(), differences.end(),
-                                                [](const Difference& d) { return d.reason.empty(); }));
+  const auto has_no_reason = [](const Difference& difference) { return difference.reason.empty(); };
+  return static_cast<std::size_t>(std::ranges::count_if(differences, has_no_reason) +
+                                  std::ranges::count_if(misprinted, has_no_reason));
+}
+
+const TokenizerProof::Difference* TokenizerProof::File::first_unexplained() const {
+  for (const auto* list : {&differences, &misprinted}) {
+    for (const Difference& difference : *list)
+      if (difference.reason.empty()) return &difference;
+  }
+  return nullptr;
 }
 
 std::string TokenizerProof::File::summary() const {
   std::string line =
       fmt::format("{}: {} of {} texts as in the checkpoint", name, tested - differences.size(), tested);
-  if (differences.empty()) return line;
-  const auto odd = std::find_if(differences.begin(), differences.end(),
-                                [](const Difference& d) { return d.reason.empty(); });
   constexpr std::size_t kShown = 40;
-  const Difference& example = odd != differences.end() ? *odd : differences.front();
-  if (odd == differences.end())
-    return line + fmt::format("; others, as {}: {}", shown(example.text, kShown), example.reason);
-  return line + fmt::format("; {} without a known reason, as {}", unexplained(), shown(example.text, kShown));
+  if (!misprinted.empty()) {
+    line += fmt::format("; {} added tokens print otherwise, as {}", misprinted.size(),
+                        shown(misprinted.front().text, kShown));
+  }
+  if (const Difference* odd = first_unexplained()) {
+    line += fmt::format("; {} without a known reason, as {}", unexplained(), shown(odd->text, kShown));
+  } else if (!differences.empty()) {
+    line += fmt::format("; others, as {}: {}", shown(differences.front().text, kShown),
+                        differences.front().reason);
+  }
+  return line;
 }
 
-TokenizerProof prove_tokenizer(const Encoder& encoder, std::string_view mtok, std::string_view txt) {
+TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package) {
   const std::vector<Sample> samples = samples_of(encoder);
   TokenizerProof result;
-  result.mtok = compare("tokenizer.mtok", mtok, encoder.model(), samples, true);
-  result.txt = compare("tokenizer.txt", txt, encoder.model(), samples, false);
+  result.mtok = compare(kMtokName, package.mtok, encoder, package, samples);
+  result.txt = compare(kTxtName, package.txt, encoder, package, samples);
   return result;
 }
 

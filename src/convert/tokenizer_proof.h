@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "tokenizer/encoder.h"
+#include "tokenizer/tokenizer_package.h"
 
 namespace llm2mnn {
 
 struct TokenizerProof {
-  /// A text that got other ids.
+  /// A text that got other ids, or an added token that prints as another text.
   struct Difference {
     std::string text;
     std::string reason;  ///< the known limit of the runtime that explains it; empty when nothing does
@@ -21,8 +22,11 @@ struct TokenizerProof {
     std::string name;  ///< "tokenizer.mtok"
     std::size_t tested = 0;
     std::vector<Difference> differences;
+    std::vector<Difference> misprinted;  ///< added tokens
 
     std::size_t unexplained() const;
+    /// Null when all have a reason.
+    const Difference* first_unexplained() const;
     /// "tokenizer.mtok: 52 of 52 texts as in the checkpoint".
     std::string summary() const;
   };
@@ -30,9 +34,11 @@ struct TokenizerProof {
 };
 
 /// Some dozens of texts (prose, code, digits, blanks, accents, scripts, emoji, added tokens, control
-/// characters) through both files and through `encoder`; expected are the ids of `encoder` behind the prefix
-/// of the file. Differences of tokenizer.txt always have a reason: it is an approximation.
-/// @throws Error kInternal when one of the files is not what the runtime reads (named in the message).
-TokenizerProof prove_tokenizer(const Encoder& encoder, std::string_view mtok, std::string_view txt);
+/// characters) through both files of `package` and through `encoder`, and all added tokens back to text.
+/// Expected are the ids of `encoder` behind the prefix of its model. Differences of tokenizer.txt always have
+/// a reason: it is an approximation.
+/// @throws Error kInternal when one of the files is not what the runtime reads, or has another prefix, stop
+/// id, template, BOS or EOS than the package (named in the message).
+TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package);
 
 }  // namespace llm2mnn

@@ -38,19 +38,28 @@ TokenizerModel small_model(bool other_order = false) {
   return model;
 }
 
-struct Files {
-  std::string mtok, txt;
-};
-
-Files written(const TokenizerModel& model) {
+/// What the writers make of `model`.
+TokenizerPackage written(const TokenizerModel& model) {
   const IdTable table(model);
-  std::vector<std::string> notes;
-  return {write_mtok(model, table, {}, notes), write_txt(model, table, {}).bytes};
+  TokenizerPackage package;
+  package.template_plan.text = "{{ x }}";
+  package.bos_token = "<|eos|>";
+  package.eos_token = "<|eos|>";
+  package.stop_ids = {1, 2};
+  package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
+  RuntimeTexts texts;
+  texts.chat_template = package.template_plan.text;
+  texts.bos_token = package.bos_token;
+  texts.eos_token = package.eos_token;
+  texts.stop_ids = package.stop_ids;
+  package.mtok = write_mtok(model, table, texts, package.notes);
+  package.txt = write_txt(model, table, texts).bytes;
+  return package;
 }
 
 TEST(TokenizerProof, FindsNoDifferenceInWhatTheWriterMade) {
-  const Files files = written(small_model());
-  const TokenizerProof result = prove_tokenizer(Encoder(small_model()), files.mtok, files.txt);
+  const TokenizerPackage files = written(small_model());
+  const TokenizerProof result = prove_tokenizer(Encoder(small_model()), files);
   EXPECT_GT(result.mtok.tested, 40U);
   EXPECT_TRUE(result.mtok.differences.empty()) << result.mtok.summary();
   EXPECT_EQ(result.txt.unexplained(), 0U);
@@ -59,9 +68,9 @@ TEST(TokenizerProof, FindsNoDifferenceInWhatTheWriterMade) {
 }
 
 TEST(TokenizerProof, NamesATextThatAWrongFileGivesOtherIds) {
-  const Files files = written(small_model(true));
+  const TokenizerPackage files = written(small_model(true));
   TokenizerModel model = small_model();
-  const TokenizerProof result = prove_tokenizer(Encoder(model), files.mtok, files.txt);
+  const TokenizerProof result = prove_tokenizer(Encoder(model), files);
   ASSERT_GT(result.mtok.unexplained(), 0U);
   EXPECT_NE(result.mtok.summary().find("without a known reason"), std::string::npos) << result.mtok.summary();
 }
@@ -80,10 +89,69 @@ TEST(TokenizerProof, LimitsDoNotExplainAWrongFile) {
     };
     TokenizerModel wrong = changed(small_model());
     std::get<BpeModel>(wrong.model).merges.pop_back();
-    const Files files = written(wrong);
-    const TokenizerProof proof = prove_tokenizer(Encoder(changed(small_model())), files.mtok, files.txt);
+    const TokenizerPackage files = written(wrong);
+    const TokenizerProof proof = prove_tokenizer(Encoder(changed(small_model())), files);
     EXPECT_GT(proof.mtok.unexplained(), 0U) << is_first;
   }
+}
+
+/// The message of what is wrong with `package` as one of `model`.
+std::string fault_of(const TokenizerModel& model, const TokenizerPackage& package) {
+  try {
+    prove_tokenizer(Encoder(model), package);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInternal);
+    return error.message();
+  }
+  return {};
+}
+
+TEST(TokenizerProof, ComparesWhatIsNotVocabulary) {
+  TokenizerModel model = small_model();
+  model.prefix_ids = {3, 4};
+  const TokenizerPackage good = written(model);
+  EXPECT_EQ(fault_of(model, good), "");
+  const auto expect_fault = [&](const TokenizerPackage& package, std::string_view what) {
+    const std::string message = fault_of(model, package);
+    EXPECT_NE(message.find(what), std::string::npos) << what << ": " << message;
+  };
+  TokenizerModel other = model;
+  other.prefix_ids = {3};
+  expect_fault(written(other), "prefix");
+  TokenizerPackage package = good;
+  package.stop_ids.pop_back();
+  expect_fault(package, "stop ids");
+  package = good;
+  package.template_plan.text += " ";
+  expect_fault(package, "chat template");
+  package = good;
+  package.eos_token = "a";
+  expect_fault(package, "EOS");
+  package = good;
+  package.bos_token = "";
+  expect_fault(package, "BOS");
+  package.hide_bos_in_template = true;  // a stand-in for the runtime's probe
+  EXPECT_EQ(fault_of(model, package), "");
+  package = good;
+  package.txt.replace(package.txt.find(" 2 2\n"), 5, " 1 3\n");
+  expect_fault(package, "tokenizer.txt");
+}
+
+TEST(TokenizerProof, PrintsAddedTokens) {
+  TokenizerModel model = small_model();
+  std::vector<AddedToken> added = model.added;
+  added.push_back({added.back().id + 1, "<\xE2\x96\x81x>"});
+  model.set_added(added);
+  const TokenizerProof good = prove_tokenizer(Encoder(model), written(model));
+  EXPECT_TRUE(good.mtok.misprinted.empty()) << good.mtok.summary();
+  added.back().content = "<y>";
+  TokenizerModel other = model;
+  other.set_added(added);
+  const TokenizerProof proof = prove_tokenizer(Encoder(model), written(other));
+  ASSERT_EQ(proof.mtok.misprinted.size(), 1U);
+  EXPECT_EQ(proof.mtok.misprinted.front().text, "<\xE2\x96\x81x>");
+  EXPECT_NE(proof.mtok.summary().find("1 added tokens print otherwise"), std::string::npos)
+      << proof.mtok.summary();
 }
 
 TEST(TokenizerProof, LeavesOutTextsThatHuggingFaceRefuses) {
@@ -96,19 +164,19 @@ TEST(TokenizerProof, LeavesOutTextsThatHuggingFaceRefuses) {
     unigram.scores.push_back(-c);
   }
   model.model = unigram;  // no unknown token
-  const Files files = written(model);
-  const TokenizerProof proof = prove_tokenizer(Encoder(model), files.mtok, files.txt);
+  const TokenizerPackage files = written(model);
+  const TokenizerProof proof = prove_tokenizer(Encoder(model), files);
   EXPECT_GT(proof.mtok.tested, 10U);
   EXPECT_EQ(proof.mtok.unexplained(), 0U) << proof.mtok.summary();
 }
 
 TEST(TokenizerProof, NamesTheFileThatIsCut) {
-  Files files = written(small_model());
+  TokenizerPackage files = written(small_model());
   files.mtok.pop_back();
   files.mtok.pop_back();
   files.mtok.pop_back();
   try {
-    prove_tokenizer(Encoder(small_model()), files.mtok, files.txt);
+    prove_tokenizer(Encoder(small_model()), files);
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInternal);
@@ -126,8 +194,8 @@ TEST(TokenizerProof, ReadsAnUnknownTokenWithTheNamesOfBytes) {
   bpe.unk_token = "<unk>";
   model.model = bpe;
   model.set_added({{unk, "<unk>", true}});
-  const Files files = written(model);
-  const TokenizerProof result = prove_tokenizer(Encoder(model), files.mtok, files.txt);
+  const TokenizerPackage files = written(model);
+  const TokenizerProof result = prove_tokenizer(Encoder(model), files);
   EXPECT_EQ(result.mtok.unexplained(), 0U) << result.mtok.summary();
 }
 
@@ -139,7 +207,7 @@ TEST(TokenizerProof, ExplainsAllDifferencesOfTheTrainedModels) {
     TokenizerSource source = load_tokenizer_source(entry.path());
     const TokenizerPackage package = make_tokenizer_package(source, {});
     const Encoder encoder(std::move(source.model));
-    const TokenizerProof result = prove_tokenizer(encoder, package.mtok, package.txt);
+    const TokenizerProof result = prove_tokenizer(encoder, package);
     EXPECT_EQ(result.mtok.unexplained(), 0U) << entry.path().filename() << ": " << result.mtok.summary();
   }
 }
