@@ -1,5 +1,7 @@
 #include "tokenizer/pre_tokenize.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "tokenizer/unicode_scripts.h"
@@ -53,13 +55,19 @@ class Splitter {
     }
     previous_ = is_match;
   }
+  /// An empty stretch is a word to merge with, but it is none of the words in the end.
   void finish() {
     if (pending_) push(waiting_);
+    if (!has_empty_) return;
+    const auto is_empty = [](const Span& span) { return span.begin == span.end; };
+    out_.erase(std::remove_if(out_.begin() + static_cast<std::ptrdiff_t>(first_), out_.end(), is_empty),
+               out_.end());
   }
 
  private:
   void push(Span span) {
-    if (span.begin != span.end) out_.push_back(span);
+    has_empty_ = has_empty_ || span.begin == span.end;
+    out_.push_back(span);
   }
   void join_or_push(Span span, bool join) {
     if (join && out_.size() > first_) {
@@ -74,6 +82,7 @@ class Splitter {
   bool invert_;
   std::size_t first_;
   std::vector<Span>& out_;
+  bool has_empty_ = false;
   bool previous_ = false;
   bool pending_ = false;
   Span waiting_;

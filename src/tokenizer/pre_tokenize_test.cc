@@ -50,6 +50,16 @@ TEST(PreTokenizer, InvertsMatches) {
   EXPECT_EQ(split_by(SplitBehavior::kMergedWithPrevious, true, "a--b-"), "a|-|-b|-");
 }
 
+TEST(PreTokenizer, MergesWithAnEmptyMatchRatherThanWithTheWordBeforeIt) {
+  PreTokenizerStep step = step_of(Kind::kSplit);
+  step.pattern = {"(?<=-)", true};
+  step.behavior = SplitBehavior::kMergedWithPrevious;
+  step.invert = true;
+  EXPECT_EQ(split({step}, "a--"), "a-|-");
+  step.pattern.text = "x*";
+  EXPECT_EQ(split({step}, "axb"), "a|xb");
+}
+
 TEST(PreTokenizer, SpellsBytesAndPutsABlankInFront) {
   PreTokenizerStep step = step_of(Kind::kByteLevel);
   EXPECT_EQ(split({step}, "it's \xC3\xA9  12"),
