@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "formats/mnn/rotary.h"
+#include "ir/rotary.h"
 
 namespace llm2mnn::mnn {
 
@@ -151,8 +151,8 @@ Emitter::Positions Emitter::positions(std::int64_t num_positions) {
   const TensorId flat = net_.reshape(prefix + "/flat", position_ids_, {-1});
   const TensorId least = binary("least", fb::BinaryKind::MAXIMUM, flat, 0);
   const TensorId position = binary("clamped", fb::BinaryKind::MINIMUM, least, num_positions - 1);
-  const TensorId high = binary("high", fb::BinaryKind::REALDIV, position, kRotarySplit);
-  const TensorId base = binary("base", fb::BinaryKind::MUL, high, kRotarySplit);
+  const TensorId high = binary("high", fb::BinaryKind::REALDIV, position, ir::kRotarySplit);
+  const TensorId base = binary("base", fb::BinaryKind::MUL, high, ir::kRotarySplit);
   const TensorId low = net_.binary(prefix + "/low", fb::BinaryKind::SUB, position, base, fb::DataType::INT32);
   positions_.push_back({num_positions, high, low});
   return positions_.back();
@@ -172,11 +172,11 @@ std::pair<TensorId, TensorId> Emitter::emit_half_tables(const std::string& prefi
                                                 layout_.consts[next_const_++], rows, half_dim);
     return net_.gather_rows(fmt::format("{}/{}", prefix, name), stored, index);
   };
-  const std::int64_t high_rows = rotary_high_rows(table);
+  const std::int64_t high_rows = ir::rotary_high_rows(table);
   const TensorId cos_high = rows_at("cos_high", high_rows, at.high);
   const TensorId sin_high = rows_at("sin_high", high_rows, at.high);
-  const TensorId cos_low = rows_at("cos_low", kRotarySplit, at.low);
-  const TensorId sin_low = rows_at("sin_low", kRotarySplit, at.low);
+  const TensorId cos_low = rows_at("cos_low", ir::kRotarySplit, at.low);
+  const TensorId sin_low = rows_at("sin_low", ir::kRotarySplit, at.low);
   const auto product = [this, &prefix](std::string_view name, TensorId a, TensorId b) {
     return net_.binary(fmt::format("{}/{}", prefix, name), fb::BinaryKind::MUL, a, b);
   };

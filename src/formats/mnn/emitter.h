@@ -84,7 +84,7 @@ class Emitter {
   bool hidden_states_packed_ = false;
 
  private:
-  /// Position / kRotarySplit and its remainder, int32 [T]; shared by all tables of one length.
+  /// Position / ir::kRotarySplit and its remainder, int32 [T]; shared by all tables of one length.
   struct Positions {
     std::int64_t num_positions = 0;
     TensorId high = kNone;

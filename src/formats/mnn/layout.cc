@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "formats/mnn/form_plan.h"
 #include "formats/mnn/mnn_package.h"
-#include "formats/mnn/rotary.h"
+#include "ir/rotary.h"
 
 namespace llm2mnn::mnn {
 namespace {
@@ -101,7 +101,7 @@ class LayoutBuilder {
     if (2 * op.inv_freq.size() > kMaxRotaryDim)
       fail(ErrorKind::kUnsupported, "{} rotary channels in a head, at most {} are supported",
            2 * op.inv_freq.size(), kMaxRotaryDim);
-    for (std::vector<std::byte>& bytes : rotary_tables(op)) {
+    for (std::vector<std::byte>& bytes : ir::rotary_tables(op)) {
       layout_.consts.push_back({end_, std::move(bytes)});
       end_ = layout_.consts.back().end();
     }

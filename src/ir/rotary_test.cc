@@ -1,10 +1,10 @@
-#include "formats/mnn/rotary.h"
+#include "ir/rotary.h"
 
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
-namespace llm2mnn::mnn {
+namespace llm2mnn::ir {
 namespace {
 
 float at(const std::vector<std::byte>& table, std::size_t index) {
@@ -14,7 +14,7 @@ float at(const std::vector<std::byte>& table, std::size_t index) {
 }
 
 TEST(RotaryTables, HaveOneHighRowPer2048Positions) {
-  const ir::RopeTable table{0, 1, {1.0F, 0.5F, 0.25F}, 1.0, 4097};
+  const RopeTable table{0, 1, {1.0F, 0.5F, 0.25F}, 1.0, 4097};
   EXPECT_EQ(rotary_high_rows(table), 3);
   const auto tables = rotary_tables(table);
   EXPECT_EQ(tables[0].size(), 3u * 3u * 4u);
@@ -24,7 +24,7 @@ TEST(RotaryTables, HaveOneHighRowPer2048Positions) {
 }
 
 TEST(RotaryTables, ProductsGiveTheAngleAtAnyPosition) {
-  const ir::RopeTable table{0, 1, {1.0F, 0.1F, 1e-4F}, 1.25, 1 << 17};
+  const RopeTable table{0, 1, {1.0F, 0.1F, 1e-4F}, 1.25, 1 << 17};
   const auto [cos_high, sin_high, cos_low, sin_low] = rotary_tables(table);
   // Two float32 products and a sum of numbers up to 1.25.
   constexpr double kTolerance = 4e-7;
@@ -42,4 +42,4 @@ TEST(RotaryTables, ProductsGiveTheAngleAtAnyPosition) {
 }
 
 }  // namespace
-}  // namespace llm2mnn::mnn
+}  // namespace llm2mnn::ir

@@ -1,11 +1,11 @@
-#include "formats/mnn/rotary.h"
+#include "ir/rotary.h"
 
 #include <cmath>
 #include <cstring>
 
 #include "base/checked.h"
 
-namespace llm2mnn::mnn {
+namespace llm2mnn::ir {
 namespace {
 
 /// trig(row * step * inv_freq[j]) * factor for `rows` rows, angles in double.
@@ -29,11 +29,11 @@ double sine(double angle) { return std::sin(angle); }
 
 }  // namespace
 
-std::int64_t rotary_high_rows(const ir::RopeTable& table) {
+std::int64_t rotary_high_rows(const RopeTable& table) {
   return ceil_div(table.num_positions, kRotarySplit);
 }
 
-std::array<std::vector<std::byte>, 4> rotary_tables(const ir::RopeTable& table) {
+std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table) {
   const std::int64_t rows = rotary_high_rows(table);
   // cos and sin are linear in the high tables, so the attention factor goes there, once.
   return {table_bytes(table.inv_freq, rows, kRotarySplit, table.attention_factor, cosine),
@@ -42,4 +42,4 @@ std::array<std::vector<std::byte>, 4> rotary_tables(const ir::RopeTable& table) 
           table_bytes(table.inv_freq, kRotarySplit, 1, 1.0, sine)};
 }
 
-}  // namespace llm2mnn::mnn
+}  // namespace llm2mnn::ir

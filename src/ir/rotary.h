@@ -8,18 +8,18 @@
 
 #include "ir/graph.h"
 
-namespace llm2mnn::mnn {
+namespace llm2mnn::ir {
 
 /// Positions of one low table: a position is `high * kRotarySplit + low`. 2048 is the last power of two up to
 /// which half floats hold every integer.
 inline constexpr std::int64_t kRotarySplit = 2048;
 
 /// Rows of the high tables: ceil(num_positions / kRotarySplit).
-std::int64_t rotary_high_rows(const ir::RopeTable& table);
+std::int64_t rotary_high_rows(const RopeTable& table);
 
 /// The four tables as little-endian float32: cos and sin high [rotary_high_rows, D/2] at angles high *
 /// kRotarySplit * inv_freq, times the attention factor; cos and sin low [kRotarySplit, D/2] at low *
 /// inv_freq. With them cos(p) = cosH * cosL - sinH * sinL and sin(p) = sinH * cosL + cosH * sinL.
-std::array<std::vector<std::byte>, 4> rotary_tables(const ir::RopeTable& table);
+std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table);
 
-}  // namespace llm2mnn::mnn
+}  // namespace llm2mnn::ir

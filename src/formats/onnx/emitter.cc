@@ -1,0 +1,337 @@
+#include "formats/onnx/emitter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+
+#include "base/checked.h"
+#include "base/error.h"
+
+namespace llm2mnn::onnx {
+namespace {
+
+// The open end of a slice; MNN's converter clamps wider numbers anyway.
+constexpr std::int64_t kOpenEnd = std::numeric_limits<std::int32_t>::max();
+
+std::string past_name(std::int64_t layer, std::string_view kind) {
+  return fmt::format("past_key_values.{}.{}", layer, kind);
+}
+std::string present_name(std::int64_t layer, std::string_view kind) {
+  return fmt::format("present.{}.{}", layer, kind);
+}
+
+}  // namespace
+
+std::string tensor_name(std::string_view address) {
+  return address.starts_with("lm_head.") ? std::string(address) : "model." + std::string(address);
+}
+
+Emitter::Emitter(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,
+                 const VectorReader& read_vector)
+    : graph_(graph),
+      facts_(facts),
+      form_(form),
+      read_vector_(read_vector),
+      net_(form),
+      faces_(graph.values.size()),
+      caches_(graph.values.size()) {}
+
+OnnxModel Emitter::run() {
+  emit_front();
+  for (const ir::Node& node : graph_.nodes)
+    std::visit([this](const auto& op) { emit(op); }, node.op);
+  rows(graph_.logits);
+  return net_.finish();
+}
+
+std::string Emitter::rows_name(ir::ValueId value) const {
+  if (value == graph_.logits) return "logits";
+  if (value == graph_.hidden_states) return "hidden_states";
+  return value_name(value);
+}
+
+void Emitter::set_rows(ir::ValueId value, std::string name, std::int64_t channels) {
+  faces_[value].rows = std::move(name);
+  faces_[value].channels = channels;
+}
+void Emitter::set_heads(ir::ValueId value, std::string name, std::int64_t channels) {
+  faces_[value].heads = std::move(name);
+  faces_[value].channels = channels;
+}
+
+std::string Emitter::rows(ir::ValueId value) {
+  Faces& faces = faces_[value];
+  if (faces.rows.empty()) {
+    faces.rows = net_.node("Reshape", {faces.heads, net_.ints({0, 0, faces.channels})}, rows_name(value));
+  }
+  return faces.rows;
+}
+
+std::string Emitter::heads(ir::ValueId value, std::int64_t num_heads, std::int64_t head_dim) {
+  Faces& faces = faces_[value];
+  if (faces.heads.empty()) {
+    faces.heads = net_.node("Reshape", {faces.rows, net_.ints({0, 0, num_heads, head_dim})},
+                            value_name(value) + "/heads");
+  }
+  return faces.heads;
+}
+
+std::string Emitter::vector(ir::WeightId id) {
+  const ir::Weight& weight = graph_.weights[id];
+  return net_.initializer(tensor_name(weight.address), ElemType::kFloat, weight.shape, raw_bytes(read_vector_(id)));
+}
+
+bool Emitter::is_quantised(const ir::Linear& op) const {
+  return form_.weights != WeightForm::kFloat && op.y != graph_.logits &&
+         !graph_.weights[op.weight].address.starts_with("lm_head.");
+}
+
+std::string Emitter::matrix(const std::string& prefix, const ir::Linear& op) {
+  const std::string name = tensor_name(graph_.weights[op.weight].address);
+  if (facts_.tied && name == "lm_head.weight") {
+    return net_.node("Transpose", {kEmbeddingName}, prefix + "/table_t", {{"perm", std::vector<std::int64_t>{1, 0}}});
+  }
+  MatrixBlob blob;
+  blob.name = name + "_t";
+  blob.weight = op.weight;
+  blob.layout = MatrixLayout::kTransposed;
+  blob.rows = op.out_features;
+  blob.cols = op.in_features;
+  const bool half = form_.dtype == DType::kF16;
+  blob.bytes = checked_cast<std::uint64_t>(op.in_features * op.out_features * (half ? 2 : 4));
+  blob.offset = net_.reserve(blob.name, half ? ElemType::kFloat16 : ElemType::kFloat,
+                             {op.in_features, op.out_features}, blob.bytes);
+  const MatrixBlob& added = net_.add_matrix(std::move(blob));
+  if (!half) return added.name;
+  return net_.node("Cast", {added.name}, prefix + "/weight", {{"to", std::int64_t{1}}});
+}
+
+std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear& op, const std::string& x) {
+  const std::int64_t groups = op.in_features / form_.block;
+  const std::int64_t group_bytes = form_.block * form_.bits / 8;
+  const std::int64_t zero_bytes = ceil_div<std::int64_t>(groups * form_.bits, 8);
+  const std::string name = tensor_name(graph_.weights[op.weight].address);
+  MatrixBlob blob;
+  blob.name = name + "_codes";
+  blob.weight = op.weight;
+  blob.layout = MatrixLayout::kMatMulNBits;
+  blob.rows = op.out_features;
+  blob.cols = op.in_features;
+  blob.bytes = checked_cast<std::uint64_t>(op.out_features * groups * group_bytes);
+  blob.offset = net_.reserve(blob.name, ElemType::kUint8, {op.out_features, groups, group_bytes}, blob.bytes);
+  blob.scales_offset = net_.reserve(name + "_scales", ElemType::kFloat, {op.out_features, groups},
+                                    checked_cast<std::uint64_t>(4 * op.out_features * groups));
+  blob.zero_points_offset = net_.reserve(name + "_zero_points", ElemType::kUint8, {op.out_features, zero_bytes},
+                                         checked_cast<std::uint64_t>(op.out_features * zero_bytes));
+  net_.add_matrix(std::move(blob));
+  return net_.node_of(kMicrosoftDomain, "MatMulNBits", {x, name + "_codes", name + "_scales", name + "_zero_points"},
+                      {output},
+                      {{"K", op.in_features},
+                       {"N", op.out_features},
+                       {"bits", std::int64_t{form_.bits}},
+                       {"block_size", form_.block},
+                       {"accuracy_level", std::int64_t{form_.accuracy_level}}});
+}
+
+std::string Emitter::dequantised(const std::string& prefix, const ir::Linear& op) {
+  const std::int64_t groups = op.in_features / form_.block;
+  const std::string name = tensor_name(graph_.weights[op.weight].address);
+  const ElemType type = form_.bits == 4 ? ElemType::kUint4 : ElemType::kUint8;
+  const auto code_bytes = [this](std::int64_t count) {
+    return checked_cast<std::uint64_t>(ceil_div<std::int64_t>(count * form_.bits, 8));
+  };
+  if (form_.bits == 4 && op.out_features % 2 != 0) {
+    fail(ErrorKind::kUnsupported,
+         "{}: {} rows, and 4 bit codes of --onnx_quant qdq lie two in a byte along them; use --onnx_quant "
+         "matmulnbits or --quant_bit 8",
+         shown(name), op.out_features);
+  }
+  MatrixBlob blob;
+  blob.name = name + "_codes_t";
+  blob.weight = op.weight;
+  blob.layout = MatrixLayout::kDequantizeLinear;
+  blob.rows = op.out_features;
+  blob.cols = op.in_features;
+  blob.bytes = code_bytes(op.in_features * op.out_features);
+  blob.offset = net_.reserve(blob.name, type, {op.in_features, op.out_features}, blob.bytes);
+  blob.scales_offset = net_.reserve(name + "_scales_t", ElemType::kFloat, {groups, op.out_features},
+                                    checked_cast<std::uint64_t>(4 * op.out_features * groups));
+  blob.zero_points_offset = net_.reserve(name + "_zero_points_t", type, {groups, op.out_features},
+                                         code_bytes(groups * op.out_features));
+  net_.add_matrix(std::move(blob));
+  return net_.node("DequantizeLinear", {name + "_codes_t", name + "_scales_t", name + "_zero_points_t"},
+                   prefix + "/weight", {{"axis", std::int64_t{0}}, {"block_size", form_.block}});
+}
+
+void Emitter::emit(const ir::Linear& op) {
+  const std::string name = rows_name(op.y);
+  const std::string prefix = value_name(op.y);
+  const std::string product = op.bias ? prefix + "/product" : name;
+  const std::string x = rows(op.x);
+  std::string y;
+  if (!is_quantised(op)) {
+    const std::string weight = matrix(prefix, op);
+    y = net_.node("MatMul", {x, weight}, product);
+  } else if (form_.weights == WeightForm::kMatMulNBits) {
+    y = mat_mul_n_bits(product, op, x);
+  } else {
+    const std::string weight = dequantised(prefix, op);
+    y = net_.node("MatMul", {x, weight}, product);
+  }
+  if (op.bias) y = net_.node("Add", {y, vector(*op.bias)}, name);
+  set_rows(op.y, y, op.out_features);
+}
+
+// What both engines know as a root mean square norm.
+std::string Emitter::rms_norm(const std::string& name, const std::string& x, const ir::Norm& op) {
+  const std::string prefix = value_name(op.y);
+  const std::string square = net_.node("Pow", {x, net_.scalar(2.0F)}, prefix + "/square");
+  std::vector<std::string> inputs{square};
+  std::vector<Attr> attributes{{"keepdims", std::int64_t{1}}};
+  // The axes were an attribute before opset 18.
+  if (form_.opset < 18)
+    attributes.push_back({"axes", std::vector<std::int64_t>{-1}});
+  else
+    inputs.push_back(net_.ints({-1}));
+  const std::string mean = net_.node("ReduceMean", inputs, prefix + "/mean", attributes);
+  const std::string sum = net_.node("Add", {mean, net_.scalar(static_cast<float>(op.eps))}, prefix + "/mean_eps");
+  const std::string root = net_.node("Sqrt", {sum}, prefix + "/root");
+  const std::string unit = net_.node("Div", {x, root}, prefix + "/unit");
+  return net_.node("Mul", {unit, vector(op.gamma)}, name);
+}
+
+std::string Emitter::layer_norm(const std::string& name, const std::string& x, const ir::Norm& op) {
+  std::vector<std::string> inputs{x, vector(op.gamma)};
+  if (op.beta) inputs.push_back(vector(*op.beta));
+  return net_.node("LayerNormalization", inputs, name, {{"axis", std::int64_t{-1}}, {"epsilon", op.eps}});
+}
+
+void Emitter::emit(const ir::Norm& op) {
+  const std::int64_t channels = op.size * op.heads;
+  // A norm of one head of its own is the same on rows.
+  const bool per_head = op.heads > 1;
+  const std::string x = per_head ? heads(op.x, op.heads, op.size) : rows(op.x);
+  const std::string name = per_head ? value_name(op.y) + "/heads" : rows_name(op.y);
+  const std::string y = op.rms ? rms_norm(name, x, op) : layer_norm(name, x, op);
+  if (per_head)
+    set_heads(op.y, y, channels);
+  else
+    set_rows(op.y, y, channels);
+}
+
+void Emitter::emit(const ir::Add& op) {
+  set_rows(op.y, net_.node("Add", {rows(op.a), rows(op.b)}, rows_name(op.y)), faces_[op.a].channels);
+}
+
+void Emitter::emit(const ir::Scale& op) {
+  const std::string factor = net_.scalar(static_cast<float>(op.factor));
+  set_rows(op.y, net_.node("Mul", {rows(op.x), factor}, rows_name(op.y)), faces_[op.x].channels);
+}
+
+// MNN's converter turns ONNX's own Gelu, and most spellings of it, into the tanh form; these it takes as they
+// stand.
+std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, const std::string& x) {
+  switch (kind) {
+    case ir::UnaryKind::kSilu:
+      return net_.node("Mul", {x, net_.node("Sigmoid", {x}, name + "/sigmoid")}, name);
+    case ir::UnaryKind::kGeluErf: {
+      const std::string scaled =
+          net_.node("Mul", {x, net_.scalar(static_cast<float>(std::sqrt(0.5)))}, name + "/scaled");
+      const std::string erf = net_.node("Erf", {scaled}, name + "/erf");
+      const std::string sum = net_.node("Add", {net_.scalar(1.0F), erf}, name + "/sum");
+      const std::string half = net_.node("Mul", {net_.scalar(0.5F), sum}, name + "/half");
+      return net_.node("Mul", {x, half}, name);
+    }
+    case ir::UnaryKind::kGeluTanh: {
+      constexpr double kTwoOverPi = 0.63661977236758134308;
+      const std::string square = net_.node("Mul", {x, x}, name + "/square");
+      const std::string cube = net_.node("Mul", {square, x}, name + "/cube");
+      const std::string small = net_.node("Mul", {cube, net_.scalar(0.044715F)}, name + "/small");
+      const std::string inner = net_.node("Add", {x, small}, name + "/inner");
+      const std::string scaled =
+          net_.node("Mul", {inner, net_.scalar(static_cast<float>(std::sqrt(kTwoOverPi)))}, name + "/scaled");
+      const std::string tanh = net_.node("Tanh", {scaled}, name + "/tanh");
+      const std::string sum = net_.node("Add", {tanh, net_.scalar(1.0F)}, name + "/sum");
+      const std::string half = net_.node("Mul", {sum, net_.scalar(0.5F)}, name + "/half");
+      return net_.node("Mul", {x, half}, name);
+    }
+    case ir::UnaryKind::kRelu:
+      return net_.node("Relu", {x}, name);
+    case ir::UnaryKind::kRelu2: {
+      const std::string relu = net_.node("Relu", {x}, name + "/relu");
+      return net_.node("Mul", {relu, relu}, name);
+    }
+    case ir::UnaryKind::kTanh:
+      return net_.node("Tanh", {x}, name);
+  }
+  fail(ErrorKind::kInternal, "activation {} has no ONNX node", static_cast<int>(kind));
+}
+
+void Emitter::emit(const ir::Unary& op) {
+  const std::string x = rows(op.x);
+  set_rows(op.y, activation(rows_name(op.y), op.kind, x), faces_[op.x].channels);
+}
+
+void Emitter::emit(const ir::GatedUnit& op) {
+  const std::string gate = activation(value_name(op.y) + "/gate", op.kind, rows(op.gate));
+  set_rows(op.y, net_.node("Mul", {gate, rows(op.up)}, rows_name(op.y)), faces_[op.gate].channels);
+}
+
+void Emitter::emit(const ir::SelectTokens& op) {
+  const std::string x = rows(op.x);
+  // Only MNN's engine asks for less than all rows.
+  const std::string y = form_.flavour == Flavour::kOne
+                            ? net_.node("Slice", {x, logits_index_, net_.ints({kOpenEnd}), net_.ints({1})},
+                                        rows_name(op.y))
+                            : x;
+  set_rows(op.y, y, faces_[op.x].channels);
+}
+
+const std::string& Emitter::mask_of(ir::MaskKind kind) const {
+  return kind == ir::MaskKind::kSliding ? sliding_mask_ : mask_;
+}
+
+// Keys or values: the present cache, then one copy per query head, [B, Hq, T, Dh] or transposed [B, Hq, Dh, T].
+std::string Emitter::with_past(const std::string& name, std::string_view kind, const std::string& now,
+                               const ir::Attention& op, bool transposed) {
+  using Ints = std::vector<std::int64_t>;
+  const std::string past = net_.node("Transpose", {past_name(op.layer_idx, kind)}, name + "/past",
+                                     {{"perm", Ints{0, 2, 1, 3}}});
+  const std::string all = net_.node("Concat", {past, now}, name + "/all", {{"axis", std::int64_t{1}}});
+  net_.node("Transpose", {all}, present_name(op.layer_idx, kind), {{"perm", Ints{0, 2, 1, 3}}});
+  std::string x = net_.node("Transpose", {all}, name + "/transposed",
+                            {{"perm", transposed ? Ints{0, 2, 3, 1} : Ints{0, 2, 1, 3}}});
+  const std::int64_t copies = op.num_attention_heads / op.num_key_value_heads;
+  if (copies == 1) return x;
+  x = net_.node("Unsqueeze", {x, net_.ints({2})}, name + "/unsqueezed");
+  x = net_.node("Expand", {x, net_.ints({1, 1, copies, 1, 1})}, name + "/expanded");
+  const Ints shape = transposed ? Ints{0, op.num_attention_heads, op.head_dim, -1}
+                                : Ints{0, op.num_attention_heads, -1, op.head_dim};
+  return net_.node("Reshape", {x, net_.ints(shape)}, name + "/repeated");
+}
+
+void Emitter::emit(const ir::Attention& op) {
+  if (form_.flavour == Flavour::kGenai) return emit_group_query_attention(op);
+  using Ints = std::vector<std::int64_t>;
+  const std::string name = value_name(op.y);
+  const std::string q = heads(op.q, op.num_attention_heads, op.head_dim);
+  const std::string k = heads(op.k, op.num_key_value_heads, op.head_dim);
+  const std::string v = heads(op.v, op.num_key_value_heads, op.head_dim);
+  // The order of arguments is what MNN's converter goes by.
+  const std::string keys = with_past(name + "/key", "key", k, op, true);
+  const std::string values = with_past(name + "/value", "value", v, op, false);
+  const std::string queries = net_.node("Transpose", {q}, name + "/query", {{"perm", Ints{0, 2, 1, 3}}});
+  const std::string scores = net_.node("MatMul", {queries, keys}, name + "/scores");
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(op.head_dim)));
+  const std::string scaled = net_.node("Mul", {scores, net_.scalar(scale)}, name + "/scaled");
+  const std::string masked = net_.node("Add", {scaled, mask_of(op.mask)}, name + "/masked");
+  const std::string probabilities =
+      net_.node("Softmax", {masked}, name + "/probabilities", {{"axis", std::int64_t{-1}}});
+  const std::string context = net_.node("MatMul", {probabilities, values}, name + "/context");
+  const std::string y = net_.node("Transpose", {context}, name + "/heads", {{"perm", Ints{0, 2, 1, 3}}});
+  const std::int64_t channels = op.num_attention_heads * op.head_dim;
+  set_rows(op.y, net_.node("Reshape", {y, net_.ints({0, 0, channels})}, rows_name(op.y)), channels);
+}
+
+}  // namespace llm2mnn::onnx

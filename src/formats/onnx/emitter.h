@@ -1,0 +1,91 @@
+#pragma once
+// The semantic graph as ONNX nodes. Private to this folder.
+//
+// A value [T, C] of the graph has up to two faces, made on demand: rows [B, S, C] and heads [B, S, n, Dh], with B
+// the batch, S the tokens now and `total` the keys, past ones included. Every reshape copies the batch (0), so
+// that onnxruntime keeps its own and MNN's engine its 1.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "formats/onnx/model_builder.h"
+
+namespace llm2mnn::onnx {
+
+class Emitter {
+ public:
+  Emitter(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,
+          const VectorReader& read_vector);
+
+  OnnxModel run();
+
+ private:
+  struct Faces {
+    std::string rows, heads;  // empty: not made yet
+    std::int64_t channels = 0;
+  };
+  /// What an Attention of GroupQueryAttention needs of the Rope in front of it.
+  struct RotaryCache {
+    std::string cos, sin;
+  };
+
+  void emit_front();
+  void emit_masks();
+  void emit(const ir::Linear& op);
+  void emit(const ir::Norm& op);
+  void emit(const ir::Add& op);
+  void emit(const ir::Scale& op);
+  void emit(const ir::Unary& op);
+  void emit(const ir::GatedUnit& op);
+  void emit(const ir::RopeTable& op);
+  void emit(const ir::Rope& op);
+  void emit(const ir::Attention& op);
+  void emit(const ir::SelectTokens& op);
+
+  /// x in the given activation; `name` is the output's.
+  std::string activation(const std::string& name, ir::UnaryKind kind, const std::string& x);
+  std::string rms_norm(const std::string& name, const std::string& x, const ir::Norm& op);
+  std::string layer_norm(const std::string& name, const std::string& x, const ir::Norm& op);
+  std::string rotate(const std::string& name, const std::string& x, const ir::Rope& op);
+  void emit_rotary_cache(const ir::RopeTable& op);
+  void emit_group_query_attention(const ir::Attention& op);
+  /// Keys or values with the past in front, repeated for each query head.
+  std::string with_past(const std::string& name, std::string_view kind, const std::string& now,
+                        const ir::Attention& op, bool transposed);
+  /// The matrix of a Linear as MatMul wants it, [I, O]; made of a quantised form when there is one.
+  std::string matrix(const std::string& prefix, const ir::Linear& op);
+  bool is_quantised(const ir::Linear& op) const;
+  std::string mat_mul_n_bits(const std::string& output, const ir::Linear& op, const std::string& x);
+  std::string dequantised(const std::string& prefix, const ir::Linear& op);
+  std::string vector(ir::WeightId id);
+  /// The embedding table as float32 or as it is stored.
+  const std::string& mask_of(ir::MaskKind kind) const;
+
+  std::string rows(ir::ValueId value);
+  std::string heads(ir::ValueId value, std::int64_t num_heads, std::int64_t head_dim);
+  std::string rows_name(ir::ValueId value) const;
+  const std::string& value_name(ir::ValueId value) const { return graph_.values[value].name; }
+  void set_rows(ir::ValueId value, std::string name, std::int64_t channels);
+  void set_heads(ir::ValueId value, std::string name, std::int64_t channels);
+
+  const ir::Graph& graph_;
+  const DecoderFacts& facts_;
+  const OnnxForm form_;
+  const VectorReader& read_vector_;
+  GraphBuilder net_;
+  std::vector<Faces> faces_;                      // per value
+  std::vector<std::optional<RotaryCache>> caches_;  // per value: the table of a RopeTable's cos, then of a Rope's q_out
+  std::string mask_, sliding_mask_;
+  std::string logits_index_;
+};
+
+/// "model.layers.0.self_attn.q_proj.weight": Hugging Face's name of a canonical address.
+std::string tensor_name(std::string_view address);
+
+inline constexpr const char* kEmbeddingName = "model.embed_tokens.weight";
+inline constexpr const char* kDomain = "org.llm2mnn";
+inline constexpr const char* kMicrosoftDomain = "com.microsoft";
+
+}  // namespace llm2mnn::onnx

@@ -1,0 +1,64 @@
+#include "formats/onnx/onnx_package.h"
+
+#include "base/error.h"
+#include "formats/onnx/emitter.h"
+
+namespace llm2mnn::onnx {
+
+std::string_view flavour_name(Flavour flavour) {
+  switch (flavour) {
+    case Flavour::kOne:
+      return "one";
+    case Flavour::kOrt:
+      return "ort";
+    case Flavour::kGenai:
+      return "genai";
+  }
+  return "?";
+}
+
+std::string_view weight_form_name(WeightForm form) {
+  switch (form) {
+    case WeightForm::kFloat:
+      return "float";
+    case WeightForm::kMatMulNBits:
+      return "matmulnbits";
+    case WeightForm::kDequantizeLinear:
+      return "qdq";
+  }
+  return "?";
+}
+
+void check_form(const OnnxForm& form) {
+  const auto refuse = [](std::string message) { throw Error(ErrorKind::kInvalidArgument, std::move(message)); };
+  if (form.opset < kLeastOpset || form.opset > kMostOpset)
+    refuse(fmt::format("--onnx_opset {}: expected {} to {}", form.opset, kLeastOpset, kMostOpset));
+  if (form.dtype == DType::kF16 && form.flavour == Flavour::kOne) {
+    refuse(
+        "--dtype fp16: MNN's converter reads external fp16 weights as zeros; use --onnx_flavour ort or genai, or "
+        "--dtype fp32");
+  }
+  if (form.weights == WeightForm::kFloat) return;
+  if (form.weights == WeightForm::kDequantizeLinear && form.opset < kQuantOpset)
+    refuse(fmt::format("--onnx_quant qdq: blocks and 4 bit types need --onnx_opset {} or more", kQuantOpset));
+  if (form.bits != 4 && form.bits != 8)
+    refuse(fmt::format("--quant_bit {}: onnxruntime computes with 4 or 8 bits (--onnx_quant)", form.bits));
+  if (form.block != 16 && form.block != 32 && form.block != 64 && form.block != 128)
+    refuse(fmt::format("--quant_block {}: onnxruntime computes with blocks of 16, 32, 64 or 128 (--onnx_quant)", form.block));
+}
+
+OnnxModel build_model(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,
+                      const VectorReader& read_vector) {
+  return Emitter(graph, facts, form, read_vector).run();
+}
+
+std::string with_metadata(std::string bytes, std::string_view key, std::string_view value) {
+  // Protobuf: a message's bytes may come in parts; lists go on.
+  proto::Model part;
+  proto::StringEntry& entry = *part.add_metadata_props();
+  entry.set_key(std::string(key));
+  entry.set_value(std::string(value));
+  return bytes + part.SerializeAsString();
+}
+
+}  // namespace llm2mnn::onnx
