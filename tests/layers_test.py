@@ -18,8 +18,9 @@ LAYERS = {
     "lower": {"base", "tensor", "checkpoint", "ir", "arch"},
     "quant": {"base", "tensor", "kernels"},
     "formats/mnn": {"base", "tensor", "ir"},
+    "formats/onnx": {"base", "tensor", "ir"},
     "verify": {"base", "tensor"},
-    "convert": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "verify", "ir", "arch", "lower", "quant", "formats/mnn"},
+    "convert": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "verify", "ir", "arch", "lower", "quant", "formats/mnn", "formats/onnx"},
     "cli": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "arch", "quant", "convert"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
@@ -27,7 +28,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 # The folder that sees a library: what is written or read with it has a wrapper there. Three see utf8proc: the verifier
 # shares no code with the writers.
 LIBRARIES = {
-    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "jinja tokenizer verify", "pcre2": "tokenizer", "google/protobuf/": "tokenizer", "muParser": "arch", "toml++/": "arch",
+    "simdjson": "base", "xxhash": "base", "hwy/": "kernels", "utf8proc": "jinja tokenizer verify", "pcre2": "tokenizer", "google/protobuf/": "tokenizer formats/onnx", "muParser": "arch", "toml++/": "arch",
     "flatbuffers/": "formats/mnn", "nlohmann/": "convert", "CLI/": "cli",
 }
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)

@@ -11,6 +11,7 @@
 #include "convert/export.h"
 #include "convert/inspect.h"
 #include "convert/manifest.h"
+#include "convert/mnn_stream.h"
 #include "convert/report_json.h"
 #include "convert/version.h"
 
@@ -25,13 +26,12 @@ std::string bare(std::string_view text) {
   return quoted.substr(1, quoted.size() - 2);
 }
 
-std::string model_text(const DecoderSpec& spec) {
-  std::string text = fmt::format("{}, {} layers, hidden {}, vocab {}", bare(spec.model_type),
-                                 spec.layers.size(), spec.hidden_size, spec.vocab_size);
-  if (!spec.layers.empty()) {
-    const AttentionSpec& attention = spec.layers.front().attention;
-    text += fmt::format(", heads {}/{} of {}", attention.num_attention_heads, attention.num_key_value_heads,
-                        attention.head_dim);
+std::string model_text(const ModelFacts& facts) {
+  std::string text = fmt::format("{}, {} layers, hidden {}, vocab {}", bare(facts.model_type),
+                                 facts.num_hidden_layers, facts.hidden_size, facts.vocab_size);
+  if (facts.num_attention_heads > 0) {
+    text += fmt::format(", heads {}/{} of {}", facts.num_attention_heads, facts.num_key_value_heads,
+                        facts.head_dim);
   }
   return text;
 }
@@ -51,7 +51,8 @@ void print_list(std::string_view label, const std::vector<std::string>& items, b
 }
 
 void print_plan(const Plan& plan, const Output& output) {
-  line("model", fmt::format("{}, {} parameters", model_text(plan.spec), count_text(plan.num_parameters())));
+  line("model", fmt::format("{}, {} parameters", model_text(plan.model.facts),
+                            count_text(plan.model.facts.parameters)));
   for (const SchemeUse& use : scheme_uses(plan))
     line("weights", fmt::format("{}: {}", use.what, use.scheme));
   line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
@@ -71,16 +72,15 @@ void print_plan(const Plan& plan, const Output& output) {
   for (const std::string& note : output.notes)
     line("note", note);
   std::vector<std::string> ignored;
-  for (const DecoderSpec::Ignored& entry : plan.spec.ignored) {
-    ignored.push_back(fmt::format("{} ({})", plan.checkpoint->tensor(entry.tensor).name, entry.rule));
-  }
+  for (const ModelFacts::Ignored& entry : plan.model.facts.ignored)
+    ignored.push_back(fmt::format("{} ({})", entry.tensor, entry.rule));
   print_list("left out", ignored, output.verbose);
 }
 
 void print_dry_run(const Plan& plan, const Output& output) {
   fmt::print("llm2mnn {}: plan for {} (nothing is written)\n", kVersion, bare(plan.options.path.string()));
   print_plan(plan, output);
-  print_list("not read", plan.spec.unread_config_keys, output.verbose);
+  print_list("not read", plan.model.facts.unread_config_keys, output.verbose);
   const unsigned threads = effective_threads(plan.options);
   line("memory",
        fmt::format("{} of tiles for {} threads", size_text(stream_memory_bytes(plan, threads)), threads));
@@ -90,8 +90,9 @@ void print_dry_run(const Plan& plan, const Output& output) {
   line("", fmt::format("{:<22} {:>14} bytes", "in all", plan.package_bytes()));
   if (output.verbose) {
     for (const mnn::LinearBlob& blob : plan.layout.linears) {
-      line("", fmt::format("{:<40} [{}, {}] at {}: {} bytes", plan.lowered.graph.weights[blob.weight].address,
-                           blob.rows, blob.cols, blob.offset, blob.end() - blob.offset));
+      line("", fmt::format("{:<40} [{}, {}] at {}: {} bytes",
+                           plan.model.lowered.graph.weights[blob.weight].address, blob.rows, blob.cols,
+                           blob.offset, blob.end() - blob.offset));
     }
   }
 }
@@ -106,16 +107,15 @@ void print_checkpoint(const std::filesystem::path& path, const CheckpointReport&
   fmt::print("{}: checkpoint, {}, {} file{}\n", bare(path.string()),
              report.format == CheckpointFormat::kSafetensors ? "safetensors" : "pytorch_model.bin",
              report.num_files, report.num_files == 1 ? "" : "s");
-  if (report.spec) {
-    line("model", model_text(*report.spec));
-    line("embedding", report.spec->tied ? "tied to lm_head" : "apart from lm_head");
-    for (const RopeSpec& rope : report.spec->ropes) {
-      line("rope", fmt::format("{}, {} of {} channels", rope.kind, rope.rotary_dim,
-                               report.spec->layers.front().attention.head_dim));
+  if (report.facts) {
+    const ModelFacts& facts = *report.facts;
+    line("model", model_text(facts));
+    line("embedding", facts.tied ? "tied to lm_head" : "apart from lm_head");
+    for (const RopeSpec& rope : report.ropes) {
+      line("rope", fmt::format("{}, {} of {} channels", rope.kind, rope.rotary_dim, facts.head_dim));
     }
-    if (report.spec->sliding_window > 0)
-      line("window", fmt::format("{} tokens", report.spec->sliding_window));
-    for (const std::string& note : report.spec->notes)
+    if (facts.sliding_window > 0) line("window", fmt::format("{} tokens", facts.sliding_window));
+    for (const std::string& note : facts.notes)
       line("note", note);
   } else {
     line("model", bare(report.model_type));

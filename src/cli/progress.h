@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "convert/stream.h"
+#include "convert/row_stream.h"
 
 namespace llm2mnn::cli {
 

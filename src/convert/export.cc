@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "convert/manifest.h"
+#include "convert/mnn_stream.h"
 #include "convert/publish.h"
 
 namespace llm2mnn {

@@ -2,7 +2,7 @@
 // The whole job: a plan becomes a published package.
 
 #include "convert/plan.h"
-#include "convert/stream.h"
+#include "convert/row_stream.h"
 
 namespace llm2mnn {
 

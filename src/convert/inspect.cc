@@ -80,7 +80,9 @@ CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& r
     total.bytes += tensor.bytes;
   }
   try {
-    report.spec = registry.describe(checkpoint, type);
+    const DecoderSpec spec = registry.describe(checkpoint, type);
+    report.facts = facts_of(spec, checkpoint);
+    report.ropes = spec.ropes;
   } catch (const Error& error) {
     // A bad flag or a fault of ours says nothing about the checkpoint.
     if (error.kind() != ErrorKind::kFormat && error.kind() != ErrorKind::kUnsupported) throw;

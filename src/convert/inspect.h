@@ -9,6 +9,7 @@
 
 #include "arch/family.h"
 #include "checkpoint/checkpoint.h"
+#include "convert/model.h"
 
 namespace llm2mnn {
 
@@ -23,7 +24,8 @@ struct CheckpointReport {
   };
   std::map<std::string, DTypeTotal> dtypes;  ///< by safetensors name
   std::vector<TensorInfo> tensors;           ///< sorted by name
-  std::optional<DecoderSpec> spec;           ///< when a family describes it
+  std::optional<ModelFacts> facts;           ///< when a family describes it
+  std::vector<RopeSpec> ropes;               ///< of that model
   std::string refusal;                       ///< otherwise, why not
 };
 

@@ -71,7 +71,7 @@ Json files_json(const Plan& plan, const ManifestDigests& digests) {
 std::vector<SchemeUse> scheme_uses(const Plan& plan) {
   std::vector<SchemeUse> uses;
   for (const mnn::LinearBlob& blob : plan.layout.linears) {
-    const bool head = plan.lowered.weights[blob.weight].role == WeightRole::kLmHead;
+    const bool head = plan.model.lowered.weights[blob.weight].role == WeightRole::kLmHead;
     const SchemeUse use = {head ? "lm_head" : "linear layers", scheme_text(blob.scheme)};
     const auto same = [&](const SchemeUse& other) {
       return other.what == use.what && other.scheme == use.scheme;
@@ -94,18 +94,20 @@ std::vector<SchemeUse> scheme_uses(const Plan& plan) {
 }
 
 std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
-  const DecoderSpec& spec = plan.spec;
+  const ModelFacts& facts = plan.model.facts;
   Json json;
   json["tool"] = "llm2mnn";
   json["version"] = kVersion;
   json["format"] = "mnn";
   json["graph_form"] = plan.options.form == mnn::GraphForm::kPacked ? "packed" : "compat";
   json["minimum_runtime"] = runtime_json(plan);
-  json["model"] = {
-      {"model_type", spec.model_type},           {"family", spec.family},
-      {"num_hidden_layers", spec.layers.size()}, {"hidden_size", spec.hidden_size},
-      {"vocab_size", spec.vocab_size},           {"max_position_embeddings", spec.max_position_embeddings},
-      {"parameters", plan.num_parameters()}};
+  json["model"] = {{"model_type", facts.model_type},
+                   {"family", facts.family},
+                   {"num_hidden_layers", facts.num_hidden_layers},
+                   {"hidden_size", facts.hidden_size},
+                   {"vocab_size", facts.vocab_size},
+                   {"max_position_embeddings", facts.max_position_embeddings},
+                   {"parameters", plan.model.facts.parameters}};
   json["options"] = options_json(plan.options);
   json["source"] = {{"xxh128", digests.source.hex()}};
   json["weights"] = weights_json(plan);
@@ -117,7 +119,7 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
       {"self_test", {proof_json(plan.tokenizer_proof.mtok), proof_json(plan.tokenizer_proof.txt)}}};
   json["notes"] = plan.notes;
   json["ignored_tensors"] = ignored_tensors_json(plan);
-  json["unread_config_keys"] = spec.unread_config_keys;
+  json["unread_config_keys"] = facts.unread_config_keys;
   json["files"] = files_json(plan, digests);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

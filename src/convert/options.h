@@ -38,4 +38,7 @@ struct ExportOptions {
   }
 };
 
+/// Threads an export runs with: `--threads`, or one per processor that this process may use.
+unsigned effective_threads(const ExportOptions& options);
+
 }  // namespace llm2mnn

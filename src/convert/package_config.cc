@@ -26,7 +26,7 @@ double sampling_value(const JsonValue& generation, const char* key, double fallb
 }
 
 JsonValue generation_config_of(const Plan& plan) {
-  const auto path = plan.checkpoint->dir() / "generation_config.json";
+  const auto path = plan.model.checkpoint->dir() / "generation_config.json";
   return entry_exists(path) ? load_json(path) : JsonValue();
 }
 
@@ -99,17 +99,17 @@ std::string make_config_json(const Plan& plan) {
 }
 
 std::string make_llm_config_json(const Plan& plan) {
-  const DecoderSpec& spec = plan.spec;
+  const ModelFacts& facts = plan.model.facts;
   Json config;
-  config["model_type"] = spec.model_type;
-  config["hidden_size"] = spec.hidden_size;
-  config["layer_nums"] = spec.layers.size();
+  config["model_type"] = facts.model_type;
+  config["hidden_size"] = facts.hidden_size;
+  config["layer_nums"] = facts.num_hidden_layers;
   config["attention_mask"] = "float";  // the engine's default is an int mask, which gives wrong logits
-  const bool slides = plan.lowered.graph.has_sliding_layers;
+  const bool slides = plan.model.lowered.graph.has_sliding_layers;
   config["attention_type"] = slides ? "mix" : "full";
-  if (slides) config["sliding_window"] = spec.sliding_window;
+  if (slides) config["sliding_window"] = facts.sliding_window;
   config["is_mrope"] = false;
-  if (spec.max_position_embeddings > 0) config["max_position_embeddings"] = spec.max_position_embeddings;
+  if (facts.max_position_embeddings > 0) config["max_position_embeddings"] = facts.max_position_embeddings;
   if (!plan.tokenizer.template_plan.text.empty()) {
     Json& jinja = config["jinja"];
     jinja["chat_template"] = plan.tokenizer.template_plan.text;

@@ -86,12 +86,12 @@ void check_blocks(const std::vector<Width>& widths) {
 std::vector<QuantScheme> choose_schemes(const Plan& plan) {
   std::vector<QuantScheme> schemes;
   std::vector<Width> widths;
-  for (std::size_t i = 0; i < plan.lowered.weights.size(); ++i) {
-    const LoweredWeight& weight = plan.lowered.weights[i];
+  for (std::size_t i = 0; i < plan.model.lowered.weights.size(); ++i) {
+    const LoweredWeight& weight = plan.model.lowered.weights[i];
     const QuantScheme scheme = scheme_for(plan.options, weight.role);
     schemes.push_back(scheme);
     if (!weight.is_matrix) continue;
-    const std::string& address = plan.lowered.graph.weights[i].address;
+    const std::string& address = plan.model.lowered.graph.weights[i].address;
     const std::int64_t cols = weight.binding.cols();
     if (cols > kMaxCols) {
       fail(ErrorKind::kUnsupported, "{}: rows of {} weights; at most {} are supported", shown(address), cols,
@@ -104,7 +104,7 @@ std::vector<QuantScheme> choose_schemes(const Plan& plan) {
   }
   const ExportOptions& options = plan.options;
   if (options.embed_bit.value_or(16) < 16) {
-    widths.push_back({"embed_tokens", plan.spec.embed_tokens.cols(), options.quant_block, "--quant_block"});
+    widths.push_back({"embed_tokens", plan.model.embed_tokens.cols(), options.quant_block, "--quant_block"});
   }
   check_blocks(widths);
   return schemes;
@@ -118,10 +118,11 @@ bool can_tie(const QuantScheme& head, std::int64_t cols) {
 EmbeddingPlan plan_embedding(const Plan& plan) {
   const ExportOptions& options = plan.options;
   EmbeddingPlan embedding;
-  embedding.rows = plan.spec.embed_tokens.rows();
-  embedding.cols = plan.spec.embed_tokens.cols();
+  embedding.rows = plan.model.embed_tokens.rows();
+  embedding.cols = plan.model.embed_tokens.cols();
   const QuantScheme head = scheme_for(options, WeightRole::kLmHead);
-  if (plan.spec.tied && !options.seperate_embed && !options.embed_bit && can_tie(head, embedding.cols)) {
+  if (plan.model.facts.tied && !options.seperate_embed && !options.embed_bit &&
+      can_tie(head, embedding.cols)) {
     embedding.kind = EmbeddingPlan::Kind::kTied;
     embedding.scheme = head;
     return embedding;
@@ -152,7 +153,7 @@ EmbeddingPlan plan_embedding(const Plan& plan) {
 }
 
 mnn::RuntimeNeed package_runtime(const Plan& plan) {
-  mnn::RuntimeNeed need = mnn::minimum_runtime(plan.lowered.graph, plan.layout, plan.options.form);
+  mnn::RuntimeNeed need = mnn::minimum_runtime(plan.model.lowered.graph, plan.layout, plan.options.form);
   const EmbeddingPlan& embedding = plan.embedding;
   if (embedding.kind != EmbeddingPlan::Kind::kBf16File) {
     if (embedding.scheme.bits == 16) need.raise({3, 2, 0}, "fp16 rows of a tied embedding");
@@ -165,14 +166,6 @@ mnn::RuntimeNeed package_runtime(const Plan& plan) {
   }
   if (plan.options.form == mnn::GraphForm::kPacked) need.raise({3, 5, 0}, "tokenizer.mtok");
   return need;
-}
-
-std::vector<float> read_vector(const Plan& plan, ir::WeightId id) {
-  const Binding& binding = plan.lowered.weights.at(id).binding;
-  std::vector<float> values(checked_cast<std::size_t>(binding.rows()));
-  std::vector<std::byte> scratch;
-  binding.read_rows(*plan.checkpoint, 0, binding.rows(), values.data(), scratch);
-  return values;
 }
 
 std::vector<std::int64_t> config_stop_ids(const JsonValue& config) {
@@ -220,14 +213,14 @@ void plan_tokenizer(Plan& plan) {
            shown(options.chat_template_path.string()));
     }
   }
-  plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.checkpoint));
+  plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.model.checkpoint));
   const Encoder encoder(std::move(source.model));
   plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);
   check_tokenizer_proof(plan.tokenizer_proof, options.allow_tokenizer_mismatch);
 }
 
 void add_notes(Plan& plan) {
-  plan.notes.insert(plan.notes.end(), plan.spec.notes.begin(), plan.spec.notes.end());
+  plan.notes.insert(plan.notes.end(), plan.model.facts.notes.begin(), plan.model.facts.notes.end());
   plan.notes.insert(plan.notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
   const ExportOptions& options = plan.options;
   if (options.form == mnn::GraphForm::kCompat) {
@@ -237,12 +230,12 @@ void add_notes(Plan& plan) {
     }
     plan.notes.push_back(plan.tokenizer.txt_limits);
   }
-  if (plan.tokenizer.vocab_size > plan.spec.vocab_size) {
+  if (plan.tokenizer.vocab_size > plan.model.facts.vocab_size) {
     plan.notes.push_back(
         fmt::format("the tokenizer has {} ids and the embedding {} rows: ids from {} on cannot be used",
-                    plan.tokenizer.vocab_size, plan.spec.vocab_size, plan.spec.vocab_size));
+                    plan.tokenizer.vocab_size, plan.model.facts.vocab_size, plan.model.facts.vocab_size));
   }
-  if (plan.spec.tied && plan.embedding.kind != EmbeddingPlan::Kind::kTied && !options.seperate_embed &&
+  if (plan.model.facts.tied && plan.embedding.kind != EmbeddingPlan::Kind::kTied && !options.seperate_embed &&
       !options.embed_bit) {
     plan.notes.push_back(
         fmt::format("the embedding is written as {}: the runtime reads tied rows at 4, 8 and 16 bits only",
@@ -264,22 +257,10 @@ void list_files(Plan& plan) {
 
 }  // namespace
 
-std::uint64_t Plan::package_bytes() const {
+std::uint64_t PackagePlan::package_bytes() const {
   std::uint64_t total = 0;
   for (const FilePlan& file : files)
     total += file.bytes;
-  return total;
-}
-
-std::int64_t Plan::num_parameters() const {
-  std::set<TensorId> ignored;
-  for (const DecoderSpec::Ignored& entry : spec.ignored)
-    ignored.insert(entry.tensor);
-  std::int64_t total = 0;
-  for (TensorId id = 0; id < checkpoint->tensors().size(); ++id) {
-    std::int64_t elements = 0;
-    if (!ignored.contains(id) && shape_elements(checkpoint->tensor(id).shape, elements)) total += elements;
-  }
   return total;
 }
 
@@ -299,15 +280,14 @@ Plan make_plan(const ExportOptions& options) {
   plan.options = options;
   plan.destination = check_destination(options.dst_path, options.overwrite);
   const FamilyRegistry registry = FamilyRegistry::with_file(options.family_path);
-  plan.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(options.path));
-  plan.spec = registry.describe(*plan.checkpoint, options.type);
-  plan.lowered = lower(plan.spec);
+  plan.model = model_of_checkpoint(std::make_shared<const Checkpoint>(Checkpoint::open(options.path)),
+                                   registry, options.type);
   plan.schemes = choose_schemes(plan);
-  plan.layout = mnn::lay_out(plan.lowered.graph, plan.schemes, options.form);
+  plan.layout = mnn::lay_out(plan.model.lowered.graph, plan.schemes, options.form);
   plan.embedding = plan_embedding(plan);
   plan_tokenizer(plan);
-  plan.graph_bytes = mnn::write_graph(plan.lowered.graph, plan.layout, options.form,
-                                      [&](ir::WeightId id) { return read_vector(plan, id); });
+  plan.graph_bytes = mnn::write_graph(plan.model.lowered.graph, plan.layout, options.form,
+                                      [&](ir::WeightId id) { return read_vector(plan.model, id); });
   plan.config_json = make_config_json(plan);
   plan.llm_config_json = make_llm_config_json(plan);
   plan.runtime = package_runtime(plan);

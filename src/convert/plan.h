@@ -2,16 +2,13 @@
 // Everything that is decided before a weight is read: the canonical model, the graph, each matrix's scheme,
 // the offset of every byte, the small files, the minimum runtime. `--dry_run` prints this and stops.
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "arch/family.h"
-#include "checkpoint/checkpoint.h"
+#include "convert/model.h"
 #include "convert/options.h"
 #include "convert/tokenizer_proof.h"
 #include "formats/mnn/mnn_package.h"
-#include "lower/lower.h"
 #include "tokenizer/tokenizer_package.h"
 
 namespace llm2mnn {
@@ -38,26 +35,28 @@ struct FilePlan {
   std::uint64_t bytes = 0;
 };
 
-struct Plan {
+/// What the plans of all formats have.
+struct PackagePlan {
   ExportOptions options;
   std::filesystem::path destination;  ///< resolved
-  std::shared_ptr<const Checkpoint> checkpoint;
-  DecoderSpec spec;
-  Lowered lowered;
-  std::vector<QuantScheme> schemes;  ///< parallel to lowered.weights; meaningful for matrices
-  mnn::WeightFileLayout layout;
-  EmbeddingPlan embedding;
+  Model model;
   TokenizerPackage tokenizer;
   TokenizerProof tokenizer_proof;  ///< of the two files against Hugging Face's pipeline
-  mnn::RuntimeNeed runtime;
-  std::vector<std::byte> graph_bytes;  ///< llm.mnn
-  std::string config_json;             ///< config.json
-  std::string llm_config_json;         ///< llm_config.json
-  std::vector<std::string> notes;      ///< one line each: limits and decisions that the user should know
-  std::vector<FilePlan> files;  ///< every file of the package with its exact size, the manifest included
+  std::string config_json;         ///< config.json
+  std::string llm_config_json;     ///< llm_config.json
+  std::vector<std::string> notes;  ///< one line each: limits and decisions that the user should know
+  std::vector<FilePlan> files;     ///< every file of the package with its exact size, the manifest included
 
   std::uint64_t package_bytes() const;
-  std::int64_t num_parameters() const;    ///< of the used tensors
+};
+
+struct Plan : PackagePlan {
+  std::vector<QuantScheme> schemes;  ///< parallel to the model's weights; meaningful for matrices
+  mnn::WeightFileLayout layout;
+  EmbeddingPlan embedding;
+  mnn::RuntimeNeed runtime;
+  std::vector<std::byte> graph_bytes;  ///< llm.mnn
+
   double linear_bits_per_weight() const;  ///< over all matrices of llm.mnn.weight, scales included
 };
 

@@ -19,8 +19,8 @@ Json runtime_json(const Plan& plan) {
 
 Json ignored_tensors_json(const Plan& plan) {
   Json list = Json::array();
-  for (const DecoderSpec::Ignored& entry : plan.spec.ignored)
-    list.push_back({{"tensor", plan.checkpoint->tensor(entry.tensor).name}, {"rule", entry.rule}});
+  for (const ModelFacts::Ignored& entry : plan.model.facts.ignored)
+    list.push_back({{"tensor", entry.tensor}, {"rule", entry.rule}});
   return list;
 }
 

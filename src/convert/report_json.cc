@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "convert/mnn_stream.h"
 #include "convert/plan_json.h"
-#include "convert/stream.h"
 #include "convert/version.h"
 
 namespace llm2mnn {
@@ -47,22 +47,21 @@ Json from_value(const JsonValue& value) {
   return nullptr;
 }
 
-Json spec_json(const DecoderSpec& spec) {
-  const AttentionSpec* attention = spec.layers.empty() ? nullptr : &spec.layers.front().attention;
-  Json json = {
-      {"model_type", spec.model_type},           {"family", spec.family},
-      {"num_hidden_layers", spec.layers.size()}, {"hidden_size", spec.hidden_size},
-      {"vocab_size", spec.vocab_size},           {"max_position_embeddings", spec.max_position_embeddings},
-      {"sliding_window", spec.sliding_window},   {"tied", spec.tied}};
-  if (attention != nullptr) {
-    json["num_attention_heads"] = attention->num_attention_heads;
-    json["num_key_value_heads"] = attention->num_key_value_heads;
-    json["head_dim"] = attention->head_dim;
+Json facts_json(const ModelFacts& facts) {
+  Json json = {{"model_type", facts.model_type},
+               {"family", facts.family},
+               {"num_hidden_layers", facts.num_hidden_layers},
+               {"hidden_size", facts.hidden_size},
+               {"vocab_size", facts.vocab_size},
+               {"max_position_embeddings", facts.max_position_embeddings},
+               {"sliding_window", facts.sliding_window},
+               {"tied", facts.tied}};
+  if (facts.num_attention_heads > 0) {
+    json["num_attention_heads"] = facts.num_attention_heads;
+    json["num_key_value_heads"] = facts.num_key_value_heads;
+    json["head_dim"] = facts.head_dim;
   }
-  Json ropes = Json::array();
-  for (const RopeSpec& rope : spec.ropes)
-    ropes.push_back(rope.kind);
-  json["rope"] = std::move(ropes);
+  json["rope"] = facts.ropes;
   return json;
 }
 
@@ -75,8 +74,8 @@ std::string plan_report_json(const Plan& plan, std::string_view status) {
   json["status"] = status;
   json["path"] = plan.options.path.string();
   json["dst_path"] = plan.destination.string();
-  json["model"] = spec_json(plan.spec);
-  json["model"]["parameters"] = plan.num_parameters();
+  json["model"] = facts_json(plan.model.facts);
+  json["model"]["parameters"] = plan.model.facts.parameters;
   json["weights"] = weights_json(plan);
   json["bits_per_weight"] = plan.linear_bits_per_weight();
   Json files = Json::array();
@@ -89,7 +88,7 @@ std::string plan_report_json(const Plan& plan, std::string_view status) {
   json["tile_memory_bytes"] = stream_memory_bytes(plan, effective_threads(plan.options));
   json["notes"] = plan.notes;
   json["ignored_tensors"] = ignored_tensors_json(plan);
-  json["unread_config_keys"] = plan.spec.unread_config_keys;
+  json["unread_config_keys"] = plan.model.facts.unread_config_keys;
   return text_of(json);
 }
 
@@ -99,9 +98,9 @@ std::string checkpoint_report_json(const CheckpointReport& report) {
   json["format"] = report.format == CheckpointFormat::kSafetensors ? "safetensors" : "pytorch_model.bin";
   json["num_files"] = report.num_files;
   json["model_type"] = report.model_type;
-  json["exportable"] = report.spec.has_value();
-  if (report.spec) {
-    json["model"] = spec_json(*report.spec);
+  json["exportable"] = report.facts.has_value();
+  if (report.facts) {
+    json["model"] = facts_json(*report.facts);
   } else {
     json["refusal"] = report.refusal;
   }

@@ -29,9 +29,7 @@ double sine(double angle) { return std::sin(angle); }
 
 }  // namespace
 
-std::int64_t rotary_high_rows(const RopeTable& table) {
-  return ceil_div(table.num_positions, kRotarySplit);
-}
+std::int64_t rotary_high_rows(const RopeTable& table) { return ceil_div(table.num_positions, kRotarySplit); }
 
 std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table) {
   const std::int64_t rows = rotary_high_rows(table);

@@ -33,23 +33,6 @@ void fail_if_not_finite(const WeightRows& w, std::int64_t first_row) {
   }
 }
 
-/// Values to a float type, whole or not at all.
-void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out) {
-  const std::size_t n = size_of(w.rows * w.cols);
-  LLM2MNN_CHECK(out.size() == n * size_of(dtype_bytes(to)));
-  if (convert_values(w.data, w.dtype, n, to, out.data())) return;
-  fail_if_not_finite(w, first_row);
-  for (std::size_t i = 0; i < n; ++i) {
-    const float value = load_value(w.data, w.dtype, i);
-    const float rounded = to == DType::kF16 ? f16_to_f32(f32_to_f16(value)) : bf16_to_f32(f32_to_bf16(value));
-    if (std::isfinite(rounded)) continue;
-    fail(ErrorKind::kFormat, "row {}: {} in column {} is beyond the range of {}",
-         first_row + checked_cast<std::int64_t>(i / size_of(w.cols)), value, i % size_of(w.cols),
-         dtype_name(to));
-  }
-  fail(ErrorKind::kInternal, "row {}: a conversion to {} was refused", first_row, dtype_name(to));
-}
-
 /// Appends codes to the bit stream; up to 7 codes wait until a whole number of bytes is full.
 class CodeStream {
  public:
@@ -150,6 +133,22 @@ class GroupRounder {
 
 }  // namespace
 
+void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out) {
+  const std::size_t n = size_of(w.rows * w.cols);
+  LLM2MNN_CHECK(out.size() == n * size_of(dtype_bytes(to)));
+  if (convert_values(w.data, w.dtype, n, to, out.data())) return;
+  fail_if_not_finite(w, first_row);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float value = load_value(w.data, w.dtype, i);
+    const float rounded = to == DType::kF16 ? f16_to_f32(f32_to_f16(value)) : bf16_to_f32(f32_to_bf16(value));
+    if (std::isfinite(rounded)) continue;
+    fail(ErrorKind::kFormat, "row {}: {} in column {} is beyond the range of {}",
+         first_row + checked_cast<std::int64_t>(i / size_of(w.cols)), value, i % size_of(w.cols),
+         dtype_name(to));
+  }
+  fail(ErrorKind::kInternal, "row {}: a conversion to {} was refused", first_row, dtype_name(to));
+}
+
 void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
                    std::span<std::byte> codes, std::span<std::byte> alpha) {
   LLM2MNN_CHECK(is_weight_dtype(w.dtype) && w.rows >= 0 && w.cols >= 0);
@@ -163,14 +162,6 @@ void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t 
   LLM2MNN_CHECK(scheme.bits >= 2 && scheme.bits <= 8 && scheme.group_size % 16 == 0);
   if (w.rows == 0 || w.cols == 0) return;
   GroupRounder(w, scheme, first_row, codes, alpha).run();
-}
-
-void convert_rows_bf16(const WeightRows& w, std::int64_t first_row, std::span<std::byte> out) {
-  convert_rows(w, first_row, DType::kBF16, out);
-}
-
-void convert_rows_f32(const WeightRows& w, std::int64_t first_row, std::span<std::byte> out) {
-  convert_rows(w, first_row, DType::kF32, out);
 }
 
 }  // namespace llm2mnn

@@ -43,9 +43,7 @@ struct WeightRows {
 void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
                    std::span<std::byte> codes, std::span<std::byte> alpha);
 
-/// Rows to bf16 (round half to even): the embedding file. Errors as above.
-void convert_rows_bf16(const WeightRows& w, std::int64_t first_row, std::span<std::byte> out);
-/// Rows to f32. Errors as above.
-void convert_rows_f32(const WeightRows& w, std::int64_t first_row, std::span<std::byte> out);
+/// Rows to a float type (F32, F16, BF16; round half to even). Errors as above.
+void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out);
 
 }  // namespace llm2mnn

@@ -449,7 +449,7 @@ TEST(Rounding, ThirtyTwoBitsKeepEveryValue) {
     for_each_level([&](const std::string&) {
       const Result result = quantize(source, QuantScheme{32});
       std::vector<std::byte> converted(4 * values.size());
-      convert_rows_f32(source.rows, 0, converted);
+      convert_rows(source.rows, 0, DType::kF32, converted);
       EXPECT_EQ(converted, result.codes);
       for (std::size_t i = 0; i < values.size(); ++i)
         ASSERT_EQ(read_f32(converted, i), source.values[i]);
@@ -465,7 +465,7 @@ TEST(Rounding, Bf16RowsAreTheNearestBf16) {
   const Source f32 = make_source(values, DType::kF32, 2, 256);
   for_each_level([&](const std::string&) {
     std::vector<std::byte> out(1024);
-    convert_rows_bf16(f32.rows, 0, out);
+    convert_rows(f32.rows, 0, DType::kBF16, out);
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double got = std::bit_cast<float>(static_cast<std::uint32_t>(read_u16(out, i)) << 16);
       const double down = std::bit_cast<float>(std::bit_cast<std::uint32_t>(values[i]) & 0xffff0000u);
@@ -477,13 +477,13 @@ TEST(Rounding, Bf16RowsAreTheNearestBf16) {
       ASSERT_EQ(got, to_down < to_up || (to_down == to_up && even_down) ? down : up) << i;
     }
     const Source bf16 = make_source(values, DType::kBF16, 2, 256);
-    convert_rows_bf16(bf16.rows, 0, out);
+    convert_rows(bf16.rows, 0, DType::kBF16, out);
     EXPECT_TRUE(std::equal(out.begin(), out.end(), bf16.bytes.begin() + 1));
   });
   values[300] = std::numeric_limits<float>::max();
   std::vector<std::byte> out(1024);
   const Source huge = make_source(values, DType::kF32, 2, 256);
-  EXPECT_THROW(convert_rows_bf16(huge.rows, 0, out), Error);
+  EXPECT_THROW(convert_rows(huge.rows, 0, DType::kBF16, out), Error);
 }
 
 TEST(Rounding, TilesOfEightRowsJoinToTheWholeMatrix) {

@@ -79,7 +79,8 @@ std::string Emitter::heads(ir::ValueId value, std::int64_t num_heads, std::int64
 
 std::string Emitter::vector(ir::WeightId id) {
   const ir::Weight& weight = graph_.weights[id];
-  return net_.initializer(tensor_name(weight.address), ElemType::kFloat, weight.shape, raw_bytes(read_vector_(id)));
+  return net_.initializer(tensor_name(weight.address), ElemType::kFloat, weight.shape,
+                          raw_bytes(read_vector_(id)));
 }
 
 bool Emitter::is_quantised(const ir::Linear& op) const {
@@ -90,7 +91,8 @@ bool Emitter::is_quantised(const ir::Linear& op) const {
 std::string Emitter::matrix(const std::string& prefix, const ir::Linear& op) {
   const std::string name = tensor_name(graph_.weights[op.weight].address);
   if (facts_.tied && name == "lm_head.weight") {
-    return net_.node("Transpose", {kEmbeddingName}, prefix + "/table_t", {{"perm", std::vector<std::int64_t>{1, 0}}});
+    return net_.node("Transpose", {kEmbeddingName}, prefix + "/table_t",
+                     {{"perm", std::vector<std::int64_t>{1, 0}}});
   }
   MatrixBlob blob;
   blob.name = name + "_t";
@@ -122,11 +124,12 @@ std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear&
   blob.offset = net_.reserve(blob.name, ElemType::kUint8, {op.out_features, groups, group_bytes}, blob.bytes);
   blob.scales_offset = net_.reserve(name + "_scales", ElemType::kFloat, {op.out_features, groups},
                                     checked_cast<std::uint64_t>(4 * op.out_features * groups));
-  blob.zero_points_offset = net_.reserve(name + "_zero_points", ElemType::kUint8, {op.out_features, zero_bytes},
-                                         checked_cast<std::uint64_t>(op.out_features * zero_bytes));
+  blob.zero_points_offset =
+      net_.reserve(name + "_zero_points", ElemType::kUint8, {op.out_features, zero_bytes},
+                   checked_cast<std::uint64_t>(op.out_features * zero_bytes));
   net_.add_matrix(std::move(blob));
-  return net_.node_of(kMicrosoftDomain, "MatMulNBits", {x, name + "_codes", name + "_scales", name + "_zero_points"},
-                      {output},
+  return net_.node_of(kMicrosoftDomain, "MatMulNBits",
+                      {x, name + "_codes", name + "_scales", name + "_zero_points"}, {output},
                       {{"K", op.in_features},
                        {"N", op.out_features},
                        {"bits", std::int64_t{form_.bits}},
@@ -195,7 +198,8 @@ std::string Emitter::rms_norm(const std::string& name, const std::string& x, con
   else
     inputs.push_back(net_.ints({-1}));
   const std::string mean = net_.node("ReduceMean", inputs, prefix + "/mean", attributes);
-  const std::string sum = net_.node("Add", {mean, net_.scalar(static_cast<float>(op.eps))}, prefix + "/mean_eps");
+  const std::string sum =
+      net_.node("Add", {mean, net_.scalar(static_cast<float>(op.eps))}, prefix + "/mean_eps");
   const std::string root = net_.node("Sqrt", {sum}, prefix + "/root");
   const std::string unit = net_.node("Div", {x, root}, prefix + "/unit");
   return net_.node("Mul", {unit, vector(op.gamma)}, name);
@@ -281,10 +285,10 @@ void Emitter::emit(const ir::GatedUnit& op) {
 void Emitter::emit(const ir::SelectTokens& op) {
   const std::string x = rows(op.x);
   // Only MNN's engine asks for less than all rows.
-  const std::string y = form_.flavour == Flavour::kOne
-                            ? net_.node("Slice", {x, logits_index_, net_.ints({kOpenEnd}), net_.ints({1})},
-                                        rows_name(op.y))
-                            : x;
+  const std::string y =
+      form_.flavour == Flavour::kOne
+          ? net_.node("Slice", {x, logits_index_, net_.ints({kOpenEnd}), net_.ints({1})}, rows_name(op.y))
+          : x;
   set_rows(op.y, y, faces_[op.x].channels);
 }
 
@@ -292,12 +296,13 @@ const std::string& Emitter::mask_of(ir::MaskKind kind) const {
   return kind == ir::MaskKind::kSliding ? sliding_mask_ : mask_;
 }
 
-// Keys or values: the present cache, then one copy per query head, [B, Hq, T, Dh] or transposed [B, Hq, Dh, T].
+// Keys or values: the present cache, then one copy per query head, [B, Hq, T, Dh] or transposed [B, Hq, Dh,
+// T].
 std::string Emitter::with_past(const std::string& name, std::string_view kind, const std::string& now,
                                const ir::Attention& op, bool transposed) {
   using Ints = std::vector<std::int64_t>;
-  const std::string past = net_.node("Transpose", {past_name(op.layer_idx, kind)}, name + "/past",
-                                     {{"perm", Ints{0, 2, 1, 3}}});
+  const std::string past =
+      net_.node("Transpose", {past_name(op.layer_idx, kind)}, name + "/past", {{"perm", Ints{0, 2, 1, 3}}});
   const std::string all = net_.node("Concat", {past, now}, name + "/all", {{"axis", std::int64_t{1}}});
   net_.node("Transpose", {all}, present_name(op.layer_idx, kind), {{"perm", Ints{0, 2, 1, 3}}});
   std::string x = net_.node("Transpose", {all}, name + "/transposed",

@@ -1,9 +1,9 @@
 #pragma once
 // The semantic graph as ONNX nodes. Private to this folder.
 //
-// A value [T, C] of the graph has up to two faces, made on demand: rows [B, S, C] and heads [B, S, n, Dh], with B
-// the batch, S the tokens now and `total` the keys, past ones included. Every reshape copies the batch (0), so
-// that onnxruntime keeps its own and MNN's engine its 1.
+// A value [T, C] of the graph has up to two faces, made on demand: rows [B, S, C] and heads [B, S, n, Dh],
+// with B the batch, S the tokens now and `total` the keys, past ones included. Every reshape copies the batch
+// (0), so that onnxruntime keeps its own and MNN's engine its 1.
 
 #include <cstdint>
 #include <optional>
@@ -75,8 +75,9 @@ class Emitter {
   const OnnxForm form_;
   const VectorReader& read_vector_;
   GraphBuilder net_;
-  std::vector<Faces> faces_;                      // per value
-  std::vector<std::optional<RotaryCache>> caches_;  // per value: the table of a RopeTable's cos, then of a Rope's q_out
+  std::vector<Faces> faces_;  // per value
+  std::vector<std::optional<RotaryCache>>
+      caches_;  // per value: the table of a RopeTable's cos, then of a Rope's q_out
   std::string mask_, sliding_mask_;
   std::string logits_index_;
 };

@@ -20,39 +20,43 @@ constexpr std::int64_t kToFloat = 1;
 constexpr std::int64_t kToInt32 = 6;
 constexpr std::int64_t kToBool = 9;
 
-// The additive mask [B, 1, S, total] from the mask [B, total] and the ids [B, S]. The lowest finite float, not
-// -inf: a row of which all is masked must not become NaN.
+// The additive mask [B, 1, S, total] from the mask [B, total] and the ids [B, S]. The lowest finite float,
+// not -inf: a row of which all is masked must not become NaN.
 void emit_mask(NodeList& net, const std::string& prefix, const std::string& output, const std::string& mask,
                const std::string& ids, std::int64_t window) {
   const auto name = [&prefix](const char* part) { return prefix + part; };
-  const std::string total =
-      net.node("Gather", {net.node("Shape", {mask}, name("mask_shape")), net.scalar(std::int64_t{1})}, name("total"));
-  const std::string now =
-      net.node("Gather", {net.node("Shape", {ids}, name("ids_shape")), net.scalar(std::int64_t{1})}, name("now"));
+  const std::string total = net.node(
+      "Gather", {net.node("Shape", {mask}, name("mask_shape")), net.scalar(std::int64_t{1})}, name("total"));
+  const std::string now = net.node(
+      "Gather", {net.node("Shape", {ids}, name("ids_shape")), net.scalar(std::int64_t{1})}, name("now"));
   const std::string zero = net.scalar(std::int64_t{0});
   const std::string one = net.scalar(std::int64_t{1});
   const std::string key = net.node("Range", {zero, total, one}, name("key"));
   const std::string first = net.node("Sub", {total, now}, name("first"));
-  const std::string query = net.node("Unsqueeze", {net.node("Range", {first, total, one}, name("query_range")), net.ints({1})},
-                                     name("query"));
+  const std::string query =
+      net.node("Unsqueeze", {net.node("Range", {first, total, one}, name("query_range")), net.ints({1})},
+               name("query"));
   std::string seen = net.node("LessOrEqual", {key, query}, name("causal"));
   if (window > 0) {
     const std::string distance = net.node("Sub", {query, key}, name("distance"));
     const std::string near = net.node("Less", {distance, net.scalar(window)}, name("near"));
     seen = net.node("And", {seen, near}, name("causal_near"));
   }
-  const std::string keep = net.node("Unsqueeze", {net.node("Cast", {mask}, name("mask_bool"), {{"to", kToBool}}), net.ints({1, 2})},
-                                    name("keep"));
+  const std::string keep = net.node(
+      "Unsqueeze", {net.node("Cast", {mask}, name("mask_bool"), {{"to", kToBool}}), net.ints({1, 2})},
+      name("keep"));
   const std::string both = net.node("And", {seen, keep}, name("both"));
   net.node("Where", {both, net.scalar(0.0F), net.scalar(std::numeric_limits<float>::lowest())}, output);
 }
 
-std::string float_table(const std::vector<float>& inv_freq, std::int64_t rows, double factor, double (*trig)(double)) {
+std::string float_table(const std::vector<float>& inv_freq, std::int64_t rows, double factor,
+                        double (*trig)(double)) {
   std::vector<float> values;
   values.reserve(checked_cast<std::size_t>(rows) * inv_freq.size());
   for (std::int64_t row = 0; row < rows; ++row)
     for (const float frequency : inv_freq)
-      values.push_back(static_cast<float>(factor * trig(static_cast<double>(row) * static_cast<double>(frequency))));
+      values.push_back(
+          static_cast<float>(factor * trig(static_cast<double>(row) * static_cast<double>(frequency))));
   return raw_bytes(values);
 }
 
@@ -73,7 +77,8 @@ void Emitter::emit_front() {
       const std::vector<std::int64_t> dims{-1, op->num_key_value_heads, -1, op->head_dim};
       net_.add_input(fmt::format("past_key_values.{}.{}", op->layer_idx, kind),
                      {ElemType::kFloat, dims, {"batch", "past"}});
-      net_.add_output(fmt::format("present.{}.{}", op->layer_idx, kind), {ElemType::kFloat, dims, {"batch", "total"}});
+      net_.add_output(fmt::format("present.{}.{}", op->layer_idx, kind),
+                      {ElemType::kFloat, dims, {"batch", "total"}});
     }
   }
 
@@ -84,7 +89,8 @@ void Emitter::emit_front() {
   table.rows = facts_.vocab_rows;
   table.cols = graph_.hidden_size;
   table.bytes = checked_cast<std::uint64_t>(table.rows * table.cols * (half ? 2 : 4));
-  table.offset = net_.reserve(kEmbeddingName, half ? ElemType::kFloat16 : ElemType::kFloat, {table.rows, table.cols}, table.bytes);
+  table.offset = net_.reserve(kEmbeddingName, half ? ElemType::kFloat16 : ElemType::kFloat,
+                              {table.rows, table.cols}, table.bytes);
   net_.add_matrix(std::move(table));
 
   const std::string entry = rows_name(graph_.input);
@@ -112,12 +118,13 @@ void Emitter::emit_front() {
 
 void Emitter::emit_masks() {
   if (form_.flavour == Flavour::kGenai) {
-    const std::string sum =
-        net_.node("ReduceSum", {"attention_mask", net_.ints({1})}, "/mask/sum", {{"keepdims", std::int64_t{0}}});
+    const std::string sum = net_.node("ReduceSum", {"attention_mask", net_.ints({1})}, "/mask/sum",
+                                      {{"keepdims", std::int64_t{0}}});
     const std::string last = net_.node("Sub", {sum, net_.scalar(std::int64_t{1})}, "/mask/last");
     net_.node("Cast", {last}, "/mask/seqlens_k", {{"to", kToInt32}});
     const std::string total = net_.node(
-        "Gather", {net_.node("Shape", {"attention_mask"}, "/mask/shape"), net_.scalar(std::int64_t{1})}, "/mask/total");
+        "Gather", {net_.node("Shape", {"attention_mask"}, "/mask/shape"), net_.scalar(std::int64_t{1})},
+        "/mask/total");
     net_.node("Cast", {total}, "/mask/total_sequence_length", {{"to", kToInt32}});
     return;
   }
@@ -137,13 +144,15 @@ void Emitter::emit_masks() {
     return;
   }
   // MNN's engine hands over both masks, one behind the other.
-  const auto plane = [&](const char* domain, std::int64_t index, const std::string& output, std::int64_t size) {
+  const auto plane = [&](const char* domain, std::int64_t index, const std::string& output,
+                         std::int64_t size) {
     net_.import_domain(domain, 1);
     net_.node_of(domain, "Slice",
-                 {"attention_mask", net_.ints({index}), net_.ints({index + 1}), net_.ints({0}), net_.ints({1}), "input_ids"},
+                 {"attention_mask", net_.ints({index}), net_.ints({index + 1}), net_.ints({0}),
+                  net_.ints({1}), "input_ids"},
                  {output});
-    emit_mask(net_.add_function(domain, "Slice", {"mask", "starts", "ends", "axes", "steps", "ids"}, "y"), "", "y",
-              "mask", "ids", size);
+    emit_mask(net_.add_function(domain, "Slice", {"mask", "starts", "ends", "axes", "steps", "ids"}, "y"), "",
+              "y", "mask", "ids", size);
   };
   plane(kFullDomain, 0, mask_, 0);
   plane(kSlidingDomain, 1, sliding_mask_, window);
@@ -165,8 +174,8 @@ void Emitter::emit(const ir::RopeTable& op) {
   const std::string start = net_.node("Mul", {high, split}, prefix + "/high_start");
   const std::string low = net_.node("Sub", {"position_ids", start}, prefix + "/low");
   const auto row = [&](const char* name, const std::vector<std::byte>& bytes, const std::string& index) {
-    return net_.node("Gather", {table(fmt::format("table_{}", name).c_str(), bytes), index}, fmt::format("{}/{}", prefix, name),
-                     {{"axis", std::int64_t{0}}});
+    return net_.node("Gather", {table(fmt::format("table_{}", name).c_str(), bytes), index},
+                     fmt::format("{}/{}", prefix, name), {{"axis", std::int64_t{0}}});
   };
   const std::string cos_high = row("cos_high", tables[0], high);
   const std::string sin_high = row("sin_high", tables[1], high);
@@ -175,10 +184,12 @@ void Emitter::emit(const ir::RopeTable& op) {
   const auto product = [&](const char* name, const std::string& a, const std::string& b) {
     return net_.node("Mul", {a, b}, fmt::format("{}/{}", prefix, name));
   };
-  const std::string cos_half = net_.node("Sub", {product("cos_cos", cos_high, cos_low), product("sin_sin", sin_high, sin_low)},
-                                         prefix + "/cos_half");
-  const std::string sin_half = net_.node("Add", {product("sin_cos", sin_high, cos_low), product("cos_sin", cos_high, sin_low)},
-                                         prefix + "/sin_half");
+  const std::string cos_half =
+      net_.node("Sub", {product("cos_cos", cos_high, cos_low), product("sin_sin", sin_high, sin_low)},
+                prefix + "/cos_half");
+  const std::string sin_half =
+      net_.node("Add", {product("sin_cos", sin_high, cos_low), product("cos_sin", cos_high, sin_low)},
+                prefix + "/sin_half");
   const auto whole = [&](const std::string& name, const std::string& x) {
     const std::string both = net_.node("Concat", {x, x}, name + "/both", {{"axis", std::int64_t{2}}});
     return net_.node("Unsqueeze", {both, net_.ints({2})}, name);
@@ -209,7 +220,8 @@ std::string Emitter::rotate(const std::string& name, const std::string& x, const
   const std::string first = slice("/first", 0, dim / 2);
   const std::string second = slice("/second", dim / 2, partial ? dim : kOpenEnd);
   const std::string negated = net_.node("Neg", {second}, name + "/negated");
-  const std::string turned = net_.node("Concat", {negated, first}, name + "/turned", {{"axis", std::int64_t{3}}});
+  const std::string turned =
+      net_.node("Concat", {negated, first}, name + "/turned", {{"axis", std::int64_t{3}}});
   const std::string rotated_part = partial ? slice("/rotated_part", 0, dim) : x;
   const std::string by_cos = net_.node("Mul", {rotated_part, faces_[op.cos].heads}, name + "/by_cos");
   const std::string by_sin = net_.node("Mul", {turned, faces_[op.sin].heads}, name + "/by_sin");

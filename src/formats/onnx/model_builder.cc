@@ -27,7 +27,12 @@ std::string raw_of(const std::vector<T>& values) {
 }
 
 // AttributeProto.AttributeType.
-enum AttributeType : std::int32_t { kFloatAttribute = 1, kIntAttribute = 2, kTensorAttribute = 4, kIntsAttribute = 7 };
+enum AttributeType : std::int32_t {
+  kFloatAttribute = 1,
+  kIntAttribute = 2,
+  kTensorAttribute = 4,
+  kIntsAttribute = 7
+};
 
 void fill(proto::Attribute& attribute, const Attr& source) {
   attribute.set_name(source.name);
@@ -84,8 +89,8 @@ std::string NodeList::node(std::string_view op_type, const std::vector<std::stri
 }
 
 std::string NodeList::node_of(std::string_view domain, std::string_view op_type,
-                              const std::vector<std::string>& inputs,
-                              const std::vector<std::string>& outputs, const std::vector<Attr>& attributes) {
+                              const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
+                              const std::vector<Attr>& attributes) {
   proto::Node& node = *add_node();
   for (const std::string& input : inputs)
     node.add_input(input);
@@ -152,7 +157,8 @@ GraphBuilder::GraphBuilder(const OnnxForm& form) : form_(form) {
 }
 
 void GraphBuilder::claim(std::string_view name) {
-  if (!names_.insert(std::string(name)).second) fail(ErrorKind::kInternal, "two ONNX values are called {}", shown(name));
+  if (!names_.insert(std::string(name)).second)
+    fail(ErrorKind::kInternal, "two ONNX values are called {}", shown(name));
 }
 
 void GraphBuilder::add_input(std::string_view name, const ValueShape& shape) {
@@ -197,7 +203,9 @@ std::uint64_t GraphBuilder::reserve(std::string_view name, ElemType type,
   return offset;
 }
 
-MatrixBlob& GraphBuilder::add_matrix(MatrixBlob blob) { return layout_.matrices.emplace_back(std::move(blob)); }
+MatrixBlob& GraphBuilder::add_matrix(MatrixBlob blob) {
+  return layout_.matrices.emplace_back(std::move(blob));
+}
 
 void GraphBuilder::import_domain(std::string_view domain, std::int64_t version) {
   proto::OperatorSet& set = *model_.add_opset_import();

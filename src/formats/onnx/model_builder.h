@@ -55,7 +55,8 @@ class NodeList {
   virtual void add_constant(proto::Tensor tensor) = 0;
 
  private:
-  std::string constant(std::string name, ElemType type, const std::vector<std::int64_t>& dims, std::string raw);
+  std::string constant(std::string name, ElemType type, const std::vector<std::int64_t>& dims,
+                       std::string raw);
 
   std::unordered_set<std::string> constants_;
 };

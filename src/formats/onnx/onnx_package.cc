@@ -30,12 +30,15 @@ std::string_view weight_form_name(WeightForm form) {
 }
 
 void check_form(const OnnxForm& form) {
-  const auto refuse = [](std::string message) { throw Error(ErrorKind::kInvalidArgument, std::move(message)); };
+  const auto refuse = [](std::string message) {
+    throw Error(ErrorKind::kInvalidArgument, std::move(message));
+  };
   if (form.opset < kLeastOpset || form.opset > kMostOpset)
     refuse(fmt::format("--onnx_opset {}: expected {} to {}", form.opset, kLeastOpset, kMostOpset));
   if (form.dtype == DType::kF16 && form.flavour == Flavour::kOne) {
     refuse(
-        "--dtype fp16: MNN's converter reads external fp16 weights as zeros; use --onnx_flavour ort or genai, or "
+        "--dtype fp16: MNN's converter reads external fp16 weights as zeros; use --onnx_flavour ort or "
+        "genai, or "
         "--dtype fp32");
   }
   if (form.weights == WeightForm::kFloat) return;
@@ -44,7 +47,9 @@ void check_form(const OnnxForm& form) {
   if (form.bits != 4 && form.bits != 8)
     refuse(fmt::format("--quant_bit {}: onnxruntime computes with 4 or 8 bits (--onnx_quant)", form.bits));
   if (form.block != 16 && form.block != 32 && form.block != 64 && form.block != 128)
-    refuse(fmt::format("--quant_block {}: onnxruntime computes with blocks of 16, 32, 64 or 128 (--onnx_quant)", form.block));
+    refuse(
+        fmt::format("--quant_block {}: onnxruntime computes with blocks of 16, 32, 64 or 128 (--onnx_quant)",
+                    form.block));
 }
 
 OnnxModel build_model(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,

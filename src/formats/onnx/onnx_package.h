@@ -1,7 +1,7 @@
 #pragma once
-// An ONNX decoder: `llm.onnx`, the graph, and `llm.onnx.data`, the weights. The graph is made first: every byte
-// of the data file has its offset before any weight is read, so that tiles can be written in any order. Facts:
-// ONNX's IR and operator documents, onnxruntime's contrib operators, MNN's converter.
+// An ONNX decoder: `llm.onnx`, the graph, and `llm.onnx.data`, the weights. The graph is made first: every
+// byte of the data file has its offset before any weight is read, so that tiles can be written in any order.
+// Facts: ONNX's IR and operator documents, onnxruntime's contrib operators, MNN's converter.
 
 #include <cstddef>
 #include <cstdint>

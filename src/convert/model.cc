@@ -1,0 +1,69 @@
+#include "convert/model.h"
+
+#include <set>
+
+#include "base/checked.h"
+
+namespace llm2mnn {
+namespace {
+
+std::int64_t num_parameters(const DecoderSpec& spec, const Checkpoint& checkpoint) {
+  std::set<TensorId> ignored;
+  for (const DecoderSpec::Ignored& entry : spec.ignored)
+    ignored.insert(entry.tensor);
+  std::int64_t total = 0;
+  for (TensorId id = 0; id < checkpoint.tensors().size(); ++id) {
+    std::int64_t elements = 0;
+    if (!ignored.contains(id) && shape_elements(checkpoint.tensor(id).shape, elements)) total += elements;
+  }
+  return total;
+}
+
+}  // namespace
+
+ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint) {
+  ModelFacts facts;
+  facts.model_type = spec.model_type;
+  facts.family = spec.family;
+  facts.num_hidden_layers = checked_cast<std::int64_t>(spec.layers.size());
+  facts.hidden_size = spec.hidden_size;
+  facts.vocab_size = spec.vocab_size;
+  facts.max_position_embeddings = spec.max_position_embeddings;
+  facts.sliding_window = spec.sliding_window;
+  if (!spec.layers.empty()) {
+    const AttentionSpec& attention = spec.layers.front().attention;
+    facts.num_attention_heads = attention.num_attention_heads;
+    facts.num_key_value_heads = attention.num_key_value_heads;
+    facts.head_dim = attention.head_dim;
+  }
+  facts.tied = spec.tied;
+  for (const RopeSpec& rope : spec.ropes)
+    facts.ropes.push_back(rope.kind);
+  facts.parameters = num_parameters(spec, checkpoint);
+  for (const DecoderSpec::Ignored& entry : spec.ignored)
+    facts.ignored.push_back({checkpoint.tensor(entry.tensor).name, entry.rule});
+  facts.unread_config_keys = spec.unread_config_keys;
+  facts.notes = spec.notes;
+  return facts;
+}
+
+Model model_of_checkpoint(std::shared_ptr<const Checkpoint> checkpoint, const FamilyRegistry& registry,
+                          std::string_view type) {
+  const DecoderSpec spec = registry.describe(*checkpoint, type);
+  Model model;
+  model.facts = facts_of(spec, *checkpoint);
+  model.lowered = lower(spec);
+  model.embed_tokens = spec.embed_tokens;
+  model.checkpoint = std::move(checkpoint);
+  return model;
+}
+
+std::vector<float> read_vector(const Model& model, ir::WeightId id) {
+  const Binding& binding = model.lowered.weights.at(id).binding;
+  std::vector<float> values(checked_cast<std::size_t>(binding.rows()));
+  std::vector<std::byte> scratch;
+  binding.read_rows(*model.checkpoint, 0, binding.rows(), values.data(), scratch);
+  return values;
+}
+
+}  // namespace llm2mnn
