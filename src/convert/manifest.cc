@@ -42,7 +42,8 @@ Json differences_json(const std::vector<TokenizerProof::Difference>& differences
   Json list = Json::array();
   for (const TokenizerProof::Difference& difference : differences) {
     list.push_back({{"text", difference.text},
-                    {"reason", difference.reason.empty() ? Json(nullptr) : Json(difference.reason)}});
+                    {"reason", difference.reason.empty() ? Json(nullptr) : Json(difference.reason)},
+                    {"failure", difference.failure.empty() ? Json(nullptr) : Json(difference.failure)}});
   }
   return list;
 }

@@ -191,14 +191,17 @@ std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
   return ids;
 }
 
-// An unexplained difference means that the model would see other text than it was trained on.
-void check_tokenizer_proof(const TokenizerProof& proof, bool allow_mismatch) {
-  const TokenizerProof::Difference* first = proof.mtok.first_unexplained();
-  if (first == nullptr || allow_mismatch) return;
+// An unexplained difference means that the model would see other text than it was trained on. Only the file
+// that config.json names counts.
+void check_tokenizer_proof(const TokenizerProof& proof, const ExportOptions& options) {
+  const TokenizerProof::File& file = options.form == mnn::GraphForm::kCompat ? proof.txt : proof.mtok;
+  const TokenizerProof::Difference* first = file.first_unexplained();
+  if (first == nullptr || options.allow_tokenizer_mismatch) return;
   fail(ErrorKind::kUnsupported,
-       "{} gives other ids or texts than Hugging Face for {} of {} texts, for example {}; "
+       "{} gives other ids or texts than Hugging Face for {} of {} texts, for example {}{}; "
        "--allow_tokenizer_mismatch exports all the same",
-       proof.mtok.name, proof.mtok.unexplained(), proof.mtok.tested, shown(first->text, 60));
+       file.name, file.unexplained(), file.tested, shown(first->text, 60),
+       first->failure.empty() ? "" : " (" + first->failure + ")");
 }
 
 void plan_tokenizer(Plan& plan) {
@@ -216,20 +219,18 @@ void plan_tokenizer(Plan& plan) {
   plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.model.checkpoint));
   const Encoder encoder(std::move(source.model));
   plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);
-  check_tokenizer_proof(plan.tokenizer_proof, options.allow_tokenizer_mismatch);
+  check_tokenizer_proof(plan.tokenizer_proof, options);
 }
 
 void add_notes(Plan& plan) {
   plan.notes.insert(plan.notes.end(), plan.model.facts.notes.begin(), plan.model.facts.notes.end());
   plan.notes.insert(plan.notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
   const ExportOptions& options = plan.options;
-  if (options.form == mnn::GraphForm::kCompat) {
-    if (!options.scale_type) {
-      plan.notes.push_back(
-          "--compat 3.1: scales are stored as fp32, since fp16 scales need runtime 3.6.0 (--scale_bit)");
-    }
-    plan.notes.push_back(plan.tokenizer.txt_limits);
+  if (options.form == mnn::GraphForm::kCompat && !options.scale_type) {
+    plan.notes.push_back(
+        "--compat 3.1: scales are stored as fp32, since fp16 scales need runtime 3.6.0 (--scale_bit)");
   }
+  plan.notes.push_back(plan.tokenizer.txt_limits);
   if (plan.tokenizer.vocab_size > plan.model.facts.vocab_size) {
     plan.notes.push_back(
         fmt::format("the tokenizer has {} ids and the embedding {} rows: ids from {} on cannot be used",

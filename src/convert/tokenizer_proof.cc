@@ -99,7 +99,11 @@ std::vector<std::string> texts_of(const TokenizerModel& model) {
 verify::RuntimeTokenizer parse(std::string_view name, std::string_view bytes) {
   try {
     return verify::RuntimeTokenizer::parse(bytes);
-  } catch (const Error& error) {
+  } catch (Error& error) {
+    if (error.kind() == ErrorKind::kUnsupported) {  // a pattern whose work has no bound
+      error.add_context(name);
+      throw;
+    }
     fail(ErrorKind::kInternal, "the {} of this export is not what the runtime reads: {}; please report it",
          name, error.message());
   }
@@ -178,6 +182,14 @@ bool prints_as_expected(const std::string& found, const AddedToken& token, const
   return without_blanks_around(found) == without_blanks_around(encoder.decode(ids, false));
 }
 
+/// Whether a byte of `text` is no piece: the runtime's byte-level BPE of tokenizer.txt stops the program
+/// there.
+bool lacks_bytes(const TokenizerModel& model, std::string_view text) {
+  if (!is_byte_level(model)) return false;
+  return std::any_of(text.begin(), text.end(),
+                     [&](char c) { return !model.pieces.find(to_byte_alphabet(std::string_view(&c, 1))); });
+}
+
 TokenizerProof::File compare(std::string name, std::string_view bytes, const Encoder& encoder,
                              const TokenizerPackage& package, const std::vector<Sample>& samples) {
   const bool is_exact = name == kMtokName;
@@ -197,18 +209,21 @@ TokenizerProof::File compare(std::string name, std::string_view bytes, const Enc
         std::span(found).subspan(std::min(found.size(), model.prefix_ids.size()));
     if (failure.empty() && std::ranges::equal(rest, sample.ids)) continue;
     std::string reason;
-    if (!is_exact) {
+    if (!failure.empty()) {
+      if (!is_exact && lacks_bytes(model, sample.text))
+        reason = "it stops at bytes that the vocabulary lacks";
+    } else if (!is_exact) {
       reason = kApproximation;
-    } else if (failure.empty()) {
+    } else {
       if (!limits) limits.emplace(model, !package.template_plan.text.empty());
       reason = limits->explain(sample.text, rest, sample.ids);
     }
-    file.differences.push_back({sample.text, std::move(reason)});
+    file.differences.push_back({sample.text, std::move(reason), std::move(failure)});
   }
   for (const AddedToken& token : model.added) {
     const std::string found = runtime.decode(token.id);
     if (prints_as_expected(found, token, encoder)) continue;
-    file.misprinted.push_back({token.content, std::string(is_exact ? "" : kApproximation)});
+    file.misprinted.push_back({token.content, std::string(is_exact ? "" : kApproximation), {}});
   }
   return file;
 }
@@ -238,7 +253,8 @@ std::string TokenizerProof::File::summary() const {
                         shown(misprinted.front().text, kShown));
   }
   if (const Difference* odd = first_unexplained()) {
-    line += fmt::format("; {} without a known reason, as {}", unexplained(), shown(odd->text, kShown));
+    line += fmt::format("; {} without a known reason, as {}{}", unexplained(), shown(odd->text, kShown),
+                        odd->failure.empty() ? "" : " (" + odd->failure + ")");
   } else if (!differences.empty()) {
     line += fmt::format("; others, as {}: {}", shown(differences.front().text, kShown),
                         differences.front().reason);

@@ -16,7 +16,8 @@ struct TokenizerProof {
   /// A text that got other ids, or an added token that prints as another text.
   struct Difference {
     std::string text;
-    std::string reason;  ///< the known limit of the runtime that explains it; empty when nothing does
+    std::string reason;   ///< the known limit of the runtime that explains it; empty when nothing does
+    std::string failure;  ///< why the runtime gives nothing at all; empty when it gives something else
   };
   struct File {
     std::string name;  ///< "tokenizer.mtok"
@@ -35,8 +36,9 @@ struct TokenizerProof {
 
 /// Some dozens of texts (prose, code, digits, blanks, accents, scripts, emoji, added tokens, control
 /// characters) through both files of `package` and through `encoder`, and all added tokens back to text.
-/// Expected are the ids of `encoder` behind the prefix of its model. Differences of tokenizer.txt always have
-/// a reason: it is an approximation.
+/// Expected are the ids of `encoder` behind the prefix of its model. Other ids from tokenizer.txt always have
+/// a reason, since it is an approximation; a text on which it stops the runtime has one only when it holds
+/// bytes that the vocabulary lacks.
 /// @throws Error kInternal when one of the files is not what the runtime reads, or has another prefix, stop
 /// id, template, BOS or EOS than the package (named in the message).
 TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package);

@@ -1,5 +1,6 @@
 #include "convert/tokenizer_proof.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <gtest/gtest.h>
 
@@ -152,6 +153,42 @@ TEST(TokenizerProof, PrintsAddedTokens) {
   EXPECT_EQ(proof.mtok.misprinted.front().text, "<\xE2\x96\x81x>");
   EXPECT_NE(proof.mtok.summary().find("1 added tokens print otherwise"), std::string::npos)
       << proof.mtok.summary();
+}
+
+/// Byte-level BPE with a piece for each byte that is not in `missing`, and one merge.
+TokenizerModel byte_model(std::string_view missing) {
+  TokenizerModel model;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    const std::string piece = to_byte_alphabet(std::string_view(&c, 1));
+    model.pieces.insert(missing.find(c) == std::string_view::npos ? piece : "no" + piece,
+                        static_cast<std::uint32_t>(byte));
+  }
+  model.pieces.insert("th", 256);
+  BpeModel bpe;
+  bpe.merges = {{'t', 'h', 256}};
+  model.model = bpe;
+  PreTokenizerStep step;
+  step.kind = PreTokenizerStep::Kind::kByteLevel;
+  model.pre_tokenizers.push_back(step);
+  return model;
+}
+
+TEST(TokenizerProof, SaysWhereTheTextFileStopsTheRuntime) {
+  const TokenizerModel model = byte_model("\x01");
+  const TokenizerProof proof = prove_tokenizer(Encoder(model), written(model));
+  const auto& all = proof.txt.differences;
+  const auto stopped = std::ranges::find_if(all, [](const auto& d) { return !d.failure.empty(); });
+  ASSERT_NE(stopped, all.end());
+  EXPECT_EQ(stopped->reason, "it stops at bytes that the vocabulary lacks");
+  EXPECT_NE(stopped->failure.find("the runtime aborts"), std::string::npos) << stopped->failure;
+  EXPECT_EQ(proof.txt.unexplained(), 0U) << proof.txt.summary();
+}
+
+TEST(TokenizerProof, AStopAtBytesThatTheVocabularyHasIsUnexplained) {
+  const TokenizerProof proof = prove_tokenizer(Encoder(byte_model("")), written(byte_model("x")));
+  EXPECT_GT(proof.txt.unexplained(), 0U);
+  EXPECT_NE(proof.txt.summary().find("(the runtime aborts: "), std::string::npos) << proof.txt.summary();
 }
 
 TEST(TokenizerProof, LeavesOutTextsThatHuggingFaceRefuses) {
