@@ -93,13 +93,26 @@ std::optional<bool> optional_bool(const JsonValue& value, const char* key) {
   return member->as_bool();
 }
 
-/// A string, or a list of {name, template} of which `default` counts.
+/// Of two templates with one name the later counts.
+void set_template(TokenizerConfig& config, std::string name, std::string text) {
+  for (auto& [known, known_text] : config.chat_templates) {
+    if (known != name) continue;
+    known_text = std::move(text);
+    return;
+  }
+  constexpr std::size_t kMaxTemplates = 100;  // ten in files that exist; names are found by search
+  if (config.chat_templates.size() == kMaxTemplates) {
+    fail(ErrorKind::kFormat, "more than {} chat templates", kMaxTemplates);
+  }
+  config.chat_templates.emplace_back(std::move(name), std::move(text));
+}
+
+/// A string, or a list of {name, template}.
 void read_chat_template(const JsonValue& value, TokenizerConfig& config) {
   const JsonValue* member = value.find("chat_template");
   if (member == nullptr || member->is_null()) return;
   if (member->is_string()) {
-    config.chat_template = member->as_string();
-    config.chat_templates.emplace_back("default", config.chat_template);
+    set_template(config, "default", std::string(member->as_string()));
     return;
   }
   if (!member->is_array()) fail(ErrorKind::kFormat, "chat_template: expected a string or a list");
@@ -109,12 +122,8 @@ void read_chat_template(const JsonValue& value, TokenizerConfig& config) {
     if (name == nullptr || text == nullptr || !name->is_string() || !text->is_string()) {
       fail(ErrorKind::kFormat, "chat_template: expected a list of objects with name and template");
     }
-    if (name->as_string() == "default") config.chat_template = text->as_string();
-    config.chat_templates.emplace_back(name->as_string(), text->as_string());
+    set_template(config, std::string(name->as_string()), std::string(text->as_string()));
   }
-  if (!config.chat_template.empty()) return;
-  config.notes.emplace_back(
-      "tokenizer_config.json: no chat template is named 'default'; the package has none");
 }
 
 /// Keys of `added_tokens_decoder` are ids.
@@ -178,21 +187,48 @@ void read_generation_config(const JsonValue& value, std::vector<std::int64_t>& e
   }
 }
 
-/// Each NAME.jinja of `dir` is the template NAME.
-void read_additional_templates(const std::filesystem::path& dir, TokenizerConfig& config) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(dir, ignored)) return;
-  constexpr std::size_t kMaxTemplates = 100;
+std::string read_template_file(const std::filesystem::path& file) {
+  std::string text = read_text_file(file, kMaxTemplateBytes);
+  if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(file.filename().string()));
+  return text;
+}
+
+/// The NAME.jinja of `dir`, which need not exist, by name.
+std::vector<std::filesystem::path> template_files(const std::filesystem::path& dir) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(dir)) {
-    if (entry.path().extension() == ".jinja" && files.size() < kMaxTemplates) files.push_back(entry.path());
+  std::error_code error;
+  if (!std::filesystem::is_directory(dir, error)) return files;
+  const std::filesystem::directory_iterator end;
+  for (std::filesystem::directory_iterator entry(dir, error); !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".jinja") files.push_back(entry->path());
+  }
+  if (error) {
+    fail(ErrorKind::kIo, "{}: {}", shown(dir.filename().string()), system_message(error.value()));
   }
   std::sort(files.begin(), files.end());
-  for (const std::filesystem::path& file : files) {
-    std::string text = read_text_file(file, kMaxTemplateBytes);
-    if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(file.filename().string()));
-    config.chat_templates.emplace_back(file.stem().string(), std::move(text));
+  return files;
+}
+
+/// Template files, where there are any, count instead of what the JSON files say.
+void read_template_files(const std::filesystem::path& dir, TokenizerConfig& config) {
+  const std::vector<std::filesystem::path> more = template_files(dir / "additional_chat_templates");
+  const bool has_default = entry_exists(dir / "chat_template.jinja");
+  if (!has_default && more.empty()) return;
+  config.chat_templates.clear();
+  if (has_default) set_template(config, "default", read_template_file(dir / "chat_template.jinja"));
+  for (const std::filesystem::path& file : more)
+    set_template(config, file.stem().string(), read_template_file(file));
+}
+
+void choose_template(TokenizerConfig& config) {
+  for (const auto& [name, text] : config.chat_templates) {
+    if (name != "default") continue;
+    config.chat_template = text;
+    return;
   }
+  if (config.chat_templates.empty()) return;
+  config.notes.emplace_back("tokenizer: no chat template is named 'default'; the package has none");
 }
 
 }  // namespace
@@ -208,14 +244,11 @@ TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   with_json(dir, "tokenizer_config.json", [&](const JsonValue& v) { read_tokenizer_config(v, config); });
   with_json(dir, "special_tokens_map.json", [&](const JsonValue& v) { read_named_tokens(v, config); });
   config.generation_eos = load_generation_eos(dir);
-  if (entry_exists(dir / "chat_template.jinja")) {
-    config.chat_template = read_text_file(dir / "chat_template.jinja", kMaxTemplateBytes);
-    if (!is_utf8(config.chat_template)) fail(ErrorKind::kFormat, "'chat_template.jinja': not valid UTF-8");
-    config.chat_templates = {{"default", config.chat_template}};
-    read_additional_templates(dir / "additional_chat_templates", config);
-  } else if (config.chat_template.empty()) {
+  read_template_files(dir, config);
+  if (config.chat_templates.empty()) {
     with_json(dir, "chat_template.json", [&](const JsonValue& v) { read_chat_template(v, config); });
   }
+  choose_template(config);
   return config;
 }
 

@@ -537,6 +537,25 @@ TEST_F(TokenizerFolder, SaysThatNoTemplateIsTheDefault) {
   EXPECT_NE(package.notes[0].find("'default'"), std::string::npos);
 }
 
+TEST_F(TokenizerFolder, TemplateFilesCountInsteadOfTheConfig) {
+  write("tokenizer.json", Document().text());
+  write("tokenizer_config.json", R"({"chat_template":[{"name":"rag","template":"R"}]})");
+  write("chat_template.jinja", "F");
+  const TokenizerSource source = load_tokenizer_source(dir_);
+  EXPECT_TRUE(source.config.notes.empty());  // that no template is the default
+  EXPECT_EQ(source.config.chat_template, "F");
+  std::filesystem::remove(dir_ / "chat_template.jinja");
+  std::filesystem::create_directory(dir_ / "additional_chat_templates");
+  write("additional_chat_templates/tools.jinja", "T");
+  write("tokenizer_config.json", R"({"chat_template":"C"})");
+  EXPECT_EQ(load_tokenizer_source(dir_).config.chat_template, "");
+  write("additional_chat_templates/default.jinja", "D");
+  EXPECT_EQ(load_tokenizer_source(dir_).config.chat_template, "D");
+  for (int i = 0; i < 100; ++i)
+    write(fmt::format("additional_chat_templates/{}.jinja", i).c_str(), "");
+  EXPECT_EQ(refusal(ErrorKind::kFormat), "more than 100 chat templates");
+}
+
 TEST_F(TokenizerFolder, BrokenSmallFilesAreNamed) {
   write("tokenizer.json", Document().text());
   const std::pair<const char*, const char*> broken[] = {
