@@ -11,6 +11,8 @@ namespace llm2mnn::verify {
 namespace {
 
 constexpr int kMaxDepth = 64;
+/// Terms behind each other, those around a group included: matching recurses over them.
+constexpr std::size_t kMaxTerms = 4096;
 /// A group without an upper limit repeats this often.
 constexpr int kMaxGroupRepeats = 10000;
 
@@ -300,20 +302,24 @@ class PatternParser {
 
   PatternBranch parse_branch(int depth) {
     PatternBranch nodes;
+    const std::size_t outer_terms = terms_;
     while (!at_end() && peek() != '|' && peek() != ')') {
+      if (++terms_ > kMaxTerms) refuse("more terms behind each other than this check follows");
       nodes.push_back(parse_atom(depth));
       parse_repeat(nodes.back());
     }
+    terms_ = outer_terms;
     return nodes;
   }
 
   std::string_view pattern_;
   std::size_t at_ = 0;
+  std::size_t terms_ = 0;  ///< of the open branches
   bool ignore_case_ = false;
   bool known_ = true;
 };
 
-/// Recursion is bounded by the nodes of the pattern, not by the text.
+/// Recursion is bounded by the terms of the pattern, not by the text.
 class Matcher {
  public:
   Matcher(std::string_view text, WorkBudget& budget) : text_(text), budget_(budget) {}

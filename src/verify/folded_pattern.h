@@ -30,7 +30,7 @@ struct PatternNode {
 class FoldedPattern {
  public:
   /// @throws Error kFormat for a bracket without its end, a text behind an unopened `)`, a number that is no
-  /// int, brackets too deep.
+  /// int, brackets too deep, too many terms behind each other.
   explicit FoldedPattern(std::string_view pattern);
 
   /// No alternative is left: every one had something that the engine does not know.

@@ -71,6 +71,13 @@ TEST(RuntimeTokenizer, EveryCutOfAFileIsAnErrorOrLeavesOutTheTail) {
   }
 }
 
+std::string repeated(std::string_view text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i)
+    out += text;
+  return out;
+}
+
 struct Fault {
   const char* section;  ///< how the message begins
   const char* reason;   ///< what it says
@@ -118,6 +125,13 @@ TEST(RuntimeTokenizer, EveryFaultOfASectionIsNamed) {
        [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("a)|b").u8(0).u8(0).bytes(); }},
       {"pre-tokenizer", "no int",
        [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text("a{99999999999}").u8(0).u8(0).bytes(); }},
+      {"pre-tokenizer", "more terms",
+       [](auto& s) { s.pre_tokenizer = MtokBytes().u8(4).text(repeated("a?", 32'000)).u8(0).u8(0).bytes(); }},
+      {"pre-tokenizer", "more terms",
+       [](auto& s) {
+         const std::string half = repeated("a?", 2'500);
+         s.pre_tokenizer = MtokBytes().u8(4).text(half + "(" + half + ")").u8(0).u8(0).bytes();
+       }},
       {"model", "unknown type 3", [](auto& s) { s.model[0] = 3; }},
       {"model", "do not fit", [](auto& s) { s.model[4] = 99; }},
       {"model", "expected 0 or 1", [](auto& s) { s.model[6] = 2; }},
