@@ -61,8 +61,8 @@ std::string_view gpt2_pattern() {
 
 namespace {
 
-/// A position in a text that counts how often the engine looks at a character: it backtracks without a limit
-/// of its own.
+/// A position in a text that counts how often the engine looks at a character or asks whether it is at an
+/// end: it backtracks without a limit of its own.
 struct CountedPosition {
   using iterator_category = std::bidirectional_iterator_tag;
   using value_type = wchar_t;
@@ -71,6 +71,7 @@ struct CountedPosition {
   using reference = const wchar_t&;
 
   static constexpr std::uint64_t kLookCost = 16;  // in steps of the budget, by time
+  static constexpr std::uint64_t kCompareCost = 4;
 
   reference operator*() const {
     budget->spend(kLookCost);
@@ -80,7 +81,10 @@ struct CountedPosition {
   CountedPosition& operator--() { return --at, *this; }
   CountedPosition operator++(int) { return {at++, budget}; }
   CountedPosition operator--(int) { return {at--, budget}; }
-  friend bool operator==(const CountedPosition& a, const CountedPosition& b) { return a.at == b.at; }
+  friend bool operator==(const CountedPosition& a, const CountedPosition& b) {
+    if (a.budget != nullptr) a.budget->spend(kCompareCost);
+    return a.at == b.at;
+  }
 
   const wchar_t* at = nullptr;
   WorkBudget* budget = nullptr;

@@ -277,5 +277,13 @@ TEST(RuntimeTokenizer, APatternThatBacktracksWithoutEndIsAnError) {
   EXPECT_THROW(tokenizer.encode(std::string(60, 'a')), Error);
 }
 
+TEST(RuntimeTokenizer, APatternThatBacktracksAtTheEndOfATextIsAnError) {
+  MtokSections sections;
+  const std::string pattern = "x" + repeated("(|)", 30) + "\xC3\xA9";
+  sections.pre_tokenizer = MtokBytes().u8(4).text(pattern).u8(0).u8(0).bytes();
+  const auto tokenizer = RuntimeTokenizer::parse(sections.file());
+  EXPECT_THROW(tokenizer.encode("x"), Error);
+}
+
 }  // namespace
 }  // namespace llm2mnn::verify
