@@ -42,7 +42,8 @@ BpeEncoder::BpeEncoder(const TokenizerModel& model, const BpeModel& bpe, bool sp
       fuse_unk_(bpe.fuse_unk),
       byte_fallback_(bpe.byte_fallback),
       prefix_(bpe.continuing_subword_prefix),
-      suffix_(bpe.end_of_word_suffix) {
+      suffix_(bpe.end_of_word_suffix),
+      missing_unk_(bpe.missing_unk_token) {
   if (!bpe.unk_token.empty()) {
     const auto id = pieces_.find_id(bpe.unk_token);
     has_unk_ = id.has_value();
@@ -142,6 +143,10 @@ void BpeEncoder::add_unknown(std::string_view piece, std::vector<std::uint32_t>&
         ids.push_back(fallback_ids_[static_cast<unsigned char>(c)]);
       return;
     }
+  }
+  if (missing_unk_) {
+    fail(ErrorKind::kUnsupported, "no piece for {}, and the unknown token {} is not in the vocabulary",
+         shown(piece), shown(*missing_unk_));
   }
   if (!has_unk_) return;
   if (is_pending && !fuse_unk_) ids.push_back(unk_id_);

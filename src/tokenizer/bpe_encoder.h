@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ class BpeEncoder {
   static bool takes_bytes(const TokenizerModel& model, const BpeModel& bpe);
 
   /// Appends the ids of `word`.
+  /// @throws Error kUnsupported for an unknown character when the unknown token is none of the pieces.
   void encode(std::string_view word, Scratch& scratch, std::vector<std::uint32_t>& out) const;
   /// Where the first stretch of `word` ends that no merge can cross; `word.size()` when it is the whole.
   std::size_t first_stretch(std::string_view word) const;
@@ -59,6 +61,7 @@ class BpeEncoder {
   bool spells_bytes_;
   bool ignore_merges_, fuse_unk_, byte_fallback_;
   std::string prefix_, suffix_;
+  std::optional<std::string> missing_unk_;
   bool has_unk_ = false;
   std::uint32_t unk_id_ = 0;
   std::array<std::uint32_t, 256> byte_ids_{};  // with spells_bytes_

@@ -55,9 +55,14 @@ BpeModel read_bpe(const JsonValue& members, const TokenizerJson& document) {
                 kWhat);
   check_dropout(members);
   BpeModel bpe;
-  bpe.unk_token = string_member(members, "unk_token", "", kWhat);
-  // `tokenizers` fails when it meets an unknown character then; with every byte there is none.
-  if (!bpe.unk_token.empty() && !document.vocab.find(bpe.unk_token)) bpe.unk_token.clear();
+  if (present(members, "unk_token") != nullptr) {
+    std::string token = string_member(members, "unk_token", kWhat);
+    if (document.vocab.find(token)) {
+      bpe.unk_token = std::move(token);
+    } else {
+      bpe.missing_unk_token = std::move(token);
+    }
+  }
   bpe.fuse_unk = bool_member(members, "fuse_unk", false, kWhat);
   bpe.byte_fallback = bool_member(members, "byte_fallback", false, kWhat);
   bpe.ignore_merges = bool_member(members, "ignore_merges", false, kWhat);

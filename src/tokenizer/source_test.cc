@@ -1,5 +1,6 @@
 #include "tokenizer/source.h"
 
+#include "tokenizer/encoder.h"
 #include "tokenizer/test_folder.h"
 
 namespace llm2mnn {
@@ -25,6 +26,24 @@ TEST_F(Source, FilesAreTakenInTransformersOrder) {
   EXPECT_NE(refusal(ErrorKind::kUnsupported).find("with vocab.json and merges.txt"), std::string::npos);
   write("tokenizer.json", "");
   EXPECT_NE(refusal().find("'tokenizer.json'"), std::string::npos);
+}
+
+// As `tokenizers` does: an unknown character vanishes only where no unknown token is stated.
+TEST_F(Source, AnUnknownTokenOfABpeThatIsNoPieceMakesUnknownCharactersErrors) {
+  const auto write_model = [&](const char* unk_token) {
+    write("tokenizer.json", std::string(R"({"model":{"type":"BPE","unk_token":)") + unk_token +
+                                R"(,"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}})");
+  };
+  for (const char* unk_token : {R"("<unk>")", R"("")"}) {
+    write_model(unk_token);
+    const Encoder encoder(load().model);
+    EXPECT_EQ(encoder.encode("ab", false), std::vector<std::uint32_t>{2});
+    EXPECT_THROW(encoder.encode("abx", false), Error) << unk_token;
+  }
+  write_model("null");
+  EXPECT_EQ(Encoder(load().model).encode("abx", false), std::vector<std::uint32_t>{2});
+  write_model(R"("a")");
+  EXPECT_EQ(Encoder(load().model).encode("abx", false), (std::vector<std::uint32_t>{2, 0}));
 }
 
 TEST_F(Source, ADanglingLinkIsNotPassedOver) {

@@ -119,6 +119,8 @@ struct BpeMerge {
 struct BpeModel {
   std::vector<BpeMerge> merges;
   std::string unk_token;  ///< a piece, or empty: unknown characters vanish
+  /// Stated in place of it and no piece: an unknown character is an error.
+  std::optional<std::string> missing_unk_token;
   bool fuse_unk = false;
   bool byte_fallback = false;  ///< `<0xHH>` pieces for the bytes of an unknown character
   bool ignore_merges = false;  ///< a pre-token that is a piece is never split
