@@ -3,13 +3,11 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "convert/inspect.h"
-#include "convert/package_names.h"
+#include "convert/package_tokenizer.h"
 #include "tokenizer/chat_setup.h"
 #include "tokenizer/source.h"
 #include "tokenizer/tokenizer_package.h"
-#include "verify/runtime_tokenizer.h"
 
 namespace llm2mnn {
 
@@ -20,47 +18,16 @@ const JsonValue& list_member(const JsonValue& value, std::string_view key) {
   return value;
 }
 
-std::string_view text_of(const JsonValue* value) {
-  return value != nullptr && value->is_string() ? value->as_string() : std::string_view();
-}
-
-// What the package gives the runtime: llm_config.json first, then the tokenizer's own tail.
-struct PackageTemplate {
-  std::string text;
-  jinja::RuntimeContext context;
-};
-
-PackageTemplate load_package_template(const std::filesystem::path& dir) {
-  PackageTemplate found;
-  if (path_exists(dir / kMtokName)) {
-    constexpr std::uint64_t kMaxMtokBytes = 64u << 20;  // as for `tokenize`
-    const auto tokenizer = verify::RuntimeTokenizer::parse(read_text_file(dir / kMtokName, kMaxMtokBytes));
-    found.text = tokenizer.chat_template();
-    found.context.bos_token = tokenizer.bos_token();
-    found.context.eos_token = tokenizer.eos_token();
-  }
-  const JsonValue config = load_json(dir / kLlmConfigName);
-  const JsonValue* jinja = config.find("jinja");
-  if (jinja == nullptr) return found;
-  if (const auto text = text_of(jinja->find("chat_template")); !text.empty()) found.text = text;
-  if (const auto bos = text_of(jinja->find("bos")); !bos.empty()) found.context.bos_token = bos;
-  if (const auto eos = text_of(jinja->find("eos")); !eos.empty()) found.context.eos_token = eos;
-  if (const JsonValue* context = jinja->find("context"); context != nullptr && context->is_object()) {
-    found.context.context = context->as_object();
-  }
-  return found;
-}
-
 std::string render_package_prompt(const std::filesystem::path& dir, const jinja::ChatInput& input) {
   if (!input.add_generation_prompt) {
     fail(ErrorKind::kUnsupported,
          "add_generation_prompt: false is not possible in a package: the runtime always adds the generation "
          "prompt");
   }
-  const PackageTemplate found = load_package_template(dir);
-  if (found.text.empty())
+  const PackageTokenizer package = load_package_tokenizer(dir);
+  if (package.chat_template.empty())
     fail(ErrorKind::kFormat, "the package {} has no chat template", shown(dir.string()));
-  std::string prompt = jinja::render_as_runtime(found.text, input, found.context);
+  std::string prompt = jinja::render_as_runtime(package.chat_template, input, package.context);
   if (prompt == jinja::kRuntimeFails) {
     fail(ErrorKind::kUnsupported,
          "the chat template of the package {}: expected one that the runtime renders, found one on which it "

@@ -5,35 +5,13 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "convert/inspect.h"
-#include "convert/package_names.h"
+#include "convert/package_tokenizer.h"
 #include "tokenizer/encoder.h"
 #include "tokenizer/source.h"
-#include "verify/runtime_tokenizer.h"
 
 namespace llm2mnn {
-
-namespace {
-
-// Twice the file of the largest public vocabulary (262,144 pieces with 515,000 merges).
-constexpr std::uint64_t kMaxTokenizerFileBytes = 64u << 20;
-
-// The runtime's default is tokenizer.txt.
-std::string tokenizer_file_of(const std::filesystem::path& package) {
-  if (!path_exists(package / kConfigName)) return kTxtName;
-  const JsonValue config = load_json(package / kConfigName);
-  const JsonValue* name = config.find("tokenizer_file");
-  if (name == nullptr) return kTxtName;
-  if (!name->is_string() || name->as_string().find('/') != std::string_view::npos) {
-    fail(ErrorKind::kFormat, "{}: tokenizer_file: expected the name of a file in the package",
-         shown(kConfigName));
-  }
-  return std::string(name->as_string());
-}
-
-}  // namespace
 
 struct TextTokenizer::State {
   // One of the two.
@@ -48,14 +26,7 @@ TextTokenizer::TextTokenizer(TextTokenizer&&) noexcept = default;
 TextTokenizer TextTokenizer::open(const std::filesystem::path& dir) {
   auto state = std::make_unique<State>();
   if (is_package(dir)) {
-    const std::string name = tokenizer_file_of(dir);
-    const std::string bytes = read_text_file(dir / name, kMaxTokenizerFileBytes);
-    try {
-      state->runtime.emplace(verify::RuntimeTokenizer::parse(bytes));
-    } catch (Error& error) {
-      error.add_context(shown(name));
-      throw;
-    }
+    state->runtime.emplace(load_package_tokenizer(dir).tokenizer);
   } else {
     state->encoder.emplace(load_tokenizer_source(dir).model);
   }
