@@ -128,6 +128,8 @@ void print_lowered(const jinja::TemplatePlan& plan) {
 }  // namespace
 
 void run_tokenize_command(const TokenizeOptions& options) {
+  if (options.decode && options.add_special_tokens)
+    fail(ErrorKind::kInvalidArgument, "--add_special_tokens: contradicts --decode; give one of the two");
   const TextTokenizer tokenizer = TextTokenizer::open(options.path);
   Lines lines(options.text_file);
   print_result([&] {
@@ -145,6 +147,8 @@ void run_tokenize_command(const TokenizeOptions& options) {
 }
 
 void run_template_command(const TemplateOptions& options) {
+  if (options.lowered && !options.messages.empty())
+    fail(ErrorKind::kInvalidArgument, "--messages: contradicts --lowered; give one of the two");
   if (options.lowered) {
     const jinja::TemplatePlan plan = plan_template_of(options.path);
     print_result([&] { print_lowered(plan); });

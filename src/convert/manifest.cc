@@ -24,6 +24,7 @@ Json options_json(const ExportOptions& options) {
   json["seperate_embed"] = options.seperate_embed;
   json["compat"] = options.form == mnn::GraphForm::kCompat ? Json("3.1") : Json(nullptr);
   json["chat_template"] = !options.chat_template_path.empty();
+  json["allow_tokenizer_mismatch"] = options.allow_tokenizer_mismatch;
   json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
   return json;
 }

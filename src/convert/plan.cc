@@ -204,18 +204,23 @@ void check_tokenizer_proof(const TokenizerProof& proof, const ExportOptions& opt
        first->failure.empty() ? "" : " (" + first->failure + ")");
 }
 
+std::string template_of_user(const std::filesystem::path& file) {
+  try {
+    std::string text = read_chat_template(file);
+    if (text.empty()) fail(ErrorKind::kFormat, "{}: the file is empty", shown(file.string()));
+    return text;
+  } catch (Error& error) {
+    error.add_context("--chat_template");
+    throw;
+  }
+}
+
 void plan_tokenizer(Plan& plan) {
   const ExportOptions& options = plan.options;
   TokenizerSource source =
       load_tokenizer_source(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
-  if (!options.chat_template_path.empty()) {
-    constexpr std::uint64_t kMaxTemplateBytes = 1u << 20;  // as for the checkpoint's own
-    source.config.chat_template = read_text_file(options.chat_template_path, kMaxTemplateBytes);
-    if (!is_utf8(source.config.chat_template)) {
-      fail(ErrorKind::kFormat, "--chat_template {}: not valid UTF-8",
-           shown(options.chat_template_path.string()));
-    }
-  }
+  if (!options.chat_template_path.empty())
+    source.config.chat_template = template_of_user(options.chat_template_path);
   plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.model.checkpoint));
   const Encoder encoder(std::move(source.model));
   plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);

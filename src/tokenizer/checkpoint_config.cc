@@ -108,7 +108,7 @@ void set_template(TokenizerConfig& config, std::string name, std::string text) {
 }
 
 /// A string, or a list of {name, template}.
-void read_chat_template(const JsonValue& value, TokenizerConfig& config) {
+void read_json_templates(const JsonValue& value, TokenizerConfig& config) {
   const JsonValue* member = value.find("chat_template");
   if (member == nullptr || member->is_null()) return;
   if (member->is_string()) {
@@ -160,7 +160,7 @@ void read_tokenizer_config(const JsonValue& value, TokenizerConfig& config) {
   config.strip_accents = optional_bool(value, "strip_accents");
   config.tokenize_chinese_chars = optional_bool(value, "tokenize_chinese_chars");
   config.clean_up_tokenization_spaces = optional_bool(value, "clean_up_tokenization_spaces").value_or(false);
-  read_chat_template(value, config);
+  read_json_templates(value, config);
   read_added_tokens(value, config);
 }
 
@@ -187,12 +187,6 @@ void read_generation_config(const JsonValue& value, std::vector<std::int64_t>& e
   }
 }
 
-std::string read_template_file(const std::filesystem::path& file) {
-  std::string text = read_text_file(file, kMaxTemplateBytes);
-  if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(file.filename().string()));
-  return text;
-}
-
 /// The NAME.jinja of `dir`, which need not exist, by name.
 std::vector<std::filesystem::path> template_files(const std::filesystem::path& dir) {
   std::vector<std::filesystem::path> files;
@@ -216,9 +210,9 @@ void read_template_files(const std::filesystem::path& dir, TokenizerConfig& conf
   const bool has_default = entry_exists(dir / "chat_template.jinja");
   if (!has_default && more.empty()) return;
   config.chat_templates.clear();
-  if (has_default) set_template(config, "default", read_template_file(dir / "chat_template.jinja"));
+  if (has_default) set_template(config, "default", read_chat_template(dir / "chat_template.jinja"));
   for (const std::filesystem::path& file : more)
-    set_template(config, file.stem().string(), read_template_file(file));
+    set_template(config, file.stem().string(), read_chat_template(file));
 }
 
 void choose_template(TokenizerConfig& config) {
@@ -227,11 +221,15 @@ void choose_template(TokenizerConfig& config) {
     config.chat_template = text;
     return;
   }
-  if (config.chat_templates.empty()) return;
-  config.notes.emplace_back("tokenizer: no chat template is named 'default'; the package has none");
 }
 
 }  // namespace
+
+std::string read_chat_template(const std::filesystem::path& file) {
+  std::string text = read_text_file(file, kMaxTemplateBytes);
+  if (!is_utf8(text)) fail(ErrorKind::kFormat, "{}: not valid UTF-8", shown(file.filename().string()));
+  return text;
+}
 
 std::vector<std::int64_t> load_generation_eos(const std::filesystem::path& dir) {
   std::vector<std::int64_t> eos;
@@ -246,7 +244,7 @@ TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   config.generation_eos = load_generation_eos(dir);
   read_template_files(dir, config);
   if (config.chat_templates.empty()) {
-    with_json(dir, "chat_template.json", [&](const JsonValue& v) { read_chat_template(v, config); });
+    with_json(dir, "chat_template.json", [&](const JsonValue& v) { read_json_templates(v, config); });
   }
   choose_template(config);
   return config;

@@ -36,6 +36,9 @@ struct TokenizerConfig {
 /// @throws Error kFormat for a broken one, with the file's name.
 TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir);
 
+/// The text of a template's file, of at most 1 MiB. @throws Error kFormat when it is no UTF-8, kIo.
+std::string read_chat_template(const std::filesystem::path& file);
+
 /// `eos_token_id` of the generation_config.json in `dir`; empty when there is none. Errors as above.
 std::vector<std::int64_t> load_generation_eos(const std::filesystem::path& dir);
 

@@ -137,6 +137,8 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   package.stop_ids = stop_ids(model, config, config_stop_ids);
   package.prefix_ids.assign(model.prefix_ids.begin(), model.prefix_ids.end());
   note_suffix(model, package);
+  if (config.chat_template.empty() && !config.chat_templates.empty())
+    package.notes.emplace_back("tokenizer: no chat template is named 'default'; the package has none");
   if (package.stop_ids.empty()) {
     package.notes.emplace_back("tokenizer: no stop id is known; generation ends at max_new_tokens only");
   }

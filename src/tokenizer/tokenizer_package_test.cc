@@ -535,6 +535,9 @@ TEST_F(TokenizerFolder, SaysThatNoTemplateIsTheDefault) {
   const TokenizerPackage package = load_tokenizer(dir_, {6});
   ASSERT_EQ(package.notes.size(), 1u);
   EXPECT_NE(package.notes[0].find("'default'"), std::string::npos);
+  TokenizerSource source = load_tokenizer_source(dir_);
+  source.config.chat_template = "of the user";
+  EXPECT_TRUE(make_tokenizer_package(source, {6}).notes.empty());
 }
 
 TEST_F(TokenizerFolder, TemplateFilesCountInsteadOfTheConfig) {
@@ -542,7 +545,7 @@ TEST_F(TokenizerFolder, TemplateFilesCountInsteadOfTheConfig) {
   write("tokenizer_config.json", R"({"chat_template":[{"name":"rag","template":"R"}]})");
   write("chat_template.jinja", "F");
   const TokenizerSource source = load_tokenizer_source(dir_);
-  EXPECT_TRUE(source.config.notes.empty());  // that no template is the default
+  EXPECT_TRUE(make_tokenizer_package(source, {6}).notes.empty());  // that no template is the default
   EXPECT_EQ(source.config.chat_template, "F");
   std::filesystem::remove(dir_ / "chat_template.jinja");
   std::filesystem::create_directory(dir_ / "additional_chat_templates");

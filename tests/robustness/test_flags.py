@@ -15,8 +15,8 @@ WITHOUT_EFFECT = (("--mnnconvert", "x"), "--onnx_slim", "--transformer_fuse", "-
                   "--disable_fuse_gate_up", "--disable_fuse_ln", "--disable_fuse_linear_attn_gate")
 NUMBER_FLAGS = ("--quant_bit", "--quant_block", "--lm_quant_bit", "--lm_quant_block", "--embed_bit", "--scale_bit", "--threads")
 NO_NUMBERS = ("-4", "+4", "4.0", "4e0", "0x4", "04", " 4", "4 ", "4,0", "x", "nan", "inf", "٤", "４", "4\n", "\x1b[31m4", "4;rm", "%d", "{}")
-VALUE_FLAGS = NUMBER_FLAGS + ("--path", "--dst_path", "--export", "--type", "--family", "--tokenizer_path", "--compat")
-PLAIN_FLAGS = ("--sym", "--seperate_embed", "--dry_run", "--overwrite", "--json", "--quiet", "--verbose")
+VALUE_FLAGS = NUMBER_FLAGS + ("--path", "--dst_path", "--export", "--type", "--family", "--tokenizer_path", "--compat", "--chat_template")
+PLAIN_FLAGS = ("--sym", "--seperate_embed", "--dry_run", "--overwrite", "--json", "--quiet", "--verbose", "--allow_tokenizer_mismatch")
 
 
 def words(flag):
@@ -91,6 +91,16 @@ class FlagsTest(SandboxCase):
     def test_contradictions(self):
         self.refuses(["--seperate_embed", "--embed_bit"], "--seperate_embed", "--embed_bit", "8")
         self.refuses(["--quiet", "--verbose"], "--quiet", "--verbose")
+        self.refused(BAD_FLAG, ["--messages", "--lowered"], "template", "--path", self.ckpt, "--lowered", "--messages", "x")
+        self.refused(BAD_FLAG, ["--add_special_tokens", "--decode"], "tokenize", "--path", self.ckpt, "--decode", "--add_special_tokens")
+
+    def test_a_broken_file_of_a_chat_template(self):
+        file = self.ckpt.parent / "chat.jinja"
+        for content, reason in ((b"", "empty"), (b"\xff", "UTF-8")):
+            file.write_bytes(content)
+            self.refuses(["--chat_template", "chat.jinja", reason], "--quant_block", "32", "--chat_template", str(file), code=BROKEN_INPUT)
+        file.unlink()
+        self.refuses(["--chat_template", "chat.jinja"], "--quant_block", "32", "--chat_template", str(file), code=SYSTEM)
 
     def test_formats(self):
         self.refuses("--export onnx", "--export", "onnx", code=UNSUPPORTED)
