@@ -29,7 +29,7 @@ Value strftime_now(Arguments& arguments) {
   const auto taken = take_arguments("strftime_now", arguments, {"format"});
   if (!taken[0].is_string()) raise("strftime() argument 1 must be str");
   constexpr std::size_t kMaxFormat = 1000;
-  if (taken[0].text().size() > kMaxFormat) raise("a format that is too long");
+  if (taken[0].text().size() > kMaxFormat) beyond("a format of the date that is too long");
   const std::tm now = current_time();
   std::array<char, 16 * kMaxFormat> buffer;
   const std::size_t size = std::strftime(buffer.data(), buffer.size(), taken[0].text().c_str(), &now);

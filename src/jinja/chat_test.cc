@@ -103,12 +103,11 @@ TEST(Chat, VariablesHideTheInput) {
 }
 
 TEST(Chat, HostileTemplatesEnd) {
-  EXPECT_EQ(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").text,
-            "maximum recursion depth exceeded");
+  EXPECT_THROW(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), Error);
   const std::string loops =
       "{% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}";
   EXPECT_THROW(render(loops), Error);
-  EXPECT_TRUE(render("{{ 'x' * 1000000000 }}").refused);
+  EXPECT_THROW(render("{{ 'x' * 1000000000 }}"), Error);
   EXPECT_THROW(render("{% set n = namespace(x='xxxxxxxx') %}{% for i in range(64) %}{% set n.x = n.x + n.x "
                       "%}{% endfor %}"),
                Error);
@@ -177,9 +176,9 @@ TEST(Chat, ANamespaceWithAnAttributeCallIsNotCallable) {
   EXPECT_EQ(render("{{ namespace(__call__=1)() }}").text, "'Namespace' object is not callable");
 }
 
-TEST(Chat, FormattedIntegersAreExactOrRefused) {
+TEST(Chat, FormattedIntegersAreExactOrUnsupported) {
   EXPECT_EQ(render("{{ '%d %d' % (9223372036854775807, -2.9) }}").text, "9223372036854775807 -2");
-  EXPECT_TRUE(render("{{ '%d' % 1e300 }}").refused);
+  EXPECT_THROW(render("{{ '%d' % 1e300 }}"), Error);
 }
 
 }  // namespace

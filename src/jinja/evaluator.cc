@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "jinja/tree.h"
 #include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
@@ -35,7 +36,7 @@ const Value* Scope::find(std::string_view name) const {
 }
 
 NestingLevel Evaluator::nested() {
-  return {depth_, kMaxDepth, [] { raise("maximum recursion depth exceeded"); }};
+  return {depth_, kMaxDepth, [] { beyond("very deep recursion"); }};
 }
 
 void Evaluator::step() {
@@ -112,12 +113,7 @@ Evaluator::Flow Evaluator::run(const Statement& statement, const ScopePtr& scope
 
 std::string Evaluator::capture(const Block& body, const ScopePtr& scope) {
   std::string before = std::exchange(out_, {});
-  try {
-    run(body, inner_scope(scope));
-  } catch (...) {
-    out_ = std::move(before);
-    throw;
-  }
+  run(body, inner_scope(scope));
   return std::exchange(out_, std::move(before));
 }
 
@@ -163,7 +159,7 @@ void Evaluator::bind_targets(const std::vector<std::string>& targets, const Valu
 Value Evaluator::loop_object(const std::shared_ptr<LoopState>& state) {
   const auto count = static_cast<std::int64_t>(state->items.size());
   const auto index = static_cast<std::int64_t>(state->index);
-  Value loop = Value::name_space();
+  Value loop = Value::object();
   const auto set = [&](const char* name, Value value) {
     loop.entries().entries.emplace_back(Value::string(name), std::move(value));
   };
@@ -255,10 +251,21 @@ void Evaluator::assign(const Expression& target, const Value& value, const Scope
 
 Value Evaluator::make_macro(const Statement& statement, const ScopePtr& scope) {
   // A weak pointer: the scope holds the macro.
-  return Value::function([this, &statement, weak = std::weak_ptr<Scope>(scope)](Arguments& arguments) {
-    const ScopePtr outer = weak.lock();
-    return Value::string(call_macro(statement, outer == nullptr ? globals_ : outer, arguments));
+  return Value::function(
+      [this, &statement, use = use_of(statement), weak = std::weak_ptr<Scope>(scope)](Arguments& arguments) {
+        const ScopePtr outer = weak.lock();
+        return Value::string(call_macro(statement, use, outer == nullptr ? globals_ : outer, arguments));
+      });
+}
+
+Evaluator::MacroUse Evaluator::use_of(const Statement& macro) {
+  MacroUse use;
+  tree::visit_read(macro.body, [&](const Expression& part) {
+    use.caller |= tree::is_name(part, "caller");
+    use.kwargs |= tree::is_name(part, "kwargs");
+    use.varargs |= tree::is_name(part, "varargs");
   });
+  return use;
 }
 
 void Evaluator::bind_parameters(const Statement& macro, const ScopePtr& inner, Arguments& arguments) {
@@ -281,26 +288,37 @@ void Evaluator::bind_parameters(const Statement& macro, const ScopePtr& inner, A
   }
 }
 
-std::string Evaluator::call_macro(const Statement& macro, const ScopePtr& scope, Arguments& arguments) {
-  const NestingLevel level = nested();
-  step();
-  const ScopePtr inner = inner_scope(scope);
-  bind_parameters(macro, inner, arguments);
+void Evaluator::bind_rest(const Statement& macro, MacroUse use, Scope& inner, const Arguments& arguments) {
+  const std::string name = macro.kind == Statement::Kind::kMacro ? macro.text : "caller";
   Value caller = Value::undefined("No caller defined");
   Value rest = Value::dict();
-  for (const auto& [name, value] : arguments.named) {
-    if (name == "caller") {
+  for (const auto& [key, value] : arguments.named) {
+    if (key == "caller" && use.caller) {
       caller = value;
+    } else if (use.kwargs) {
+      rest.entries().set(Value::string(key), value);
     } else {
-      rest.entries().set(Value::string(name), value);
+      raise(fmt::format("macro '{}' takes no keyword argument '{}'", name, key));
     }
   }
   std::vector<Value> more;
   for (std::size_t i = macro.parameters.size(); i < arguments.positional.size(); ++i)
     more.push_back(arguments.positional[i]);
-  inner->names.insert_or_assign("caller", std::move(caller));
-  inner->names.insert_or_assign("kwargs", std::move(rest));
-  inner->names.insert_or_assign("varargs", Value::tuple(std::move(more)));
+  if (!more.empty() && !use.varargs)
+    raise(fmt::format("macro '{}' takes not more than {} argument(s)", name, macro.parameters.size()));
+  // A parameter of such a name comes first.
+  inner.names.try_emplace("caller", std::move(caller));
+  inner.names.try_emplace("kwargs", std::move(rest));
+  inner.names.try_emplace("varargs", Value::tuple(std::move(more)));
+}
+
+std::string Evaluator::call_macro(const Statement& macro, MacroUse use, const ScopePtr& scope,
+                                  Arguments& arguments) {
+  const NestingLevel level = nested();
+  step();
+  const ScopePtr inner = inner_scope(scope);
+  bind_parameters(macro, inner, arguments);
+  bind_rest(macro, use, *inner, arguments);
   std::string before = std::exchange(out_, {});
   run(macro.body, inner);
   return std::exchange(out_, std::move(before));
@@ -309,9 +327,10 @@ std::string Evaluator::call_macro(const Statement& macro, const ScopePtr& scope,
 void Evaluator::run_call_block(const Statement& statement, const ScopePtr& scope) {
   Arguments arguments = evaluate_arguments(statement.expression->arguments, scope);
   // A copy of the scope: the macro may keep its caller.
-  arguments.named.emplace_back("caller", Value::function([this, &statement, scope](Arguments& given) {
-                                 return Value::string(call_macro(statement, scope, given));
-                               }));
+  const auto caller = [this, &statement, use = use_of(statement), scope](Arguments& given) {
+    return Value::string(call_macro(statement, use, scope, given));
+  };
+  arguments.named.emplace_back("caller", Value::function(caller));
   const Value callee = evaluate(*statement.expression->items[0], scope);
   print(to_text(call(callee, arguments)));
 }
@@ -372,7 +391,7 @@ Value Evaluator::evaluate(const Expression& expression, const ScopePtr& scope) {
     case Kind::kNot:
       return Value::boolean(!item(0).truth());
     case Kind::kNegative:
-      return binary_operation("-", Value::integer(0), item(0));
+      return negative(item(0));
     case Kind::kPositive:
       return binary_operation("+", Value::integer(0), item(0));
     case Kind::kBinary:
@@ -404,8 +423,7 @@ Value Evaluator::evaluate_dict(const Expression& expression, const ScopePtr& sco
   Value dict = Value::dict();
   for (std::size_t i = 0; i + 1 < expression.items.size(); i += 2) {
     const Value key = evaluate(*expression.items[i], scope);
-    if (key.is(Value::Kind::kList) || key.is(Value::Kind::kDict))
-      raise(fmt::format("unhashable type: '{}'", key.type_name()));
+    check_hashable(key);
     dict.entries().set(key, evaluate(*expression.items[i + 1], scope));
   }
   return dict;
@@ -456,7 +474,7 @@ Arguments Evaluator::evaluate_arguments(const std::vector<Argument>& arguments, 
 
 Value Evaluator::call(const Value& callee, Arguments& arguments) {
   callee.check_defined();
-  if (callee.is(Value::Kind::kNamespace)) {  // a recursive loop
+  if (callee.is(Value::Kind::kObject)) {  // a recursive loop
     const Value* function = callee.entries().find(Value::string("__call__"));
     if (function != nullptr && function->is(Value::Kind::kFunction)) return function->callee()(arguments);
   }

@@ -35,6 +35,11 @@ class Evaluator {
 
  private:
   enum class Flow : std::uint8_t { kNext, kBreak, kContinue };
+  /// What the body of a macro names, and so what its calls may give beyond the parameters.
+  struct MacroUse {
+    bool caller = false, kwargs = false, varargs = false;
+  };
+  static MacroUse use_of(const Statement& macro);
   struct LoopState;
 
   Flow run(const Block& body, const ScopePtr& scope);
@@ -46,7 +51,8 @@ class Evaluator {
   Value loop_object(const std::shared_ptr<LoopState>& state);
   void assign(const Expression& target, const Value& value, const ScopePtr& scope);
   Value make_macro(const Statement& statement, const ScopePtr& scope);
-  std::string call_macro(const Statement& macro, const ScopePtr& scope, Arguments& arguments);
+  std::string call_macro(const Statement& macro, MacroUse use, const ScopePtr& scope, Arguments& arguments);
+  static void bind_rest(const Statement& macro, MacroUse use, Scope& inner, const Arguments& arguments);
   void bind_parameters(const Statement& macro, const ScopePtr& inner, Arguments& arguments);
   void run_call_block(const Statement& statement, const ScopePtr& scope);
   Value apply_filters(const Expression* filter, Value input, const ScopePtr& scope);
@@ -82,6 +88,8 @@ class Evaluator {
 
 /// `left op right` for the arithmetic operators and `~`.
 Value binary_operation(std::string_view op, const Value& left, const Value& right);
+/// `- operand`.
+Value negative(const Value& operand);
 bool compare_operation(std::string_view op, const Value& left, const Value& right);
 /// `object.name` and `object[index]`.
 Value get_member(const Value& object, const std::string& name);
@@ -89,12 +97,16 @@ Value get_index(const Value& object, const Value& index);
 Value slice(const Value& object, const Value& start, const Value& stop, const Value& step);
 /// The method `name` of `object`, or undefined.
 Value find_method(const Value& object, const std::string& name);
+Value find_string_method(const Value& object, const std::string& name);
 Value apply_filter(const std::string& name, const Value& input, Arguments& arguments);
 bool has_filter(std::string_view name);
 bool apply_test(const std::string& name, const Value& input, Arguments& arguments);
 /// range, namespace, dict, joiner, cycler: what every template has.
 ScopePtr builtin_globals();
 
+/// The arguments of a builtin that takes them by position only; absent ones are None. Raises for others.
+std::vector<Value> take_positional(std::string_view function, const Arguments& arguments, std::size_t least,
+                                   std::size_t most);
 /// The parameters of a builtin, by position or name; absent ones are undefined. Raises for others.
 std::vector<Value> take_arguments(std::string_view function, Arguments& arguments,
                                   const std::vector<std::string_view>& names);

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "jinja/evaluator.h"
+#include "jinja/string_format.h"
+#include "jinja/text.h"
 #include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
@@ -25,6 +27,15 @@ std::int64_t floor_div(std::int64_t a, std::int64_t b) {
   return (a % b != 0 && ((a < 0) != (b < 0))) ? quotient - 1 : quotient;
 }
 
+Value power(double a, double b) {
+  if (a == 0 && b < 0) raise("0.0 cannot be raised to a negative power");
+  if (a < 0 && std::isfinite(a) && std::isfinite(b) && b != std::floor(b)) beyond("a complex number");
+  const double result = std::pow(a, b);
+  if (std::isinf(result) && std::isfinite(a) && std::isfinite(b))
+    raise("(34, 'Numerical result out of range')");
+  return Value::real(result);
+}
+
 Value integer_operation(std::string_view op, std::int64_t a, std::int64_t b) {
   std::int64_t result = 0;
   bool overflow = false;
@@ -35,7 +46,7 @@ Value integer_operation(std::string_view op, std::int64_t a, std::int64_t b) {
   } else if (op == "*") {
     overflow = __builtin_mul_overflow(a, b, &result);
   } else if (op == "**") {
-    if (b < 0) return Value::real(std::pow(static_cast<double>(a), static_cast<double>(b)));
+    if (b < 0) return power(static_cast<double>(a), static_cast<double>(b));
     result = 1;
     for (std::int64_t i = 0; i < b && !overflow; ++i) {
       overflow = __builtin_mul_overflow(result, a, &result);
@@ -50,76 +61,55 @@ Value integer_operation(std::string_view op, std::int64_t a, std::int64_t b) {
     if (b == -1) return integer_operation("-", 0, op == "%" ? 0 : a);
     result = op == "%" ? a - floor_div(a, b) * b : floor_div(a, b);
   }
-  if (overflow) raise("an integer of more than 64 bits");
+  if (overflow) beyond("an integer of more than 64 bits");
   return Value::integer(result);
 }
 
-Value real_operation(std::string_view op, double a, double b) {
+/// Python's remainder: it has the sign of the divisor.
+double remainder(double a, double b) {
+  const double rest = std::fmod(a, b);
+  if (rest == 0) return std::copysign(0.0, b);
+  return (b < 0) != (rest < 0) ? rest + b : rest;
+}
+
+double floor_quotient(double a, double b) {
+  double quotient = (a - remainder(a, b)) / b;
+  if (quotient == 0) return std::copysign(0.0, a / b);
+  const double whole = std::floor(quotient);
+  return quotient - whole > 0.5 ? whole + 1 : whole;
+}
+
+Value real_operation(std::string_view op, const Value& left, const Value& right) {
+  constexpr std::int64_t kExact = std::int64_t{1} << 53;
+  for (const Value* side : {&left, &right}) {
+    if (is_integer(*side) && (side->as_integer() > kExact || side->as_integer() < -kExact))
+      beyond("a large integer as a float");
+  }
+  const double a = left.as_real(), b = right.as_real();
   if (op == "+") return Value::real(a + b);
   if (op == "-") return Value::real(a - b);
   if (op == "*") return Value::real(a * b);
-  if (op == "**") return Value::real(std::pow(a, b));
-  if (b == 0) raise("float division by zero");
+  if (op == "**") return power(a, b);
+  if (b == 0) raise(op == "%" ? "float modulo" : "float division by zero");
   if (op == "/") return Value::real(a / b);
-  if (op == "//") return Value::real(std::floor(a / b));
-  return Value::real(a - std::floor(a / b) * b);
+  return Value::real(op == "//" ? floor_quotient(a, b) : remainder(a, b));
 }
 
 Value repeat(const Value& sequence, std::int64_t times) {
   const std::size_t count = times < 0 ? 0 : static_cast<std::size_t>(times);
   const std::size_t size = sequence.is_string() ? sequence.text().size() : sequence.items().size();
   const std::size_t unit = sequence.is_string() ? 1 : sizeof(Value);
-  if (size != 0 && count > kMaxRepeatBytes / unit / size) raise("a repetition that is too long");
+  if (size != 0 && count > kMaxRepeatBytes / unit / size) beyond("a repetition that is too long");
   if (sequence.is_string()) {
     std::string text;
     for (std::size_t i = 0; i < count; ++i)
       text += sequence.text();
-    return Value::string(std::move(text));
+    return sequence.is_safe() ? Value::safe_string(std::move(text)) : Value::string(std::move(text));
   }
   std::vector<Value> items;
   for (std::size_t i = 0; i < count; ++i)
     items.insert(items.end(), sequence.items().begin(), sequence.items().end());
   return sequence.is(Kind::kList) ? Value::list(std::move(items)) : Value::tuple(std::move(items));
-}
-
-/// The number without its fraction.
-std::int64_t whole_number(const Value& number) {
-  if (is_integer(number)) return number.as_integer();
-  constexpr double kLimit = 9.2e18;
-  if (!(std::fabs(number.as_real()) < kLimit)) raise("an integer of more than 64 bits");
-  return static_cast<std::int64_t>(number.as_real());
-}
-
-/// `format % values` for %s, %r, %d, %i and %%.
-Value format_percent(const std::string& format, const Value& values) {
-  const std::vector<Value> items = values.is(Kind::kTuple) ? values.items() : std::vector<Value>{values};
-  std::size_t next = 0;
-  std::string out;
-  for (std::size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%') {
-      out += format[i];
-      continue;
-    }
-    const char kind = ++i < format.size() ? format[i] : '\0';
-    if (kind == '%') {
-      out += '%';
-      continue;
-    }
-    if (next >= items.size()) raise("not enough arguments for format string");
-    const Value& item = items[next++];
-    if (kind == 's') {
-      out += to_text(item);
-      charge_work(out.size() / 16);
-    } else if (kind == 'r') {
-      out += to_repr(item);
-    } else if ((kind == 'd' || kind == 'i') && item.is_number()) {
-      out += fmt::format("{}", whole_number(item));
-    } else {
-      raise(fmt::format("unsupported format character '{}'", kind));
-    }
-  }
-  if (next < items.size()) raise("not all arguments converted during string formatting");
-  return Value::string(std::move(out));
 }
 
 bool contains(const Value& container, const Value& item) {
@@ -130,13 +120,21 @@ bool contains(const Value& container, const Value& item) {
       charge_search(container.text().size(), item.text().size());
       return container.text().find(item.text()) != std::string::npos;
     case Kind::kDict:
+      check_hashable(item);
       return container.entries().find(item) != nullptr;
     case Kind::kUndefined:
       return false;
     case Kind::kGenerator: {
-      const auto items = iterate(container);
-      return std::find(items.begin(), items.end(), item) != items.end();
+      auto& items = container.items();
+      const auto found = std::find(items.begin(), items.end(), item);
+      const bool is_there = found != items.end();
+      items.erase(items.begin(), is_there ? found + 1 : found);  // what was looked at is used up
+      return is_there;
     }
+    case Kind::kView:
+      if (container.text() == "dict_keys") check_hashable(item);
+      [[fallthrough]];
+    case Kind::kRange:
     case Kind::kList:
     case Kind::kTuple:
       return std::find(container.items().begin(), container.items().end(), item) != container.items().end();
@@ -152,6 +150,24 @@ std::size_t position(std::int64_t index, std::size_t size) {
   return index < 0 || index >= count ? size : static_cast<std::size_t>(index);
 }
 
+/// Of a string; undefined outside.
+Value character_at(const Value& object, std::int64_t index) {
+  const std::string& text = object.text();
+  std::size_t at = static_cast<std::size_t>(index);
+  if (index < 0) {
+    const std::size_t count = num_characters(text);
+    at = position(index, count);
+    if (at == count) return {};
+  }
+  const std::size_t begin = byte_of_character(text, at);
+  if (begin == text.size()) return {};
+  std::size_t end = begin + 1;
+  while (end < text.size() && continues_character(text[end]))
+    ++end;
+  std::string character = text.substr(begin, end - begin);
+  return object.is_safe() ? Value::safe_string(std::move(character)) : Value::string(std::move(character));
+}
+
 std::string object_name(const Value& object) {
   return object.is(Kind::kNone) ? "None" : fmt::format("{} object", object.type_name());
 }
@@ -161,11 +177,15 @@ std::string object_name(const Value& object) {
 Value binary_operation(std::string_view op, const Value& left, const Value& right) {
   if (op == "~") return Value::string(to_text(left) + to_text(right));
   left.check_defined();
+  if (op == "%" && left.is_string()) {
+    if (left.is_safe()) beyond("a format that is marked safe");
+    return format_percent(left.text(), right);
+  }
   right.check_defined();
   if (left.is_number() && right.is_number()) {
     if (is_integer(left) && is_integer(right) && op != "/")
       return integer_operation(op, left.as_integer(), right.as_integer());
-    return real_operation(op, left.as_real(), right.as_real());
+    return real_operation(op, left, right);
   }
   if (op == "+" && left.is_string() && right.is_string() && (left.is_safe() || right.is_safe())) {
     const auto part = [](const Value& value) {
@@ -188,8 +208,12 @@ Value binary_operation(std::string_view op, const Value& left, const Value& righ
     return repeat(left, right.as_integer());
   if (op == "*" && (right.is_string() || right.is_sequence()) && is_integer(left))
     return repeat(right, left.as_integer());
-  if (op == "%" && left.is_string()) return format_percent(left.text(), right);
   raise_operands(op, left, right);
+}
+
+Value negative(const Value& operand) {
+  if (operand.is(Kind::kFloat)) return Value::real(-operand.as_real());
+  return binary_operation("-", Value::integer(0), operand);
 }
 
 bool compare_operation(std::string_view op, const Value& left, const Value& right) {
@@ -200,6 +224,9 @@ bool compare_operation(std::string_view op, const Value& left, const Value& righ
   if (op == "<") return less_than(left, right, op);
   if (op == ">") return less_than(right, left, op);
   // NaN apart, of which templates have none.
+  if ((left.is(Kind::kFloat) && std::isnan(left.as_real())) ||
+      (right.is(Kind::kFloat) && std::isnan(right.as_real())))
+    return false;
   if (op == "<=") return !less_than(right, left, op);
   return !less_than(left, right, op);
 }
@@ -211,11 +238,12 @@ Value get_member(const Value& object, const std::string& name) {
         fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
   }
   // Python's own attributes come first: `message.items` is the method.
-  if (!object.is(Kind::kNamespace)) {
+  if (!object.is(Kind::kNamespace) &&
+      !(object.is(Kind::kObject) && object.entries().find(Value::string(name)))) {
     Value method = find_method(object, name);
     if (!method.is_undefined() || method.has_reason()) return method;
   }
-  if (object.is(Kind::kDict) || object.is(Kind::kNamespace)) {
+  if (object.is(Kind::kDict) || object.is(Kind::kNamespace) || object.is(Kind::kObject)) {
     if (const Value* value = object.entries().find(Value::string(name))) return *value;
   }
   return Value::undefined(fmt::format("'{}' has no attribute '{}'", object_name(object), name));
@@ -225,11 +253,10 @@ Value get_index(const Value& object, const Value& index) {
   object.check_defined();
   if (object.is(Kind::kDict)) {
     if (const Value* value = object.entries().find(index)) return *value;
-  } else if (is_integer(index) && (object.is_sequence() || object.is_string())) {
+  } else if (is_integer(index) && (object.is_indexed() || object.is_string())) {
     if (object.is_string()) {
-      const auto parts = characters(object.text());
-      const std::size_t at = position(index.as_integer(), parts.size());
-      if (at < parts.size()) return Value::string(std::string(parts[at]));
+      const Value found = character_at(object, index.as_integer());
+      if (!found.is_undefined()) return found;
     } else {
       const std::size_t at = position(index.as_integer(), object.items().size());
       if (at < object.items().size()) return object.items()[at];
@@ -240,19 +267,20 @@ Value get_index(const Value& object, const Value& index) {
   return Value::undefined(fmt::format("{} has no element {}", object_name(object), to_repr(index)));
 }
 
-Value slice(const Value& object, const Value& start, const Value& stop, const Value& step) {
-  object.check_defined();
-  if (!object.is_string() && !object.is_sequence()) {
-    return Value::undefined(fmt::format("{} has no slices", object_name(object)));
-  }
+namespace {
+
+/// The positions that a slice of `count` items takes: from `first`, `size` of them, `by` apart.
+struct Steps {
+  std::int64_t first = 0, by = 1;
+  std::size_t size = 0;
+};
+
+Steps steps_of(std::int64_t count, const Value& start, const Value& stop, const Value& step) {
   for (const Value* part : {&start, &stop, &step}) {
     part->check_defined();
-    if (!part->is(Kind::kNone) && !is_integer(*part)) {
+    if (!part->is(Kind::kNone) && !is_integer(*part))
       raise("slice indices must be integers or None or have an __index__ method");
-    }
   }
-  const std::vector<Value> items = iterate(object);
-  const auto count = static_cast<std::int64_t>(items.size());
   const std::int64_t by = step.is(Kind::kNone) ? 1 : step.as_integer();
   if (by == 0) raise("slice step cannot be zero");
   const auto bound = [&](const Value& value, std::int64_t fallback) {
@@ -263,17 +291,56 @@ Value slice(const Value& object, const Value& start, const Value& stop, const Va
   };
   const std::int64_t first = bound(start, by > 0 ? 0 : count - 1);
   const std::int64_t last = bound(stop, by > 0 ? count : -1);
-  std::vector<Value> taken;
-  for (std::int64_t i = first; by > 0 ? i < last : i > last;) {
-    taken.push_back(items[static_cast<std::size_t>(i)]);
-    if (__builtin_add_overflow(i, by, &i)) break;
+  const std::int64_t room = by > 0 ? last - first : first - last;
+  const auto stride = by > 0 ? static_cast<std::uint64_t>(by) : 0 - static_cast<std::uint64_t>(by);
+  const std::uint64_t size = room <= 0 ? 0 : (static_cast<std::uint64_t>(room) - 1) / stride + 1;
+  return {first, by, static_cast<std::size_t>(size)};
+}
+
+std::string text_slice(const std::string& text, const Value& start, const Value& stop, const Value& step) {
+  const Steps steps = steps_of(static_cast<std::int64_t>(num_characters(text)), start, stop, step);
+  if (steps.size == 0) return {};
+  if (steps.by == 1) {
+    const std::size_t begin = byte_of_character(text, static_cast<std::size_t>(steps.first));
+    const std::string_view rest = std::string_view(text).substr(begin);
+    return std::string(rest.substr(0, byte_of_character(rest, steps.size)));
   }
-  if (object.is(Kind::kTuple)) return Value::tuple(std::move(taken));
-  if (object.is(Kind::kList)) return Value::list(std::move(taken));
-  std::string text;
-  for (const Value& character : taken)
-    text += character.text();
-  return Value::string(std::move(text));
+  const std::vector<std::string_view> parts = characters(text);
+  std::string out;
+  for (std::size_t i = 0; i < steps.size; ++i)
+    out += parts[static_cast<std::size_t>(steps.first + static_cast<std::int64_t>(i) * steps.by)];
+  return out;
+}
+
+}  // namespace
+
+Value slice(const Value& object, const Value& start, const Value& stop, const Value& step) {
+  object.check_defined();
+  if (object.is_string()) {
+    std::string text = text_slice(object.text(), start, stop, step);
+    return object.is_safe() ? Value::safe_string(std::move(text)) : Value::string(std::move(text));
+  }
+  if (!object.is_indexed()) raise(fmt::format("'{}' object is not subscriptable", object.type_name()));
+  const std::vector<Value>& items = object.items();
+  const Steps steps = steps_of(static_cast<std::int64_t>(items.size()), start, stop, step);
+  std::vector<Value> taken;
+  taken.reserve(steps.size);
+  for (std::size_t i = 0; i < steps.size; ++i)
+    taken.push_back(items[static_cast<std::size_t>(steps.first + static_cast<std::int64_t>(i) * steps.by)]);
+  if (object.is(Kind::kRange)) return Value::range(std::move(taken), "");
+  return object.is(Kind::kTuple) ? Value::tuple(std::move(taken)) : Value::list(std::move(taken));
+}
+
+std::vector<Value> take_positional(std::string_view function, const Arguments& arguments, std::size_t least,
+                                   std::size_t most) {
+  const std::size_t count = arguments.positional.size();
+  if (!arguments.named.empty()) raise(fmt::format("{}() takes no keyword arguments", function));
+  if (count < least)
+    raise(fmt::format("{}() takes at least {} arguments ({} given)", function, least, count));
+  if (count > most) raise(fmt::format("{}() takes at most {} arguments ({} given)", function, most, count));
+  std::vector<Value> taken = arguments.positional;
+  taken.resize(most, Value::none());
+  return taken;
 }
 
 std::vector<Value> take_arguments(std::string_view function, Arguments& arguments,

@@ -120,6 +120,22 @@ TEST(TemplatePlan, ConversationsThatHuggingFaceRefusesAreNotCountedAsDifferent) 
   EXPECT_FALSE(plan.plain_differs);
 }
 
+TEST(TemplatePlan, WhatTheEvaluatorLacksIsNotSaidToBeRefused) {
+  const TemplatePlan all = plan_of("{{ messages[0].content|striptags }}");
+  EXPECT_EQ(all.differing, (std::vector<std::string>{"all (not proved: the chat template uses the filter "
+                                                     "striptags, which is not supported)"}));
+  EXPECT_TRUE(all.refused.empty());
+  EXPECT_TRUE(all.plain_differs);
+
+  const TemplatePlan some =
+      plan_of("{% if enable_thinking is defined %}{{ 'x'|striptags }}{% endif %}" + std::string(kSimple));
+  EXPECT_TRUE(has(some.differing,
+                  "thinking on (not proved: the chat template uses the filter striptags, "
+                  "which is not supported)"));
+  EXPECT_FALSE(some.plain_differs);
+  EXPECT_FALSE(has(some.refused, "thinking on"));
+}
+
 TEST(TemplatePlan, WhatDoesNotParseIsKeptAndSaidToBeUnproved) {
   const TemplatePlan plan = plan_of("{% if %}");
   EXPECT_EQ(plan.text, "{% if %}");

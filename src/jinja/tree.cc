@@ -223,19 +223,32 @@ void visit(const Expression& expression, const std::function<void(const Expressi
   }
 }
 
-void visit(const Block& block, bool into_loops, const std::function<void(const Expression&)>& visitor) {
+namespace {
+
+void visit_block(const Block& block, bool into_loops, bool with_targets,
+                 const std::function<void(const Expression&)>& visitor) {
   for (const auto& statement : block) {
-    const auto each = {&statement.expression, &statement.condition, &statement.filter, &statement.target};
-    for (const auto* expression : each) {
+    for (const auto* expression : {&statement.expression, &statement.condition, &statement.filter}) {
       if (*expression) visit(**expression, visitor);
     }
+    if (with_targets && statement.target) visit(*statement.target, visitor);
     for (const auto& parameter : statement.parameters) {
       if (parameter.default_value) visit(*parameter.default_value, visitor);
     }
     if (statement.kind == Statement::Kind::kFor && !into_loops) continue;
-    visit(statement.body, into_loops, visitor);
-    visit(statement.otherwise, into_loops, visitor);
+    visit_block(statement.body, into_loops, with_targets, visitor);
+    visit_block(statement.otherwise, into_loops, with_targets, visitor);
   }
+}
+
+}  // namespace
+
+void visit(const Block& block, bool into_loops, const std::function<void(const Expression&)>& visitor) {
+  visit_block(block, into_loops, true, visitor);
+}
+
+void visit_read(const Block& block, const std::function<void(const Expression&)>& visitor) {
+  visit_block(block, true, false, visitor);
 }
 
 bool is_identifier(std::string_view text) {

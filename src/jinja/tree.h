@@ -69,6 +69,8 @@ bool equal(const Expression& a, const Expression& b);
 void visit(const Expression& expression, const std::function<void(const Expression&)>& visit);
 /// Calls `visit` for all expressions of a block, those of inner loops only when `into_loops`.
 void visit(const Block& block, bool into_loops, const std::function<void(const Expression&)>& visit);
+/// Calls `visit` for all expressions of a block but the targets of its assignments.
+void visit_read(const Block& block, const std::function<void(const Expression&)>& visit);
 /// Whether `text` is an identifier that the runtime reads as one (no literal, no operator word).
 bool is_identifier(std::string_view text);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "jinja/work_meter.h"
 
 namespace llm2mnn::jinja {
@@ -53,7 +54,7 @@ std::shared_ptr<T> make_flat(T object) {
 }
 
 bool equal(const Value& a, const Value& b, int depth) {
-  if (depth > kMaxCompareDepth) raise("maximum recursion depth exceeded in comparison");
+  if (depth > kMaxCompareDepth) beyond("a comparison of deep values");
   charge_work(kCompareCost);
   if (a.is_number() && b.is_number()) {
     if (a.is(Kind::kFloat) || b.is(Kind::kFloat)) return a.as_real() == b.as_real();
@@ -68,8 +69,12 @@ bool equal(const Value& a, const Value& b, int depth) {
       if (a.text().size() != b.text().size()) return false;
       charge_search(a.text().size(), 0);
       return a.text() == b.text();
+    case Kind::kView:
+      if (!a.same_as(b)) beyond("the equality of views of dicts");
+      return true;
     case Kind::kList:
     case Kind::kTuple:
+    case Kind::kRange:
       return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(),
                         [&](const Value& x, const Value& y) { return equal(x, y, depth + 1); });
     case Kind::kDict: {
@@ -88,6 +93,10 @@ bool equal(const Value& a, const Value& b, int depth) {
 }  // namespace
 
 void raise(std::string message) { throw TemplateError{std::move(message)}; }
+
+void beyond(std::string_view what) {
+  fail(ErrorKind::kUnsupported, "the chat template uses {}, which is not supported", what);
+}
 
 const Value* Dict::find(const Value& key) const {
   const auto it =
@@ -148,7 +157,7 @@ Value Value::string(std::string text) {
 
 Value Value::safe_string(std::string text) {
   Value value = string(std::move(text));
-  value.is_safe_ = true;
+  value.is_special_ = true;
   return value;
 }
 
@@ -163,6 +172,25 @@ Value Value::list(std::vector<Value> items) {
 Value Value::tuple(std::vector<Value> items) {
   Value value = list(std::move(items));
   value.kind_ = Kind::kTuple;
+  return value;
+}
+
+Value Value::group(Value grouper, Value list) {
+  Value value = tuple({std::move(grouper), std::move(list)});
+  value.is_special_ = true;
+  return value;
+}
+
+Value Value::range(std::vector<Value> items, std::string text) {
+  Value value = list(std::move(items));
+  value.kind_ = Kind::kRange;
+  value.text_ = std::make_shared<const std::string>(std::move(text));
+  return value;
+}
+
+Value Value::view(std::string type, std::vector<Value> items) {
+  Value value = range(std::move(items), std::move(type));
+  value.kind_ = Kind::kView;
   return value;
 }
 
@@ -183,6 +211,12 @@ Value Value::dict() {
 Value Value::name_space() {
   Value value = dict();
   value.kind_ = Kind::kNamespace;
+  return value;
+}
+
+Value Value::object() {
+  Value value = dict();
+  value.kind_ = Kind::kObject;
   return value;
 }
 
@@ -235,6 +269,8 @@ bool Value::truth() const {
       return !text_->empty();
     case Kind::kList:
     case Kind::kTuple:
+    case Kind::kRange:
+    case Kind::kView:
       return !items_->empty();
     case Kind::kDict:
       return !dict_->entries.empty();
@@ -265,8 +301,14 @@ std::string_view Value::type_name() const {
       return "generator";
     case Kind::kDict:
       return "dict";
+    case Kind::kRange:
+      return "range";
+    case Kind::kView:
+      return *text_;
     case Kind::kNamespace:
       return "Namespace";
+    case Kind::kObject:
+      return "object";
     case Kind::kFunction:
       return "function";
   }
@@ -285,15 +327,28 @@ bool Value::same_as(const Value& other) const {
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kGenerator:
+    case Kind::kRange:
+    case Kind::kView:
       return items_ == other.items_;
     case Kind::kDict:
     case Kind::kNamespace:
+    case Kind::kObject:
       return dict_ == other.dict_;
     case Kind::kFunction:
       return function_ == other.function_;
     default:
       return *this == other;
   }
+}
+
+void check_hashable(const Value& value) {
+  if (value.is(Kind::kTuple)) {
+    for (const Value& item : value.items())
+      check_hashable(item);
+  }
+  const bool is_one = value.is(Kind::kList) || value.is(Kind::kDict) || value.is(Kind::kView);
+  if (is_one && !(value.is(Kind::kView) && value.text() == "dict_values"))
+    raise(fmt::format("unhashable type: '{}'", value.type_name()));
 }
 
 bool less_than(const Value& a, const Value& b, std::string_view op) {
@@ -324,6 +379,8 @@ std::vector<Value> iterate(const Value& value) {
       break;
     case Kind::kList:
     case Kind::kTuple:
+    case Kind::kRange:
+    case Kind::kView:
       charge_work(value.items().size() * kItemCost);
       return value.items();
     case Kind::kGenerator:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,9 @@ struct TemplateError {
   std::string message;
 };
 [[noreturn]] void raise(std::string message);
+/// Ends the rendering where Python would go on: what it gives is not known here.
+/// @throws Error kUnsupported, which names `what`.
+[[noreturn]] void beyond(std::string_view what);
 
 /// Arguments of a call.
 struct Arguments {
@@ -50,8 +54,11 @@ class Value {
     kList,
     kTuple,
     kGenerator,  ///< what map, select and their kin give: true, and empty once it was iterated
+    kRange,
+    kView,  ///< what keys(), values() and items() of a dict give
     kDict,
     kNamespace,
+    kObject,  ///< of Jinja's own: a loop, a cycler
     kFunction,
   };
 
@@ -67,9 +74,16 @@ class Value {
   static Value safe_string(std::string text);
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
+  /// An item of `groupby`: a tuple whose members are called grouper and list too.
+  static Value group(Value grouper, Value list);
   static Value generator(std::vector<Value> items);
+  /// @param text  as it prints; empty for a part of a range, which is not printed.
+  static Value range(std::vector<Value> items, std::string text);
+  /// @param type  "dict_keys", "dict_values" or "dict_items".
+  static Value view(std::string type, std::vector<Value> items);
   static Value dict();
   static Value name_space();
+  static Value object();
   static Value function(Function function);
   static Value from_json(const JsonValue& json);
 
@@ -77,17 +91,21 @@ class Value {
   bool is(Kind kind) const { return kind_ == kind; }
   bool is_undefined() const { return kind_ == Kind::kUndefined; }
   bool is_string() const { return kind_ == Kind::kString; }
-  bool is_safe() const { return is_safe_; }
+  bool is_safe() const { return is_special_ && kind_ == Kind::kString; }
+  bool is_group() const { return is_special_ && kind_ == Kind::kTuple; }
   bool is_sequence() const { return kind_ == Kind::kList || kind_ == Kind::kTuple; }
+  /// What has an order and a number of items that can be read by index.
+  bool is_indexed() const { return is_sequence() || kind_ == Kind::kRange; }
   /// bool, int or float.
   bool is_number() const { return kind_ >= Kind::kBool && kind_ <= Kind::kFloat; }
 
   bool truth() const;
   std::int64_t as_integer() const { return integer_; }  ///< of a bool too
   double as_real() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_); }
-  const std::string& text() const { return *text_; }  ///< of a string; of undefined: the message
+  /// Of a string; of undefined: the message; of a range or a view: see there.
+  const std::string& text() const { return *text_; }
   std::vector<Value>& items() const { return *items_; }
-  Dict& entries() const { return *dict_; }  ///< of a dict or a namespace
+  Dict& entries() const { return *dict_; }  ///< of a dict, a namespace or an object
   const Function& callee() const { return *function_; }
 
   /// Of undefined: whether it was made with a message.
@@ -103,7 +121,7 @@ class Value {
 
  private:
   Kind kind_ = Kind::kUndefined;
-  bool is_safe_ = false;
+  bool is_special_ = false;  // safe, or a group
   std::int64_t integer_ = 0;
   double real_ = 0;
   std::shared_ptr<const std::string> text_;
@@ -113,6 +131,8 @@ class Value {
   std::shared_ptr<const Function> function_;
 };
 
+/// Raises unless the value may be a key of a dict.
+void check_hashable(const Value& value);
 /// Python's `<`. Raises for types that have no order.
 bool less_than(const Value& a, const Value& b, std::string_view op = "<");
 /// The items that a loop sees. Raises for what is not iterable.
@@ -123,10 +143,9 @@ std::string html_escaped(const std::string& text);
 /// Python's str() and repr().
 std::string to_text(const Value& value);
 std::string to_repr(const Value& value);
-std::string float_text(double value);
-/// json.dumps with ensure_ascii=False. @param indent  negative: none.
+/// json.dumps with ensure_ascii=False.
 struct JsonFormat {
-  int indent = -1;
+  std::optional<std::string> indent;  ///< of one level; none: all in one line
   std::string item_separator = ", ";
   std::string key_separator = ": ";
   bool sort_keys = false;

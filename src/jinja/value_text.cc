@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "jinja/text.h"
 #include "jinja/value.h"
 #include "jinja/work_meter.h"
 
@@ -19,7 +20,21 @@ constexpr int kMaxDepth = 200;
 void visit(int depth) {
   constexpr std::size_t kVisitCost = 64;
   charge_work(kVisitCost);
-  if (depth > kMaxDepth) raise("maximum recursion depth exceeded");
+  if (depth > kMaxDepth) beyond("the text of deep values");
+}
+
+std::string float_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  // The shortest digits that give the value back; Python writes an exponent below 1e-4 and from 1e16 on.
+  const double size = std::fabs(value);
+  const bool scientific = size != 0 && (size < 1e-4 || size >= 1e16);
+  std::array<char, 64> buffer;
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
+  std::string text(buffer.data(), result.ptr);
+  if (!scientific && text.find('.') == std::string::npos) text += ".0";
+  return text;
 }
 
 std::string string_repr(std::string_view text) {
@@ -27,21 +42,25 @@ std::string string_repr(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   std::string out(1, quote);
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == quote || c == '\\') {
+  for (std::size_t pos = 0; pos < text.size();) {
+    const std::size_t begin = pos;
+    const char32_t c = next_code_point(text, pos);
+    if (c == static_cast<char32_t>(quote) || c == '\\') {
       out += '\\';
-      out += c;
+      out += text[begin];
     } else if (c == '\n') {
       out += "\\n";
     } else if (c == '\r') {
       out += "\\r";
     } else if (c == '\t') {
       out += "\\t";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\x{:02x}", byte);
+    } else if (is_printable(c)) {
+      out += text.substr(begin, pos - begin);
     } else {
-      out += c;
+      const auto code = static_cast<std::uint32_t>(c);
+      out += code < 0x100     ? fmt::format("\\x{:02x}", code)
+             : code < 0x10000 ? fmt::format("\\u{:04x}", code)
+                              : fmt::format("\\U{:08x}", code);
     }
   }
   return out + quote;
@@ -76,6 +95,8 @@ std::string repr(const Value& value, int depth) {
       charge_work(out.size());
       return "{" + out + "}";
     }
+    case Kind::kView:
+      return value.text() + "([" + join_reprs(value.items(), depth + 1) + "])";
     default:
       return to_text(value);
   }
@@ -131,7 +152,7 @@ void append_json_string(std::string& out, std::string_view text, bool ensure_asc
         out += "\\f";
         break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20) {
+        if (static_cast<unsigned char>(c) < 0x20 || (c == 0x7F && ensure_ascii)) {
           out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
         } else {
           out += c;
@@ -186,10 +207,11 @@ class JsonWriter {
   }
 
   void break_line(int depth) {
-    if (format_.indent < 0) return;
+    if (!format_.indent) return;
     out += '\n';
-    charge_work(static_cast<std::size_t>(format_.indent * depth));
-    out.append(static_cast<std::size_t>(format_.indent * depth), ' ');
+    charge_work(format_.indent->size() * static_cast<std::size_t>(depth));
+    for (int i = 0; i < depth; ++i)
+      out += *format_.indent;
   }
 
   void write_list(const std::vector<Value>& items, int depth) {
@@ -219,6 +241,8 @@ class JsonWriter {
       if (key.is_string()) {
         append_json_string(out, key.text(), format_.ensure_ascii);
       } else {
+        if (!key.is_number() && !key.is(Kind::kNone))
+          raise(fmt::format("keys must be str, int, float, bool or None, not {}", key.type_name()));
         JsonWriter number(format_);
         number.write(key, depth + 1);
         append_json_string(out, number.out, format_.ensure_ascii);
@@ -235,20 +259,6 @@ class JsonWriter {
 
 }  // namespace
 
-std::string float_text(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  // The shortest digits that give the value back; Python writes an exponent below 1e-4 and from 1e16 on.
-  const double size = std::fabs(value);
-  const bool scientific = size != 0 && (size < 1e-4 || size >= 1e16);
-  std::array<char, 64> buffer;
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                                    scientific ? std::chars_format::scientific : std::chars_format::fixed);
-  std::string text(buffer.data(), result.ptr);
-  if (!scientific && text.find('.') == std::string::npos) text += ".0";
-  return text;
-}
-
 std::string to_text(const Value& value) {
   switch (value.kind()) {
     case Kind::kUndefined:
@@ -264,12 +274,14 @@ std::string to_text(const Value& value) {
     case Kind::kString:
       charge_search(value.text().size(), 0);
       return value.text();
+    case Kind::kRange:
+      if (value.text().empty()) beyond("the text of a part of a range");
+      return value.text();
     case Kind::kGenerator:
-      return "<generator object>";
     case Kind::kNamespace:
-      return "<Namespace>";
+    case Kind::kObject:
     case Kind::kFunction:
-      return "<function>";
+      beyond(fmt::format("the text of a {}", value.type_name()));
     default:
       return repr(value, 0);
   }
