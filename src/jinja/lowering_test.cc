@@ -168,6 +168,28 @@ TEST(Lowering, DefaultArgumentsThatNeedEachOtherEnd) {
   EXPECT_TRUE(has_limit(tower + "{{ m59() }}", "need each other"));
 }
 
+TEST(Lowering, NestedComparisonsAndLogicGrowByTheirSizeOnly) {
+  std::string comparison = "a", logic = "a == b";
+  for (int i = 0; i < 15; ++i) {
+    comparison = "(1 < " + comparison + " < 2)";
+    logic = "((" + logic + " or c) == d)";
+  }
+  for (const std::string& expression : {comparison, logic}) {
+    const std::string text = lowered("{% set x = " + expression + " %}");
+    EXPECT_LT(text.size(), 10000u) << text.size();
+    EXPECT_NO_THROW(parse_template(text));
+  }
+}
+
+TEST(Lowering, AChainedComparisonRepeatsItsOperands) {
+  EXPECT_EQ(lowered("{% set x = 1 < a < 2 < b %}"), "{%- set x = (1 < a) and (a < 2) and (2 < b) -%}\n");
+}
+
+TEST(Lowering, NestedMappingsDoNotEndAnOutput) {
+  const std::string text = lowered("{{ {'a': {'b': {'c': 1} } } or x }}");
+  EXPECT_NE(text.find("{\"a\": {\"b\": {\"c\": 1} } }"), std::string::npos) << text;
+}
+
 TEST(Lowering, ATestInFrontOfAnIfIsInBrackets) {
   const std::string text = lower_template("{% if a and b is none ,%}yes{% endif %}").text;
   EXPECT_NO_THROW(parse_template(text)) << text;
