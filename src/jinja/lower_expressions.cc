@@ -139,7 +139,7 @@ ExpressionPtr lower_expression(ExpressionPtr expression, Place place, State& sta
     case Kind::kSlice:
       return lower_slice(std::move(expression), state);
     case Kind::kFilter:
-      return lower_filter(std::move(expression), place, state);
+      return lower_filter(std::move(expression), state);
     case Kind::kTest:
       return lower_test(std::move(expression), state);
     case Kind::kCall:

@@ -19,8 +19,9 @@ bool has_limit(std::string_view source, std::string_view part) {
 
 TEST(Lowering, ChangesTheFormOnlyOfWhatNeedsNoRewrite) {
   const auto result = lower_template("{% for m in messages %}{{ '<|' + m.role + '|>' }}{% endfor %} end");
-  EXPECT_EQ(result.text,
-            "{%- for m in messages -%}\n{{- \"<|\" + m.role + \"|>\" -}}\n{%- endfor -%}\n{{- \" end\" -}}\n");
+  EXPECT_EQ(
+      result.text,
+      "{%- for m in messages -%}\n{{- \"<|\" + m.role + \"|>\" -}}\n{%- endfor -%}\n{{- \" end\" -}}\n");
   EXPECT_EQ(result.changes.size(), 1u);
   EXPECT_TRUE(result.limits.empty());
 }
@@ -144,6 +145,10 @@ TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
   EXPECT_TRUE(has_limit("{{ x.isdigit() }}", "line 1: method isdigit"));
   EXPECT_TRUE(has_limit("{{ 2 ** 3 }}", "line 1: operator **"));
   EXPECT_TRUE(has_limit("{{ x|tojson(indent=n) }}", "line 1: tojson with a computed indent"));
+  EXPECT_TRUE(has_limit("{{ x|sort(up) }}", "line 1: sort with other arguments"));
+  EXPECT_TRUE(has_limit("{{ x|sort(attribute='a,b') }}", "line 1: sort with other arguments"));
+  EXPECT_TRUE(has_limit("{{ x|unique(attribute=k) }}", "line 1: unique with other arguments"));
+  EXPECT_TRUE(has_limit("{{ x|sum(start=1) }}", "line 1: sum with other arguments"));
   EXPECT_TRUE(has_limit("{% set a, b %}xy{% endset %}", "line 1: a `set` block with several names"));
   EXPECT_NO_THROW(parse_template(lower_template("{% set a, b %}xy{% endset %}").text));
 }
