@@ -131,7 +131,7 @@ const std::vector<ForeignFlag>& foreign_flags() {
       "vision encoders are not exported by this version; it writes the text decoder";
   static const std::vector<ForeignFlag> flags = {
       {"--mnnconvert", true, false, "no converter is needed: llm.mnn is written directly"},
-      {"--onnx_slim", false, false, "there is no ONNX step to slim"},
+      {"--onnx_slim", false, false, "the graph has nothing to slim"},
       {"--transformer_fuse", false, false, "attention is always the fused op"},
       {"--group_conv_native", false, false, "a text decoder has no group convolution"},
       {"--disable_fuse_qkv", false, false, "projections are written separately, as release 3.6.1 reads them"},

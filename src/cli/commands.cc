@@ -12,6 +12,7 @@
 #include "convert/inspect.h"
 #include "convert/manifest.h"
 #include "convert/mnn_stream.h"
+#include "convert/onnx_stream.h"
 #include "convert/report_json.h"
 #include "convert/version.h"
 
@@ -50,11 +51,12 @@ void print_list(std::string_view label, const std::vector<std::string>& items, b
   line(label, text);
 }
 
-void print_plan(const Plan& plan, const Output& output) {
-  line("model", fmt::format("{}, {} parameters", model_text(plan.model.facts),
-                            count_text(plan.model.facts.parameters)));
-  for (const SchemeUse& use : scheme_uses(plan))
-    line("weights", fmt::format("{}: {}", use.what, use.scheme));
+// What every format's plan has; `print_weights` prints the lines between the model's and the tokenizer's.
+template <typename Print>
+void print_package_plan(const PackagePlan& plan, Print&& print_weights) {
+  const ModelFacts& facts = plan.model.facts;
+  line("model", fmt::format("{}, {} parameters", model_text(facts), count_text(facts.parameters)));
+  print_weights();
   line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
   line("", plan.tokenizer_proof.mtok.summary());
   line("", plan.tokenizer_proof.txt.summary());
@@ -64,9 +66,9 @@ void print_plan(const Plan& plan, const Output& output) {
              "{} of {} conversations give Hugging Face's prompt{}", chat.num_equal, chat.num_cases,
              chat.text == chat.source ? "" : "; rewritten for the runtime (llm2mnn template --lowered)"));
   }
-  line("size", fmt::format("{} ({:.2f} bits per weight in the linear layers)",
-                           size_text(plan.package_bytes()), plan.linear_bits_per_weight()));
-  line("runtime", fmt::format("MNN {} or later ({})", plan.runtime.version.text(), plan.runtime.because));
+}
+
+void print_notes(const PackagePlan& plan, const Output& output) {
   for (const std::string& note : plan.notes)
     line("note", note);
   for (const std::string& note : output.notes)
@@ -77,7 +79,44 @@ void print_plan(const Plan& plan, const Output& output) {
   print_list("left out", ignored, output.verbose);
 }
 
-void print_dry_run(const Plan& plan, const Output& output) {
+void print_plan(const Plan& plan, const Output& output) {
+  print_package_plan(plan, [&] {
+    for (const SchemeUse& use : scheme_uses(plan))
+      line("weights", fmt::format("{}: {}", use.what, use.scheme));
+  });
+  line("size", fmt::format("{} ({:.2f} bits per weight in the linear layers)",
+                           size_text(plan.package_bytes()), plan.linear_bits_per_weight()));
+  line("runtime", fmt::format("MNN {} or later ({})", plan.runtime.version.text(), plan.runtime.because));
+  print_notes(plan, output);
+}
+
+void print_plan(const OnnxPlan& plan, const Output& output) {
+  const onnx::OnnxForm& form = plan.options.onnx;
+  print_package_plan(plan, [&] {
+    line("onnx", fmt::format("flavour {}, opset {}", onnx::flavour_name(form.flavour), form.opset));
+    line("weights", onnx::weights_text(form));
+  });
+  line("size", size_text(plan.package_bytes()));
+  print_notes(plan, output);
+}
+
+void print_tensors(const Plan& plan) {
+  for (const mnn::LinearBlob& blob : plan.layout.linears) {
+    line("",
+         fmt::format("{:<40} [{}, {}] at {}: {} bytes", plan.model.lowered.graph.weights[blob.weight].address,
+                     blob.rows, blob.cols, blob.offset, blob.end() - blob.offset));
+  }
+}
+
+void print_tensors(const OnnxPlan& plan) {
+  for (const onnx::MatrixBlob& blob : plan.onnx.layout.matrices) {
+    line("", fmt::format("{:<48} of [{}, {}] at {}: {} bytes", blob.name, blob.rows, blob.cols, blob.offset,
+                         blob.bytes));
+  }
+}
+
+template <typename AnyPlan>
+void print_dry_run(const AnyPlan& plan, const Output& output) {
   fmt::print("llm2mnn {}: plan for {} (nothing is written)\n", kVersion, bare(plan.options.path.string()));
   print_plan(plan, output);
   print_list("not read", plan.model.facts.unread_config_keys, output.verbose);
@@ -88,13 +127,7 @@ void print_dry_run(const Plan& plan, const Output& output) {
   for (const FilePlan& file : plan.files)
     line("", fmt::format("{:<22} {:>14} bytes", file.name, file.bytes));
   line("", fmt::format("{:<22} {:>14} bytes", "in all", plan.package_bytes()));
-  if (output.verbose) {
-    for (const mnn::LinearBlob& blob : plan.layout.linears) {
-      line("", fmt::format("{:<40} [{}, {}] at {}: {} bytes",
-                           plan.model.lowered.graph.weights[blob.weight].address, blob.rows, blob.cols,
-                           blob.offset, blob.end() - blob.offset));
-    }
-  }
+  if (output.verbose) print_tensors(plan);
 }
 
 std::string string_at(const JsonValue& object, std::string_view key) {
@@ -201,10 +234,11 @@ void print_result(const std::function<void()>& print, std::string_view remark) {
   }
 }
 
-void run_export_command(const ExportOptions& options, bool dry_run, const Output& output) {
-  check_output_flags(output);
-  const auto start = std::chrono::steady_clock::now();
-  const Plan plan = make_plan(options);
+namespace {
+
+template <typename AnyPlan>
+void export_plan(const AnyPlan& plan, bool dry_run, const Output& output,
+                 std::chrono::steady_clock::time_point start) {
   throw_if_cancelled();
   if (dry_run) {
     print_result([&] {
@@ -227,12 +261,23 @@ void run_export_command(const ExportOptions& options, bool dry_run, const Output
         if (output.json) {
           fmt::print("{}\n", plan_report_json(plan, "exported"));
         } else if (!output.quiet) {
-          fmt::print("llm2mnn {}: {}\n", kVersion, bare(options.path.string()));
+          fmt::print("llm2mnn {}: {}\n", kVersion, bare(plan.options.path.string()));
           print_plan(plan, output);
           line("written", fmt::format("{} in {:.1f} s", bare(plan.destination.string()), seconds));
         }
       },
       "; the package itself is complete");
+}
+
+}  // namespace
+
+void run_export_command(const ExportOptions& options, bool dry_run, const Output& output) {
+  check_output_flags(output);
+  const auto start = std::chrono::steady_clock::now();
+  if (options.format == ExportFormat::kOnnx)
+    export_plan(make_onnx_plan(options), dry_run, output, start);
+  else
+    export_plan(make_plan(options), dry_run, output, start);
 }
 
 void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <fcntl.h>
+#include <fmt/ranges.h>
+#include <initializer_list>
 #include <system_error>
 #include <unistd.h>
 
@@ -32,8 +34,8 @@ constexpr const char* kExportExample =
 // Values as typed; checked one by one in `options_from`, so that every message names its flag.
 struct Words {
   std::string path, dst_path = "./model", export_format = "mnn", type, tokenizer_path, family;
-  std::string quant_bit = "4", quant_block = "64", lm_quant_bit, lm_quant_block, embed_bit, scale_bit, compat,
-              threads;
+  std::string quant_bit, quant_block, lm_quant_bit, lm_quant_block, embed_bit, scale_bit, compat, threads;
+  std::string onnx_flavour, onnx_opset, onnx_quant, dtype, accuracy_level;
   bool sym = false, seperate_embed = false, dry_run = false, overwrite = false;
   std::string chat_template;
   bool allow_tokenizer_mismatch = false;
@@ -66,7 +68,8 @@ void add_export(CLI::App& command, Words& words) {
       ->required();
   command.add_option("--dst_path", words.dst_path, "package directory; absent or empty (default ./model)")
       ->type_name("DIR");
-  command.add_option("--export", words.export_format, "output format: mnn")->type_name("FORMAT");
+  command.add_option("--export", words.export_format, "output format: mnn (default) or onnx")
+      ->type_name("FORMAT");
   command.add_option("--type", words.type, "treat the model as this model_type")->type_name("NAME");
   command.add_option("--family", words.family, "a family file of your own (docs/adding-a-family.md)")
       ->type_name("FILE");
@@ -101,6 +104,23 @@ void add_export(CLI::App& command, Words& words) {
   command.add_flag("--seperate_embed", words.seperate_embed, "a tied embedding as its own bf16 file");
   command.add_option("--compat", words.compat, "3.1: a graph for runtimes before 3.6.1")
       ->type_name("VERSION");
+  command
+      .add_option("--onnx_flavour", words.onnx_flavour,
+                  "one: onnxruntime and MNN's converter (default); ort: standard operators; genai")
+      ->type_name("NAME");
+  command.add_option("--onnx_opset", words.onnx_opset, "17 to 23 (default 17; 21 with --onnx_quant qdq)")
+      ->type_name("N");
+  command.add_option("--dtype", words.dtype, "floats of an ONNX file: fp32 (default) or fp16")
+      ->type_name("NAME");
+  command
+      .add_option(
+          "--onnx_quant", words.onnx_quant,
+          "quantised ONNX: matmulnbits or qdq, with --quant_bit 4 or 8 and --quant_block 16-128 (default 32)")
+      ->type_name("NAME");
+  command
+      .add_option("--accuracy_level", words.accuracy_level,
+                  "of matmulnbits: 0 float activations (default), 4 int8 activations")
+      ->type_name("N");
   command.add_flag("--dry_run", words.dry_run, "print the whole plan with exact sizes; write nothing");
   command.add_flag("--overwrite", words.overwrite, "replace a package of ours at --dst_path");
   command.add_option("--threads", words.threads, "worker threads (default: one per processor)")
@@ -182,12 +202,69 @@ int parse_embed_bit(const std::string& text) {
   return static_cast<int>(bits);
 }
 
-void check_export_format(const std::string& format) {
-  if (format == "mnn") return;
-  if (format == "onnx") {
-    fail(ErrorKind::kUnsupported, "--export onnx: ONNX is not written by this version; --export mnn is");
+ExportFormat parse_export_format(const std::string& format) {
+  if (format == "mnn") return ExportFormat::kMnn;
+  if (format == "onnx") return ExportFormat::kOnnx;
+  fail(ErrorKind::kInvalidArgument, "--export {}: expected mnn or onnx", shown(format));
+}
+
+// Flags of the other format would be passed over in silence.
+void refuse_flags(const CLI::App& command, std::initializer_list<const char*> flags,
+                  std::string_view reason) {
+  for (const char* flag : flags)
+    if (command.count(flag) > 0) fail(ErrorKind::kInvalidArgument, "{}: {}", flag, reason);
+}
+
+int parse_choice(const char* flag, const std::string& text, std::initializer_list<int> values) {
+  const std::int64_t number = parse_number(flag, text, kAnyNumber);
+  for (const int value : values)
+    if (number == value) return value;
+  fail(ErrorKind::kInvalidArgument, "{} {}: expected {}", flag, shown(text), fmt::join(values, " or "));
+}
+
+onnx::OnnxForm onnx_form_from(const CLI::App& command, const Words& words) {
+  refuse_flags(command,
+               {"--lm_quant_bit", "--lm_quant_block", "--sym", "--scale_bit", "--embed_bit",
+                "--seperate_embed", "--compat"},
+               "belongs to --export mnn (or to convert, which makes a package of the ONNX file)");
+  onnx::OnnxForm form;
+  if (words.onnx_flavour == "ort")
+    form.flavour = onnx::Flavour::kOrt;
+  else if (words.onnx_flavour == "genai")
+    form.flavour = onnx::Flavour::kGenai;
+  else if (!words.onnx_flavour.empty() && words.onnx_flavour != "one")
+    fail(ErrorKind::kInvalidArgument, "--onnx_flavour {}: expected one, ort or genai",
+         shown(words.onnx_flavour));
+  if (words.dtype == "fp16") {
+    form.dtype = DType::kF16;
+  } else if (words.dtype == "bf16") {
+    fail(ErrorKind::kUnsupported,
+         "--dtype bf16: onnxruntime does not compute with it on a CPU; use fp32 or fp16");
+  } else if (!words.dtype.empty() && words.dtype != "fp32") {
+    fail(ErrorKind::kInvalidArgument, "--dtype {}: expected fp32 or fp16", shown(words.dtype));
   }
-  fail(ErrorKind::kInvalidArgument, "--export {}: expected mnn", shown(format));
+  if (words.onnx_quant.empty()) {
+    refuse_flags(command, {"--quant_bit", "--quant_block", "--accuracy_level"},
+                 "an ONNX file holds floats unless --onnx_quant matmulnbits or qdq is given; convert "
+                 "quantises it for MNN");
+  } else if (words.onnx_quant == "matmulnbits") {
+    form.weights = onnx::WeightForm::kMatMulNBits;
+  } else if (words.onnx_quant == "qdq") {
+    form.weights = onnx::WeightForm::kDequantizeLinear;
+    form.opset = onnx::kQuantOpset;
+    refuse_flags(command, {"--accuracy_level"}, "belongs to --onnx_quant matmulnbits");
+  } else {
+    fail(ErrorKind::kInvalidArgument, "--onnx_quant {}: expected matmulnbits or qdq",
+         shown(words.onnx_quant));
+  }
+  if (!words.onnx_opset.empty())
+    form.opset = static_cast<int>(parse_number("--onnx_opset", words.onnx_opset, kAnyNumber));
+  if (!words.quant_bit.empty()) form.bits = parse_quant_bit("--quant_bit", words.quant_bit);
+  if (!words.quant_block.empty()) form.block = parse_quant_block("--quant_block", words.quant_block);
+  if (!words.accuracy_level.empty())
+    form.accuracy_level = parse_choice("--accuracy_level", words.accuracy_level, {0, 4});
+  onnx::check_form(form);
+  return form;
 }
 
 // An empty word would silently mean "not given".
@@ -202,21 +279,27 @@ void check_not_empty(const CLI::App& command) {
 
 ExportOptions options_from(const CLI::App& command, const Words& words) {
   check_not_empty(command);
-  check_export_format(words.export_format);
   ExportOptions options;
+  options.format = parse_export_format(words.export_format);
   options.path = words.path;
   options.dst_path = words.dst_path;
   options.tokenizer_path = words.tokenizer_path;
   options.family_path = words.family;
   options.type = words.type;
-  options.quant_bit = parse_quant_bit("--quant_bit", words.quant_bit);
+  if (options.format == ExportFormat::kOnnx)
+    options.onnx = onnx_form_from(command, words);
+  else
+    refuse_flags(command, {"--onnx_flavour", "--onnx_opset", "--onnx_quant", "--dtype", "--accuracy_level"},
+                 "belongs to --export onnx");
+  if (!words.quant_bit.empty()) options.quant_bit = parse_quant_bit("--quant_bit", words.quant_bit);
   if (!words.lm_quant_bit.empty())
     options.lm_quant_bit = parse_quant_bit("--lm_quant_bit", words.lm_quant_bit);
   if (!words.embed_bit.empty()) options.embed_bit = parse_embed_bit(words.embed_bit);
   const bool head_has_codes = options.lm_quant_bit.value_or(options.quant_bit) <= 8;
   const bool block_is_used = options.quant_bit <= 8 || options.embed_bit.value_or(16) <= 8 ||
                              (head_has_codes && words.lm_quant_block.empty());
-  options.quant_block = parse_quant_block("--quant_block", words.quant_block, block_is_used);
+  if (!words.quant_block.empty())
+    options.quant_block = parse_quant_block("--quant_block", words.quant_block, block_is_used);
   if (!words.lm_quant_block.empty()) {
     options.lm_quant_block = parse_quant_block("--lm_quant_block", words.lm_quant_block, head_has_codes);
   }

@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "convert/manifest.h"
 #include "convert/mnn_stream.h"
+#include "convert/onnx_stream.h"
 #include "convert/publish.h"
 
 namespace llm2mnn {
@@ -63,9 +64,30 @@ class PackageFiles {
   std::list<OpenFile> files_;  // stable addresses
 };
 
+void add_side_files(PackageFiles& files, const PackagePlan& plan) {
+  files.add(kConfigName, bytes_of(plan.config_json));
+  files.add(kLlmConfigName, bytes_of(plan.llm_config_json));
+  files.add(kMtokName, bytes_of(plan.tokenizer.mtok));
+  files.add(kTxtName, bytes_of(plan.tokenizer.txt));
+}
+
+// Syncs, hashes, writes the manifest and publishes. `last` may add files that need the digests of the others.
+template <typename AnyPlan, typename Last>
+void finish(const AnyPlan& plan, StagingDirectory& staging, PackageFiles& files, ManifestDigests& digests,
+            Last&& last) {
+  // The disk works while the processor hashes what is still in the page cache.
+  // Deferred only where no thread is to be had.
+  std::future<void> synced = std::async(std::launch::async | std::launch::deferred, [&] { files.sync(); });
+  digests.files = files.digests();
+  synced.get();
+  last();
+  staging.write_file(kManifestName, bytes_of(make_manifest(plan, digests))).sync();
+  staging.publish(plan.options.overwrite);
+}
+
 }  // namespace
 
-void check_free_space(const Plan& plan) {
+void check_free_space(const PackagePlan& plan) {
   const std::uint64_t free = free_bytes_for(plan.destination);
   if (plan.package_bytes() <= free) return;
   fail(ErrorKind::kNoSpace, "--dst_path {}: the package needs {} bytes and the disk has {} free",
@@ -83,20 +105,34 @@ void run_export(const Plan& plan, StreamProgress& progress) {
     embedding_file = &files.add_large(plan.embedding.file_name, plan.embedding.file_bytes());
   }
   files.add(kGraphName, plan.graph_bytes);
-  files.add(kConfigName, bytes_of(plan.config_json));
-  files.add(kLlmConfigName, bytes_of(plan.llm_config_json));
-  files.add(kMtokName, bytes_of(plan.tokenizer.mtok));
-  files.add(kTxtName, bytes_of(plan.tokenizer.txt));
+  add_side_files(files, plan);
 
   ManifestDigests digests;
   digests.source = stream_weights(plan, weight_file, embedding_file, progress);
-  // The disk works while the processor hashes what is still in the page cache.
-  // Deferred only where no thread is to be had.
-  std::future<void> synced = std::async(std::launch::async | std::launch::deferred, [&] { files.sync(); });
-  digests.files = files.digests();
-  synced.get();
-  staging.write_file(kManifestName, bytes_of(make_manifest(plan, digests))).sync();
-  staging.publish(plan.options.overwrite);
+  finish(plan, staging, files, digests, [] {});
+}
+
+void run_export(const OnnxPlan& plan, StreamProgress& progress) {
+  check_free_space(plan);
+  throw_if_cancelled();
+  StagingDirectory staging(plan.destination);
+  PackageFiles files(staging);
+  const File& data_file = files.add_large(onnx::kDataName, plan.onnx.layout.total_bytes);
+  const File& embedding_file = files.add_large(plan.embedding.file_name, plan.embedding.file_bytes());
+  add_side_files(files, plan);
+  if (!plan.genai_config_json.empty()) files.add(kGenaiConfigName, bytes_of(plan.genai_config_json));
+  for (const OnnxPlan::CopiedFile& file : plan.tokenizer_files)
+    files.add(file.name, bytes_of(file.content));
+
+  ManifestDigests digests;
+  digests.source = stream_weights(plan, data_file, embedding_file, progress);
+  finish(plan, staging, files, digests, [&] {
+    // Last, since it names the digest of the data.
+    const Digest128 weights = weights_digest(plan.onnx.bytes, digests.files.at(onnx::kDataName));
+    const std::string bytes = onnx_file_bytes(plan, {digests.source, weights});
+    digests.files[kOnnxName] = xxh128(bytes_of(bytes));
+    staging.write_file(kOnnxName, bytes_of(bytes)).sync();
+  });
 }
 
 }  // namespace llm2mnn

@@ -1,6 +1,7 @@
 #pragma once
 // The whole job: a plan becomes a published package.
 
+#include "convert/onnx_plan.h"
 #include "convert/plan.h"
 #include "convert/row_stream.h"
 
@@ -8,9 +9,10 @@ namespace llm2mnn {
 
 /// Refuses a plan whose package does not fit on the destination's disk.
 /// @throws Error(kNoSpace) with both figures.
-void check_free_space(const Plan& plan);
+void check_free_space(const PackagePlan& plan);
 
 /// Streams, syncs, hashes and publishes. Nothing appears at the destination unless everything succeeded.
 void run_export(const Plan& plan, StreamProgress& progress);
+void run_export(const OnnxPlan& plan, StreamProgress& progress);
 
 }  // namespace llm2mnn

@@ -56,7 +56,7 @@ Json proof_json(const TokenizerProof::File& file) {
           {"misprinted", differences_json(file.misprinted)}};
 }
 
-Json files_json(const Plan& plan, const ManifestDigests& digests) {
+Json files_json(const PackagePlan& plan, const ManifestDigests& digests) {
   Json list = Json::array();
   for (const FilePlan& file : plan.files) {
     if (file.name == kManifestName) continue;
@@ -66,6 +66,50 @@ Json files_json(const Plan& plan, const ManifestDigests& digests) {
                     {"xxh128", (digest == digests.files.end() ? Digest128{} : digest->second).hex()}});
   }
   return list;
+}
+
+Json tool_json(std::string_view format) {
+  return {{"tool", "llm2mnn"}, {"version", kVersion}, {"format", format}};
+}
+
+Json model_json(const ModelFacts& facts) {
+  return {{"model_type", facts.model_type},
+          {"family", facts.family},
+          {"num_hidden_layers", facts.num_hidden_layers},
+          {"hidden_size", facts.hidden_size},
+          {"vocab_size", facts.vocab_size},
+          {"max_position_embeddings", facts.max_position_embeddings},
+          {"parameters", facts.parameters}};
+}
+
+void add_package_json(Json& json, const PackagePlan& plan, const ManifestDigests& digests) {
+  json["tokenizer"] = Json::parse(plan.tokenizer_record);
+  json["notes"] = plan.notes;
+  json["ignored_tensors"] = ignored_tensors_json(plan);
+  json["unread_config_keys"] = plan.model.facts.unread_config_keys;
+  json["files"] = files_json(plan, digests);
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json onnx_options_json(const ExportOptions& options) {
+  const onnx::OnnxForm& form = options.onnx;
+  Json json;
+  json["onnx_flavour"] = onnx::flavour_name(form.flavour);
+  json["onnx_opset"] = form.opset;
+  json["dtype"] = form.dtype == DType::kF16 ? "fp16" : "fp32";
+  const bool quantised = form.weights != onnx::WeightForm::kFloat;
+  json["onnx_quant"] = quantised ? Json(onnx::weight_form_name(form.weights)) : Json(nullptr);
+  if (quantised) {
+    json["quant_bit"] = form.bits;
+    json["quant_block"] = form.block;
+    json["accuracy_level"] = form.accuracy_level;
+  }
+  json["chat_template"] = !options.chat_template_path.empty();
+  json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
+  return json;
 }
 
 }  // namespace
@@ -95,35 +139,34 @@ std::vector<SchemeUse> scheme_uses(const Plan& plan) {
   return uses;
 }
 
+std::string tokenizer_record(const TokenizerPackage& package, const TokenizerProof& proof) {
+  const Json json = {{"kind", package.kind},
+                     {"vocab_size", package.vocab_size},
+                     {"chat_template", template_json(package.template_plan)},
+                     {"self_test", {proof_json(proof.mtok), proof_json(proof.txt)}}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
-  const ModelFacts& facts = plan.model.facts;
-  Json json;
-  json["tool"] = "llm2mnn";
-  json["version"] = kVersion;
-  json["format"] = "mnn";
+  Json json = tool_json("mnn");
   json["graph_form"] = plan.options.form == mnn::GraphForm::kPacked ? "packed" : "compat";
   json["minimum_runtime"] = runtime_json(plan);
-  json["model"] = {{"model_type", facts.model_type},
-                   {"family", facts.family},
-                   {"num_hidden_layers", facts.num_hidden_layers},
-                   {"hidden_size", facts.hidden_size},
-                   {"vocab_size", facts.vocab_size},
-                   {"max_position_embeddings", facts.max_position_embeddings},
-                   {"parameters", plan.model.facts.parameters}};
+  json["model"] = model_json(plan.model.facts);
   json["options"] = options_json(plan.options);
   json["source"] = {{"xxh128", digests.source.hex()}};
   json["weights"] = weights_json(plan);
   json["bits_per_weight"] = plan.linear_bits_per_weight();
-  json["tokenizer"] = {
-      {"kind", plan.tokenizer.kind},
-      {"vocab_size", plan.tokenizer.vocab_size},
-      {"chat_template", template_json(plan.tokenizer.template_plan)},
-      {"self_test", {proof_json(plan.tokenizer_proof.mtok), proof_json(plan.tokenizer_proof.txt)}}};
-  json["notes"] = plan.notes;
-  json["ignored_tensors"] = ignored_tensors_json(plan);
-  json["unread_config_keys"] = facts.unread_config_keys;
-  json["files"] = files_json(plan, digests);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  add_package_json(json, plan, digests);
+  return text_of(json);
+}
+
+std::string make_manifest(const OnnxPlan& plan, const ManifestDigests& digests) {
+  Json json = tool_json("onnx");
+  json["model"] = model_json(plan.model.facts);
+  json["options"] = onnx_options_json(plan.options);
+  json["source"] = {{"xxh128", digests.source.hex()}};
+  add_package_json(json, plan, digests);
+  return text_of(json);
 }
 
 }  // namespace llm2mnn

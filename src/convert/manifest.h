@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/hash.h"
+#include "convert/onnx_plan.h"
 #include "convert/plan.h"
 
 namespace llm2mnn {
@@ -16,6 +17,10 @@ struct ManifestDigests {
 };
 
 std::string make_manifest(const Plan& plan, const ManifestDigests& digests);
+std::string make_manifest(const OnnxPlan& plan, const ManifestDigests& digests);
+
+/// The manifest's "tokenizer".
+std::string tokenizer_record(const TokenizerPackage& package, const TokenizerProof& proof);
 
 /// "4 bit, block 64, asymmetric, fp16 scales" counted over roles: the lines of the summary and the manifest.
 struct SchemeUse {

@@ -7,11 +7,16 @@
 #include <string>
 
 #include "formats/mnn/mnn_package.h"
+#include "formats/onnx/onnx_package.h"
 #include "tensor/quant_scheme.h"
 
 namespace llm2mnn {
 
+/// `--export`.
+enum class ExportFormat : std::uint8_t { kMnn, kOnnx };
+
 struct ExportOptions {
+  ExportFormat format = ExportFormat::kMnn;
   std::filesystem::path path;                ///< checkpoint directory
   std::filesystem::path dst_path = "model";  ///< package directory
   std::filesystem::path tokenizer_path;      ///< empty: the checkpoint
@@ -29,6 +34,8 @@ struct ExportOptions {
   std::optional<int> embed_bit;         ///< 16, 8 or 4: the embedding is its own file
   bool seperate_embed = false;
   mnn::GraphForm form = mnn::GraphForm::kPacked;
+
+  onnx::OnnxForm onnx;  ///< with `--export onnx`
 
   unsigned threads = 0;  ///< 0: one per processor
   bool overwrite = false;

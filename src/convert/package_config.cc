@@ -25,13 +25,13 @@ double sampling_value(const JsonValue& generation, const char* key, double fallb
   }
 }
 
-JsonValue generation_config_of(const Plan& plan) {
+JsonValue generation_config_of(const PackagePlan& plan) {
   const auto path = plan.model.checkpoint->dir() / "generation_config.json";
   return entry_exists(path) ? load_json(path) : JsonValue();
 }
 
 // The values behind the names that the stock exporter writes, the checkpoint's own where it states them.
-void add_sampling(Json& config, const Plan& plan) {
+void add_sampling(Json& config, const PackagePlan& plan, mnn::GraphForm form) {
   const JsonValue generation = generation_config_of(plan);
   const double temperature = sampling_value(generation, "temperature", 0.8);
   const double top_p = sampling_value(generation, "top_p", 0.9);
@@ -52,7 +52,7 @@ void add_sampling(Json& config, const Plan& plan) {
   config["penalty_window"] = 0;
   config["n_gram"] = 8;
   config["ngram_factor"] = 1.0;
-  if (plan.options.form == mnn::GraphForm::kCompat) {  // the only spellings that runtimes before 3.5 read
+  if (form == mnn::GraphForm::kCompat) {  // the only spellings that runtimes before 3.5 read
     config["topK"] = top_k;
     config["topP"] = top_p;
     config["minP"] = min_p;
@@ -81,24 +81,7 @@ Json tie_embeddings(const Plan& plan) {
               {"quant_bit", scheme.bits},       {"quant_block", block},         {"alpha_dtype", "fp16"}};
 }
 
-}  // namespace
-
-std::string make_config_json(const Plan& plan) {
-  Json config;
-  config["llm_model"] = kGraphName;
-  config["llm_weight"] = kWeightsName;
-  // Runtimes before 3.5 know tokenizer.txt only; later ones are better served by the full pipeline.
-  config["tokenizer_file"] = plan.options.form == mnn::GraphForm::kCompat ? kTxtName : kMtokName;
-  if (!plan.embedding.file_name.empty()) config["embedding_file"] = plan.embedding.file_name;
-  config["backend_type"] = "cpu";
-  config["thread_num"] = 4;
-  config["precision"] = "low";
-  config["memory"] = "low";
-  add_sampling(config, plan);
-  return text_of(config);
-}
-
-std::string make_llm_config_json(const Plan& plan) {
+Json llm_config(const PackagePlan& plan) {
   const ModelFacts& facts = plan.model.facts;
   Json config;
   config["model_type"] = facts.model_type;
@@ -118,8 +101,32 @@ std::string make_llm_config_json(const Plan& plan) {
     // The tokenizer already prepends the BOS; a template that prints it again would double it.
     if (plan.tokenizer.hide_bos_in_template) jinja["context"] = {{"bos_token", ""}};
   }
+  return config;
+}
+
+}  // namespace
+
+std::string make_config_json(const PackagePlan& plan, const EmbeddingPlan& embedding, mnn::GraphForm form) {
+  Json config;
+  config["llm_model"] = kGraphName;
+  config["llm_weight"] = kWeightsName;
+  // Runtimes before 3.5 know tokenizer.txt only; later ones are better served by the full pipeline.
+  config["tokenizer_file"] = form == mnn::GraphForm::kCompat ? kTxtName : kMtokName;
+  if (!embedding.file_name.empty()) config["embedding_file"] = embedding.file_name;
+  config["backend_type"] = "cpu";
+  config["thread_num"] = 4;
+  config["precision"] = "low";
+  config["memory"] = "low";
+  add_sampling(config, plan, form);
+  return text_of(config);
+}
+
+std::string make_llm_config_json(const Plan& plan) {
+  Json config = llm_config(plan);
   if (plan.embedding.kind != EmbeddingPlan::Kind::kBf16File) config["tie_embeddings"] = tie_embeddings(plan);
   return text_of(config);
 }
+
+std::string make_llm_config_json(const PackagePlan& plan) { return text_of(llm_config(plan)); }
 
 }  // namespace llm2mnn

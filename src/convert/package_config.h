@@ -8,7 +8,10 @@
 
 namespace llm2mnn {
 
-std::string make_config_json(const Plan& plan);
+/// @param form  the graph form whose runtimes read the file.
+std::string make_config_json(const PackagePlan& plan, const EmbeddingPlan& embedding, mnn::GraphForm form);
 std::string make_llm_config_json(const Plan& plan);
+/// Without `tie_embeddings`: the embedding is a bf16 file.
+std::string make_llm_config_json(const PackagePlan& plan);
 
 }  // namespace llm2mnn

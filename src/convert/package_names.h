@@ -9,6 +9,8 @@ inline constexpr const char* kGraphName = "llm.mnn";
 inline constexpr const char* kWeightsName = "llm.mnn.weight";
 inline constexpr const char* kMtokName = "tokenizer.mtok";
 inline constexpr const char* kTxtName = "tokenizer.txt";
+inline constexpr const char* kOnnxName = "llm.onnx";
+inline constexpr const char* kGenaiConfigName = "genai_config.json";
 /// Makes a directory a package of ours.
 inline constexpr const char* kManifestName = "llm2mnn.json";
 

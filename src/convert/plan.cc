@@ -1,15 +1,14 @@
 #include "convert/plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "base/checked.h"
 #include "convert/manifest.h"
 #include "convert/package_config.h"
-#include "convert/publish.h"
-#include "tokenizer/checkpoint_config.h"
-#include "tokenizer/source.h"
+#include "convert/package_names.h"
 
 namespace llm2mnn {
 namespace {
@@ -128,12 +127,7 @@ EmbeddingPlan plan_embedding(const Plan& plan) {
     return embedding;
   }
   const int bits = options.embed_bit.value_or(16);
-  if (bits == 16) {
-    embedding.kind = EmbeddingPlan::Kind::kBf16File;
-    embedding.file_name = "embeddings_bf16.bin";
-    embedding.codes_bytes = 2u * checked_cast<std::uint64_t>(embedding.rows * embedding.cols);
-    return embedding;
-  }
+  if (bits == 16) return bf16_embedding(plan.model);
   embedding.kind = EmbeddingPlan::Kind::kQuantFile;
   embedding.file_name = fmt::format("embeddings_int{}.bin", bits);
   embedding.scheme = {.bits = bits,
@@ -168,78 +162,12 @@ mnn::RuntimeNeed package_runtime(const Plan& plan) {
   return need;
 }
 
-std::vector<std::int64_t> config_stop_ids(const JsonValue& config) {
-  const JsonValue* eos = config.find("eos_token_id");
-  if (eos == nullptr || eos->is_null()) return {};
-  try {
-    if (eos->is_number()) return {eos->as_int64()};
-    std::vector<std::int64_t> ids;
-    for (const JsonValue& id : eos->as_array())
-      ids.push_back(id.as_int64());
-    return ids;
-  } catch (Error& error) {
-    error.add_context("config.json: 'eos_token_id'");
-    throw;
-  }
-}
-
-// The checkpoint's own, whose tokenizer files may come from elsewhere (`--tokenizer_path`).
-std::vector<std::int64_t> checkpoint_stop_ids(const Checkpoint& checkpoint) {
-  std::vector<std::int64_t> ids = config_stop_ids(checkpoint.config());
-  const std::vector<std::int64_t> more = load_generation_eos(checkpoint.dir());
-  ids.insert(ids.end(), more.begin(), more.end());
-  return ids;
-}
-
-// An unexplained difference means that the model would see other text than it was trained on. Only the file
-// that config.json names counts.
-void check_tokenizer_proof(const TokenizerProof& proof, const ExportOptions& options) {
-  const TokenizerProof::File& file = options.form == mnn::GraphForm::kCompat ? proof.txt : proof.mtok;
-  const TokenizerProof::Difference* first = file.first_unexplained();
-  if (first == nullptr || options.allow_tokenizer_mismatch) return;
-  fail(ErrorKind::kUnsupported,
-       "{} gives other ids or texts than Hugging Face for {} of {} texts, for example {}{}; "
-       "--allow_tokenizer_mismatch exports all the same",
-       file.name, file.unexplained(), file.tested, shown(first->text, 60),
-       first->failure.empty() ? "" : " (" + first->failure + ")");
-}
-
-std::string template_of_user(const std::filesystem::path& file) {
-  try {
-    std::string text = read_chat_template(file);
-    if (text.empty()) fail(ErrorKind::kFormat, "{}: the file is empty", shown(file.string()));
-    return text;
-  } catch (Error& error) {
-    error.add_context("--chat_template");
-    throw;
-  }
-}
-
-void plan_tokenizer(Plan& plan) {
-  const ExportOptions& options = plan.options;
-  TokenizerSource source =
-      load_tokenizer_source(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
-  if (!options.chat_template_path.empty())
-    source.config.chat_template = template_of_user(options.chat_template_path);
-  plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.model.checkpoint));
-  const Encoder encoder(std::move(source.model));
-  plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);
-  check_tokenizer_proof(plan.tokenizer_proof, options);
-}
-
 void add_notes(Plan& plan) {
-  plan.notes.insert(plan.notes.end(), plan.model.facts.notes.begin(), plan.model.facts.notes.end());
-  plan.notes.insert(plan.notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
+  plan.notes = package_notes(plan);
   const ExportOptions& options = plan.options;
   if (options.form == mnn::GraphForm::kCompat && !options.scale_type) {
     plan.notes.push_back(
         "--compat 3.1: scales are stored as fp32, since fp16 scales need runtime 3.6.0 (--scale_bit)");
-  }
-  plan.notes.push_back(plan.tokenizer.txt_limits);
-  if (plan.tokenizer.vocab_size > plan.model.facts.vocab_size) {
-    plan.notes.push_back(
-        fmt::format("the tokenizer has {} ids and the embedding {} rows: ids from {} on cannot be used",
-                    plan.tokenizer.vocab_size, plan.model.facts.vocab_size, plan.model.facts.vocab_size));
   }
   if (plan.model.facts.tied && plan.embedding.kind != EmbeddingPlan::Kind::kTied && !options.seperate_embed &&
       !options.embed_bit) {
@@ -250,12 +178,10 @@ void add_notes(Plan& plan) {
 }
 
 void list_files(Plan& plan) {
-  plan.files = {{kGraphName, plan.graph_bytes.size()},   {kWeightsName, plan.layout.total_bytes},
-                {kConfigName, plan.config_json.size()},  {kLlmConfigName, plan.llm_config_json.size()},
-                {kMtokName, plan.tokenizer.mtok.size()}, {kTxtName, plan.tokenizer.txt.size()}};
-  if (!plan.embedding.file_name.empty()) {
-    plan.files.insert(plan.files.begin() + 2, {plan.embedding.file_name, plan.embedding.file_bytes()});
-  }
+  plan.files = {{kGraphName, plan.graph_bytes.size()}, {kWeightsName, plan.layout.total_bytes}};
+  if (!plan.embedding.file_name.empty())
+    plan.files.push_back({plan.embedding.file_name, plan.embedding.file_bytes()});
+  std::ranges::copy(side_files(plan), std::back_inserter(plan.files));
   plan.files.push_back({kManifestName, 0});
   // All digests have one width, so the manifest's size is known before any of them.
   plan.files.back().bytes = make_manifest(plan, {}).size();
@@ -263,11 +189,14 @@ void list_files(Plan& plan) {
 
 }  // namespace
 
-std::uint64_t PackagePlan::package_bytes() const {
-  std::uint64_t total = 0;
-  for (const FilePlan& file : files)
-    total += file.bytes;
-  return total;
+EmbeddingPlan bf16_embedding(const Model& model) {
+  EmbeddingPlan embedding;
+  embedding.kind = EmbeddingPlan::Kind::kBf16File;
+  embedding.file_name = "embeddings_bf16.bin";
+  embedding.rows = model.embed_tokens.rows();
+  embedding.cols = model.embed_tokens.cols();
+  embedding.codes_bytes = 2u * checked_cast<std::uint64_t>(embedding.rows * embedding.cols);
+  return embedding;
 }
 
 double Plan::linear_bits_per_weight() const {
@@ -283,18 +212,13 @@ double Plan::linear_bits_per_weight() const {
 
 Plan make_plan(const ExportOptions& options) {
   Plan plan;
-  plan.options = options;
-  plan.destination = check_destination(options.dst_path, options.overwrite);
-  const FamilyRegistry registry = FamilyRegistry::with_file(options.family_path);
-  plan.model = model_of_checkpoint(std::make_shared<const Checkpoint>(Checkpoint::open(options.path)),
-                                   registry, options.type);
+  plan_package(plan, options);
   plan.schemes = choose_schemes(plan);
   plan.layout = mnn::lay_out(plan.model.lowered.graph, plan.schemes, options.form);
   plan.embedding = plan_embedding(plan);
-  plan_tokenizer(plan);
   plan.graph_bytes = mnn::write_graph(plan.model.lowered.graph, plan.layout, options.form,
                                       [&](ir::WeightId id) { return read_vector(plan.model, id); });
-  plan.config_json = make_config_json(plan);
+  plan.config_json = make_config_json(plan, plan.embedding, plan.options.form);
   plan.llm_config_json = make_llm_config_json(plan);
   plan.runtime = package_runtime(plan);
   add_notes(plan);

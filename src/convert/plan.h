@@ -5,11 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "convert/model.h"
-#include "convert/options.h"
-#include "convert/tokenizer_proof.h"
+#include "convert/package_plan.h"
 #include "formats/mnn/mnn_package.h"
-#include "tokenizer/tokenizer_package.h"
 
 namespace llm2mnn {
 
@@ -30,25 +27,8 @@ struct EmbeddingPlan {
   std::uint64_t file_bytes() const { return kind == Kind::kTied ? 0 : codes_bytes + alpha_bytes; }
 };
 
-struct FilePlan {
-  std::string name;
-  std::uint64_t bytes = 0;
-};
-
-/// What the plans of all formats have.
-struct PackagePlan {
-  ExportOptions options;
-  std::filesystem::path destination;  ///< resolved
-  Model model;
-  TokenizerPackage tokenizer;
-  TokenizerProof tokenizer_proof;  ///< of the two files against Hugging Face's pipeline
-  std::string config_json;         ///< config.json
-  std::string llm_config_json;     ///< llm_config.json
-  std::vector<std::string> notes;  ///< one line each: limits and decisions that the user should know
-  std::vector<FilePlan> files;     ///< every file of the package with its exact size, the manifest included
-
-  std::uint64_t package_bytes() const;
-};
+/// The embedding of `model` as embeddings_bf16.bin.
+EmbeddingPlan bf16_embedding(const Model& model);
 
 struct Plan : PackagePlan {
   std::vector<QuantScheme> schemes;  ///< parallel to the model's weights; meaningful for matrices

@@ -17,7 +17,7 @@ Json runtime_json(const Plan& plan) {
   return {{"version", plan.runtime.version.text()}, {"because", plan.runtime.because}};
 }
 
-Json ignored_tensors_json(const Plan& plan) {
+Json ignored_tensors_json(const PackagePlan& plan) {
   Json list = Json::array();
   for (const ModelFacts::Ignored& entry : plan.model.facts.ignored)
     list.push_back({{"tensor", entry.tensor}, {"rule", entry.rule}});

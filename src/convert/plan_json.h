@@ -10,6 +10,6 @@ namespace llm2mnn {
 /// The schemes of `scheme_uses`.
 nlohmann::ordered_json weights_json(const Plan& plan);
 nlohmann::ordered_json runtime_json(const Plan& plan);
-nlohmann::ordered_json ignored_tensors_json(const Plan& plan);
+nlohmann::ordered_json ignored_tensors_json(const PackagePlan& plan);
 
 }  // namespace llm2mnn

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "convert/mnn_stream.h"
+#include "convert/onnx_stream.h"
 #include "convert/plan_json.h"
 #include "convert/version.h"
 
@@ -65,9 +66,7 @@ Json facts_json(const ModelFacts& facts) {
   return json;
 }
 
-}  // namespace
-
-std::string plan_report_json(const Plan& plan, std::string_view status) {
+Json head_json(const PackagePlan& plan, std::string_view status) {
   Json json;
   json["tool"] = "llm2mnn";
   json["version"] = kVersion;
@@ -76,19 +75,46 @@ std::string plan_report_json(const Plan& plan, std::string_view status) {
   json["dst_path"] = plan.destination.string();
   json["model"] = facts_json(plan.model.facts);
   json["model"]["parameters"] = plan.model.facts.parameters;
-  json["weights"] = weights_json(plan);
-  json["bits_per_weight"] = plan.linear_bits_per_weight();
+  return json;
+}
+
+void add_files(Json& json, const PackagePlan& plan) {
   Json files = Json::array();
   for (const FilePlan& file : plan.files)
     files.push_back({{"name", file.name}, {"bytes", file.bytes}});
   json["files"] = std::move(files);
   json["total_bytes"] = plan.package_bytes();
-  json["minimum_runtime"] = runtime_json(plan);
-  json["threads"] = effective_threads(plan.options);
-  json["tile_memory_bytes"] = stream_memory_bytes(plan, effective_threads(plan.options));
+}
+
+template <typename AnyPlan>
+void add_tail(Json& json, const AnyPlan& plan) {
+  const unsigned threads = effective_threads(plan.options);
+  json["threads"] = threads;
+  json["tile_memory_bytes"] = stream_memory_bytes(plan, threads);
   json["notes"] = plan.notes;
   json["ignored_tensors"] = ignored_tensors_json(plan);
   json["unread_config_keys"] = plan.model.facts.unread_config_keys;
+}
+
+}  // namespace
+
+std::string plan_report_json(const Plan& plan, std::string_view status) {
+  Json json = head_json(plan, status);
+  json["weights"] = weights_json(plan);
+  json["bits_per_weight"] = plan.linear_bits_per_weight();
+  add_files(json, plan);
+  json["minimum_runtime"] = runtime_json(plan);
+  add_tail(json, plan);
+  return text_of(json);
+}
+
+std::string plan_report_json(const OnnxPlan& plan, std::string_view status) {
+  Json json = head_json(plan, status);
+  json["onnx_flavour"] = onnx::flavour_name(plan.options.onnx.flavour);
+  json["onnx_opset"] = plan.options.onnx.opset;
+  json["weights"] = onnx::weights_text(plan.options.onnx);
+  add_files(json, plan);
+  add_tail(json, plan);
   return text_of(json);
 }
 

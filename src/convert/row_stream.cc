@@ -96,7 +96,7 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
     source.digest_rows = tile_rows(source.cols, source.row_bytes);
   }
   source.tile_rows = source.digest_rows;
-  if (target.sink->wants_many_rows()) {
+  if (target.sink && target.sink->wants_many_rows()) {
     const std::int64_t wanted = kManyRowsBytes / threads / std::max<std::int64_t>(1, source.cols * 4);
     source.tile_rows *= std::max<std::int64_t>(1, wanted / source.digest_rows);
   }
@@ -182,7 +182,7 @@ class RowStreamer {
       source.target->binding->read_rows(checkpoint_, tile.row_begin, tile.row_count,
                                         reinterpret_cast<float*>(data.data()), buffers.scratch);
     }
-    if (source.target == nullptr) return;
+    if (source.target == nullptr || !source.target->sink) return;
     try {
       source.target->sink->put(rows, tile.row_begin, buffers.sink);
     } catch (Error& error) {
@@ -260,8 +260,8 @@ std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const 
     const std::int64_t rows = std::min(source.rows, source.tile_rows);
     // What is no stored tensor as it stands is made from stored bytes in a second buffer.
     const std::int64_t num_reads = source.reads_plain ? 1 : 2;
-    largest =
-        std::max(largest, num_reads * rows * source.row_bytes + target.sink->buffer_bytes(rows, source.cols));
+    largest = std::max(largest, num_reads * rows * source.row_bytes +
+                                    (target.sink ? target.sink->buffer_bytes(rows, source.cols) : 0));
   }
   return checked_cast<std::uint64_t>(largest) * threads;
 }

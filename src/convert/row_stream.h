@@ -46,7 +46,7 @@ class RowSink {
 
 struct RowTarget {
   const Binding* binding = nullptr;  ///< outlives the stream
-  std::unique_ptr<RowSink> sink;
+  std::unique_ptr<RowSink> sink;     ///< null: the rows are only digested
 };
 
 /// float32, bf16 or fp16 values as [rows, cols] at `offset` of `file`.

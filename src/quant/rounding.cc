@@ -22,17 +22,6 @@ constexpr std::size_t kMaxGroups = kChunk / 16;
 
 std::size_t size_of(std::int64_t value) { return checked_cast<std::size_t>(value); }
 
-/// Names the first value of `w` that is not finite; returns when there is none.
-void fail_if_not_finite(const WeightRows& w, std::int64_t first_row) {
-  const std::size_t cols = size_of(w.cols);
-  for (std::size_t i = 0; i < size_of(w.rows) * cols; ++i) {
-    const float value = load_value(w.data, w.dtype, i);
-    if (std::isfinite(value)) continue;
-    fail(ErrorKind::kFormat, "row {}: {} in column {}; every weight must be finite",
-         first_row + checked_cast<std::int64_t>(i / cols), std::isnan(value) ? "NaN" : "Inf", i % cols);
-  }
-}
-
 /// Appends codes to the bit stream; up to 7 codes wait until a whole number of bytes is full.
 class CodeStream {
  public:
@@ -132,6 +121,16 @@ class GroupRounder {
 };
 
 }  // namespace
+
+void fail_if_not_finite(const WeightRows& w, std::int64_t first_row) {
+  const std::size_t cols = size_of(w.cols);
+  for (std::size_t i = 0; i < size_of(w.rows) * cols; ++i) {
+    const float value = load_value(w.data, w.dtype, i);
+    if (std::isfinite(value)) continue;
+    fail(ErrorKind::kFormat, "row {}: {} in column {}; every weight must be finite",
+         first_row + checked_cast<std::int64_t>(i / cols), std::isnan(value) ? "NaN" : "Inf", i % cols);
+  }
+}
 
 void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out) {
   const std::size_t n = size_of(w.rows * w.cols);

@@ -43,6 +43,10 @@ struct WeightRows {
 void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
                    std::span<std::byte> codes, std::span<std::byte> alpha);
 
+/// @throws Error(kFormat) naming row (counted from `first_row`) and column of the first value that is NaN or
+/// Inf; returns when there is none.
+void fail_if_not_finite(const WeightRows& w, std::int64_t first_row);
+
 /// Rows to a float type (F32, F16, BF16; round half to even). Errors as above.
 void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out);
 

@@ -103,11 +103,29 @@ class FlagsTest(SandboxCase):
         self.refuses(["--chat_template", "chat.jinja"], "--quant_block", "32", "--chat_template", str(file), code=SYSTEM)
 
     def test_formats(self):
-        self.refuses("--export onnx", "--export", "onnx", code=UNSUPPORTED)
         for value in ("MNN", "gguf", "mnn,onnx", "\x1b[31m"):
             self.refuses("--export", "--export", value)
         for value in ("3", "3.0", "3.1.0", "2.9", "x"):
             self.refuses(["--compat", "3.1"], "--compat", value)
+
+    def test_flags_of_onnx(self):
+        onnx = ("--export", "onnx")
+        for flag, value in (("--onnx_flavour", "genai"), ("--onnx_opset", "17"), ("--onnx_quant", "qdq"), ("--dtype", "fp16"), ("--accuracy_level", "4")):
+            self.refuses([flag, "--export onnx"], flag, value)
+        for flag, value in (("--lm_quant_bit", "8"), ("--scale_bit", "32"), ("--embed_bit", "8"), ("--compat", "3.1")):
+            self.refuses([flag, "--export mnn"], *onnx, flag, value)
+        for flag in ("--sym", "--seperate_embed"):
+            self.refuses([flag, "--export mnn"], *onnx, flag)
+        for flag, value in (("--quant_bit", "4"), ("--quant_block", "32"), ("--accuracy_level", "0")):
+            self.refuses([flag, "--onnx_quant"], *onnx, flag, value)
+        for flag, value, remedy in (("--onnx_flavour", "both", "genai"), ("--onnx_opset", "16", "17"), ("--onnx_opset", "24", "23"),
+                                    ("--dtype", "fp8", "fp16"), ("--onnx_quant", "gptq", "matmulnbits"), ("--dtype", "fp16", "--onnx_flavour")):
+            self.refuses([flag, remedy], *onnx, flag, value)
+        self.refuses(["--dtype", "bf16"], *onnx, "--dtype", "bf16", code=UNSUPPORTED)
+        for args, mentions in ((("matmulnbits", "--quant_bit", "5"), "--quant_bit"), (("matmulnbits", "--quant_block", "48"), "--quant_block"),
+                               (("qdq", "--onnx_opset", "20"), "--onnx_opset"), (("qdq", "--accuracy_level", "4"), "--accuracy_level"),
+                               (("matmulnbits", "--accuracy_level", "3"), "--accuracy_level")):
+            self.refuses(mentions, *onnx, "--onnx_quant", *args)
 
     def test_flags_of_the_incumbent_that_are_refused(self):
         for flag in REFUSED:

@@ -90,9 +90,13 @@ bool Emitter::is_quantised(const ir::Linear& op) const {
 
 std::string Emitter::matrix(const std::string& prefix, const ir::Linear& op) {
   const std::string name = tensor_name(graph_.weights[op.weight].address);
+  const bool half = form_.dtype == DType::kF16;
+  const auto as_float = [&](const std::string& stored) {
+    return half ? net_.node("Cast", {stored}, prefix + "/weight", {{"to", std::int64_t{1}}}) : stored;
+  };
   if (facts_.tied && name == "lm_head.weight") {
-    return net_.node("Transpose", {kEmbeddingName}, prefix + "/table_t",
-                     {{"perm", std::vector<std::int64_t>{1, 0}}});
+    return as_float(net_.node("Transpose", {kEmbeddingName}, prefix + "/table_t",
+                              {{"perm", std::vector<std::int64_t>{1, 0}}}));
   }
   MatrixBlob blob;
   blob.name = name + "_t";
@@ -100,13 +104,10 @@ std::string Emitter::matrix(const std::string& prefix, const ir::Linear& op) {
   blob.layout = MatrixLayout::kTransposed;
   blob.rows = op.out_features;
   blob.cols = op.in_features;
-  const bool half = form_.dtype == DType::kF16;
   blob.bytes = checked_cast<std::uint64_t>(op.in_features * op.out_features * (half ? 2 : 4));
   blob.offset = net_.reserve(blob.name, half ? ElemType::kFloat16 : ElemType::kFloat,
                              {op.in_features, op.out_features}, blob.bytes);
-  const MatrixBlob& added = net_.add_matrix(std::move(blob));
-  if (!half) return added.name;
-  return net_.node("Cast", {added.name}, prefix + "/weight", {{"to", std::int64_t{1}}});
+  return as_float(net_.add_matrix(std::move(blob)).name);
 }
 
 std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear& op, const std::string& x) {

@@ -29,6 +29,14 @@ std::string_view weight_form_name(WeightForm form) {
   return "?";
 }
 
+std::string weights_text(const OnnxForm& form) {
+  const std::string floats = form.dtype == DType::kF16 ? "fp16" : "fp32";
+  if (form.weights == WeightForm::kFloat) return floats;
+  const bool n_bits = form.weights == WeightForm::kMatMulNBits;
+  return fmt::format("linear layers: {} bit, block {} ({}); lm_head and embedding: {}", form.bits, form.block,
+                     n_bits ? "MatMulNBits" : "DequantizeLinear", floats);
+}
+
 void check_form(const OnnxForm& form) {
   const auto refuse = [](std::string message) {
     throw Error(ErrorKind::kInvalidArgument, std::move(message));

@@ -113,5 +113,7 @@ std::string with_metadata(std::string bytes, std::string_view key, std::string_v
 /// "one", "ort", "genai"; "float", "matmulnbits", "qdq".
 std::string_view flavour_name(Flavour flavour);
 std::string_view weight_form_name(WeightForm form);
+/// "fp32", "4 bit, block 32 (MatMulNBits), the rest fp32".
+std::string weights_text(const OnnxForm& form);
 
 }  // namespace llm2mnn::onnx

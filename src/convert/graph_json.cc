@@ -1,0 +1,199 @@
+#include "convert/graph_json.h"
+
+#include <array>
+#include <string>
+
+#include "base/overloaded.h"
+#include "convert/json_fields.h"
+
+namespace llm2mnn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 6> kUnaryNames = {"silu", "gelu_tanh", "gelu_erf",
+                                                         "relu", "relu2",     "tanh"};
+
+// What no model has; the tables are made from these numbers.
+constexpr std::int64_t kMostPositions = 1 << 24;
+constexpr std::size_t kMostFrequencies = 4096;
+
+std::string_view name_of(ir::UnaryKind kind) { return kUnaryNames.at(static_cast<std::size_t>(kind)); }
+
+Json optional_id(const std::optional<ir::WeightId>& id) { return id ? Json(*id) : Json(nullptr); }
+
+// Attributes of an op; values and weights are indexes into the graph's lists.
+Json op_json(const ir::Op& op) {
+  return std::visit(
+      Overloaded{
+          [](const ir::Linear& n) -> Json {
+            return {{"x", n.x},
+                    {"y", n.y},
+                    {"weight", n.weight},
+                    {"bias", optional_id(n.bias)},
+                    {"in", n.in_features},
+                    {"out", n.out_features}};
+          },
+          [](const ir::Norm& n) -> Json {
+            return {{"x", n.x},     {"y", n.y},     {"gamma", n.gamma}, {"beta", optional_id(n.beta)},
+                    {"rms", n.rms}, {"eps", n.eps}, {"size", n.size},   {"heads", n.heads}};
+          },
+          [](const ir::Add& n) -> Json {
+            return {{"a", n.a}, {"b", n.b}, {"y", n.y}};
+          },
+          [](const ir::Scale& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"factor", n.factor}};
+          },
+          [](const ir::Unary& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"kind", name_of(n.kind)}};
+          },
+          [](const ir::GatedUnit& n) -> Json {
+            return {{"gate", n.gate}, {"up", n.up}, {"y", n.y}, {"kind", name_of(n.kind)}};
+          },
+          [](const ir::RopeTable& n) -> Json {
+            return {{"cos", n.cos},
+                    {"sin", n.sin},
+                    {"inv_freq", n.inv_freq},
+                    {"factor", n.attention_factor},
+                    {"positions", n.num_positions}};
+          },
+          [](const ir::Rope& n) -> Json {
+            return {{"q", n.q},
+                    {"k", n.k},
+                    {"cos", n.cos},
+                    {"sin", n.sin},
+                    {"q_out", n.q_out},
+                    {"k_out", n.k_out},
+                    {"heads", n.num_attention_heads},
+                    {"kv_heads", n.num_key_value_heads},
+                    {"head_dim", n.head_dim},
+                    {"rotary_dim", n.rotary_dim}};
+          },
+          [](const ir::Attention& n) -> Json {
+            return {{"q", n.q},
+                    {"k", n.k},
+                    {"v", n.v},
+                    {"y", n.y},
+                    {"heads", n.num_attention_heads},
+                    {"kv_heads", n.num_key_value_heads},
+                    {"head_dim", n.head_dim},
+                    {"layer", n.layer_idx},
+                    {"sliding", n.mask == ir::MaskKind::kSliding}};
+          },
+          [](const ir::SelectTokens& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}};
+          },
+      },
+      op);
+}
+
+ir::UnaryKind unary_kind(const Fields& fields) {
+  const std::string name = fields.text("kind");
+  for (std::size_t i = 0; i < kUnaryNames.size(); ++i)
+    if (kUnaryNames[i] == name) return static_cast<ir::UnaryKind>(i);
+  fail(ErrorKind::kFormat, "unknown activation {}", shown(name));
+}
+
+std::optional<ir::WeightId> weight_or_none(const Fields& fields, std::string_view key) {
+  if (fields.at(key).is_null()) return std::nullopt;
+  return fields.id(key);
+}
+
+ir::Op parse_op(std::string_view kind, const Fields& f) {
+  if (kind == "Linear")
+    return ir::Linear{f.id("x"),    f.id("y"),    f.id("weight"), weight_or_none(f, "bias"),
+                      f.size("in"), f.size("out")};
+  if (kind == "Norm") {
+    return ir::Norm{f.id("x"),     f.id("y"),       f.id("gamma"),  weight_or_none(f, "beta"),
+                    f.flag("rms"), f.number("eps"), f.size("size"), f.size("heads")};
+  }
+  if (kind == "Add") return ir::Add{f.id("a"), f.id("b"), f.id("y")};
+  if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), f.number("factor")};
+  if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
+  if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
+  if (kind == "RopeTable") {
+    ir::RopeTable table{f.id("cos"), f.id("sin"), {}, f.number("factor"), f.size("positions")};
+    if (table.num_positions > kMostPositions || f.list("inv_freq").size() > kMostFrequencies)
+      fail(ErrorKind::kFormat, "a table of {} positions and {} frequencies", table.num_positions,
+           f.list("inv_freq").size());
+    for (const JsonValue& value : f.list("inv_freq"))
+      table.inv_freq.push_back(static_cast<float>(value.as_double()));
+    return table;
+  }
+  if (kind == "Rope") {
+    return ir::Rope{f.id("q"),          f.id("k"),           f.id("cos"),     f.id("sin"),
+                    f.id("q_out"),      f.id("k_out"),       f.size("heads"), f.size("kv_heads"),
+                    f.size("head_dim"), f.size("rotary_dim")};
+  }
+  if (kind == "Attention") {
+    return ir::Attention{f.id("q"),
+                         f.id("k"),
+                         f.id("v"),
+                         f.id("y"),
+                         f.size("heads"),
+                         f.size("kv_heads"),
+                         f.size("head_dim"),
+                         f.size("layer"),
+                         f.flag("sliding") ? ir::MaskKind::kSliding : ir::MaskKind::kFull};
+  }
+  if (kind == "SelectTokens") return ir::SelectTokens{f.id("x"), f.id("y")};
+  fail(ErrorKind::kFormat, "unknown op {}", shown(kind));
+}
+
+}  // namespace
+
+Json graph_json(const ir::Graph& graph) {
+  Json json;
+  json["hidden_size"] = graph.hidden_size;
+  json["vocab_size"] = graph.vocab_size;
+  json["has_sliding_layers"] = graph.has_sliding_layers;
+  json["input"] = graph.input;
+  json["hidden_states"] = graph.hidden_states;
+  json["logits"] = graph.logits;
+  for (const ir::Weight& weight : graph.weights)
+    json["weights"].push_back({weight.address, weight.shape});
+  for (const ir::Value& value : graph.values)
+    json["values"].push_back(value.name);
+  for (const ir::Node& node : graph.nodes)
+    json["nodes"].push_back({node.name, ir::op_name(node.op), op_json(node.op)});
+  return json;
+}
+
+ir::Graph parse_graph(const JsonValue& value) {
+  const Fields fields(value);
+  ir::Graph graph;
+  graph.hidden_size = fields.size("hidden_size");
+  graph.vocab_size = fields.size("vocab_size");
+  graph.has_sliding_layers = fields.flag("has_sliding_layers");
+  graph.input = fields.id("input");
+  graph.hidden_states = fields.id("hidden_states");
+  graph.logits = fields.id("logits");
+  for (const JsonValue& entry : fields.list("weights")) {
+    const JsonValue::Array& parts = tuple(entry, 2);
+    Shape shape;
+    for (const JsonValue& dim : parts[1].as_array())
+      shape.push_back(dim.as_int64());
+    graph.add_weight(std::string(parts[0].as_string()), std::move(shape));
+  }
+  for (const JsonValue& name : fields.list("values"))
+    graph.add_value(std::string(name.as_string()));
+  for (const JsonValue& entry : fields.list("nodes")) {
+    const JsonValue::Array& parts = tuple(entry, 3);
+    const std::string name(parts[0].as_string());
+    try {
+      graph.add_node(name, parse_op(parts[1].as_string(), Fields(parts[2])));
+    } catch (Error& error) {
+      error.add_context("node " + shown(name));
+      throw;
+    }
+  }
+  // What is wrong in a file is the file's fault.
+  try {
+    ir::verify(graph);
+  } catch (const Error& error) {
+    fail(ErrorKind::kFormat, "{}", error.message());
+  }
+  return graph;
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,95 @@
+#include "convert/onnx_plan.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "convert/genai_config.h"
+#include "convert/manifest.h"
+#include "convert/onnx_record.h"
+#include "convert/package_config.h"
+#include "convert/package_names.h"
+
+namespace llm2mnn {
+namespace {
+
+// MatMulNBits and DequantizeLinear want whole blocks.
+void check_blocks(const OnnxPlan& plan) {
+  const onnx::OnnxForm& form = plan.options.onnx;
+  if (form.weights == onnx::WeightForm::kFloat) return;
+  for (std::size_t i = 0; i < plan.model.lowered.weights.size(); ++i) {
+    const LoweredWeight& weight = plan.model.lowered.weights[i];
+    if (!weight.is_matrix || weight.role == WeightRole::kLmHead) continue;
+    if (weight.binding.cols() % form.block == 0) continue;
+    fail(ErrorKind::kInvalidArgument, "--quant_block {}: does not divide the row width of {} ({})",
+         form.block, plan.model.lowered.graph.weights[i].address, weight.binding.cols());
+  }
+}
+
+std::vector<std::string> onnx_notes(const OnnxPlan& plan) {
+  std::vector<std::string> notes = package_notes(plan);
+  const onnx::OnnxForm& form = plan.options.onnx;
+  if (form.flavour == onnx::Flavour::kOne && form.weights != onnx::WeightForm::kFloat)
+    notes.push_back("MNN's converter cannot read quantised ONNX; for it export without --onnx_quant");
+  if (form.flavour == onnx::Flavour::kGenai)
+    notes.push_back("GroupQueryAttention: one sequence at a time, or padding on the right");
+  return notes;
+}
+
+void list_files(OnnxPlan& plan) {
+  plan.files = {{kOnnxName, onnx_file_bytes(plan, {}).size()},
+                {onnx::kDataName, plan.onnx.layout.total_bytes},
+                {plan.embedding.file_name, plan.embedding.file_bytes()}};
+  std::ranges::copy(side_files(plan), std::back_inserter(plan.files));
+  if (!plan.genai_config_json.empty())
+    plan.files.push_back({kGenaiConfigName, plan.genai_config_json.size()});
+  for (const OnnxPlan::CopiedFile& file : plan.tokenizer_files)
+    plan.files.push_back({file.name, file.content.size()});
+  plan.files.push_back({kManifestName, 0});
+  plan.files.back().bytes = make_manifest(plan, {}).size();
+}
+
+}  // namespace
+
+Digest128 weights_digest(std::string_view model_bytes, const Digest128& data) {
+  Hasher128 hasher;
+  hasher.update(std::as_bytes(std::span(model_bytes)));
+  const std::string hex = data.hex();
+  hasher.update(std::as_bytes(std::span(hex)));
+  return hasher.digest();
+}
+
+std::string onnx_file_bytes(const OnnxPlan& plan, const OnnxDigests& digests) {
+  return onnx::with_metadata(plan.onnx.bytes, kRecordKey, make_onnx_record(plan, digests));
+}
+
+onnx::DecoderFacts decoder_facts(const ModelFacts& facts) {
+  // Beyond these a cache of cosines costs more than the model's own limit is worth.
+  constexpr std::int64_t kMostCachedPositions = 1 << 18;
+  const std::int64_t positions = facts.max_position_embeddings > 0 ? facts.max_position_embeddings : 32768;
+  return {.vocab_rows = facts.vocab_size,
+          .tied = facts.tied,
+          .sliding_window = facts.sliding_window,
+          .num_positions = std::min(positions, kMostCachedPositions)};
+}
+
+OnnxPlan make_onnx_plan(const ExportOptions& options) {
+  onnx::check_form(options.onnx);
+  OnnxPlan plan;
+  plan_package(plan, options);
+  check_blocks(plan);
+  plan.embedding = bf16_embedding(plan.model);
+  plan.onnx = onnx::build_model(plan.model.lowered.graph, decoder_facts(plan.model.facts), options.onnx,
+                                [&](ir::WeightId id) { return read_vector(plan.model, id); });
+  plan.config_json = make_config_json(plan, plan.embedding, mnn::GraphForm::kPacked);
+  plan.llm_config_json = make_llm_config_json(plan);
+  if (options.onnx.flavour == onnx::Flavour::kGenai) {
+    plan.genai_config_json = make_genai_config_json(plan);
+    plan.tokenizer_files =
+        tokenizer_files_of(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
+  }
+  plan.notes = onnx_notes(plan);
+  list_files(plan);
+  return plan;
+}
+
+}  // namespace llm2mnn

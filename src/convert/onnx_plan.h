@@ -1,0 +1,40 @@
+#pragma once
+// Everything that is decided before the weights of an ONNX package are read.
+
+#include "base/hash.h"
+#include "convert/plan.h"
+#include "formats/onnx/onnx_package.h"
+
+namespace llm2mnn {
+
+struct OnnxPlan : PackagePlan {
+  EmbeddingPlan embedding;  ///< embeddings_bf16.bin: what MNN's engine reads beside a converted llm.mnn
+  onnx::OnnxModel onnx;
+  std::string genai_config_json;  ///< genai_config.json of the genai flavour; else empty
+
+  struct CopiedFile {
+    std::string name, content;
+  };
+  std::vector<CopiedFile> tokenizer_files;  ///< the source's own, for onnxruntime-genai
+};
+
+/// @throws Error for everything that can be known to fail before the long work starts.
+OnnxPlan make_onnx_plan(const ExportOptions& options);
+
+/// What the graph of `facts`' model does not say.
+onnx::DecoderFacts decoder_facts(const ModelFacts& facts);
+
+/// Digests of an ONNX package that its own file records.
+struct OnnxDigests {
+  Digest128 source;   ///< SourceDigest::finish()
+  Digest128 weights;  ///< weights_digest
+};
+
+/// A digest over the graph (without metadata) and the digest of llm.onnx.data.
+Digest128 weights_digest(std::string_view model_bytes, const Digest128& data);
+
+/// The bytes of llm.onnx: the graph and the record that `convert` reads. The size does not depend on the
+/// digests.
+std::string onnx_file_bytes(const OnnxPlan& plan, const OnnxDigests& digests);
+
+}  // namespace llm2mnn

@@ -1,0 +1,18 @@
+#pragma once
+// The weights of an ONNX package.
+
+#include "convert/onnx_plan.h"
+#include "convert/row_stream.h"
+
+namespace llm2mnn {
+
+/// Writes everything of llm.onnx.data and the bf16 embedding beside it.
+/// @return the digest of the source.
+/// @throws as stream_rows.
+Digest128 stream_weights(const OnnxPlan& plan, const File& data_file, const File& embedding_file,
+                         StreamProgress& progress);
+
+/// Bytes of tile buffers that `threads` workers hold at most, for `--dry_run`.
+std::uint64_t stream_memory_bytes(const OnnxPlan& plan, unsigned threads);
+
+}  // namespace llm2mnn
