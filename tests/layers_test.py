@@ -19,7 +19,7 @@ LAYERS = {
     "quant": {"base", "tensor", "kernels"},
     "formats/mnn": {"base", "tensor", "ir"},
     "formats/onnx": {"base", "tensor", "ir"},
-    "verify": {"base", "tensor"},
+    "verify": {"base"},
     "convert": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "verify", "ir", "arch", "lower", "quant", "formats/mnn", "formats/onnx"},
     "cli": {"base", "tensor", "kernels", "checkpoint", "jinja", "tokenizer", "arch", "quant", "convert"},
 }

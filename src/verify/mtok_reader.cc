@@ -1,8 +1,8 @@
 #include "verify/mtok_reader.h"
 
+#include "base/json.h"
 #include "verify/mtok_model_reader.h"
 #include "verify/piece_index.h"
-#include "verify/runtime_unicode.h"
 
 namespace llm2mnn::verify {
 namespace {
@@ -140,7 +140,6 @@ void read_decoder(SectionReader& reader, MtokDecoder& decoder, int depth) {
   check_depth(reader, depth);
   const std::size_t begin = reader.offset();
   const std::uint8_t type = reader.u8("the decoder's type");
-  ++decoder.steps;
   switch (type) {
     case 0:
       decoder.byte_level = true;
@@ -190,7 +189,7 @@ std::vector<MtokAddedToken> read_added_tokens(SectionReader& reader) {
     MtokAddedToken token;
     token.id = reader.u32("an id");
     if (token.id > kMaxId) reader.refuse_at(begin, "id {} of an added token is no int", token.id);
-    token.special = reader.flag("special");
+    reader.flag("special");
     token.lstrip = reader.flag("lstrip");
     token.rstrip = reader.flag("rstrip");
     token.content = reader.text("an added token");
@@ -204,9 +203,8 @@ std::vector<MtokAddedToken> read_added_tokens(SectionReader& reader) {
 }
 
 /// Runtimes after 3.6.1 read n operations, or n plain ids when exactly 4 * n bytes are left.
-std::vector<std::int64_t> read_post_processor(SectionReader& reader) {
-  std::vector<std::int64_t> program;
-  if (reader.remaining() == 0) return program;
+void read_post_processor(SectionReader& reader) {
+  if (reader.remaining() == 0) return;
   const std::size_t begin = reader.offset();
   const std::size_t count = reader.u16("the count of operations");
   if (count > 0 && reader.remaining() == count * 4)
@@ -216,11 +214,10 @@ std::vector<std::int64_t> read_post_processor(SectionReader& reader) {
     const std::size_t at = reader.offset();
     const std::uint8_t op = reader.u8("an operation");
     if (op > 1) reader.refuse_at(at, "unknown operation {}, expected 0 or 1", op);
-    program.push_back(op == 0 ? -1 : std::int64_t{reader.u32("an id")});
+    if (op == 1) reader.u32("an id");
   }
   if (reader.remaining() > 0)
     reader.refuse_at(reader.offset(), "{} bytes follow the end of the file's content", reader.remaining());
-  return program;
 }
 
 /// The parts that the runtime takes as empty when the file ends before them: all or none.
@@ -236,18 +233,16 @@ void read_tail(SectionReader& reader, MtokFile& file) {
   const std::size_t flags_at = reader.offset();
   const std::uint8_t flags = reader.u8("the flags");
   if (flags > 1) reader.refuse_at(flags_at, "unknown flags {:#x}, expected 0 or 1", flags);
-  file.clean_up_spaces = flags == 1;
   reader.enter("bos");
   file.bos_token = reader.text("the BOS token");
   reader.enter("post");
-  file.post_processor = read_post_processor(reader);
+  read_post_processor(reader);
 }
 
 }  // namespace
 
-MtokFile read_mtok(SectionReader& reader, TokenizerHeader header) {
+MtokFile read_mtok(SectionReader& reader) {
   MtokFile file;
-  file.header = std::move(header);
   reader.enter("normalizer");
   file.normalizer = read_normalizer(reader, 0);
   reader.enter("pre-tokenizer");

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "verify/piece_index.h"
-#include "verify/tokenizer_header.h"
+#include "verify/section_reader.h"
 
 namespace llm2mnn::verify {
 
@@ -66,30 +66,26 @@ struct MtokDecoder {
   bool byte_level = false;
   bool word_piece = false;
   std::string_view word_piece_prefix;
-  std::size_t steps = 0;
 };
 
 struct MtokAddedToken {
   std::uint32_t id = 0;
-  bool special = false, lstrip = false, rstrip = false;
+  bool lstrip = false, rstrip = false;
   std::string_view content;
 };
 
 struct MtokFile {
-  TokenizerHeader header;
   MtokNormalizer normalizer;
   MtokPreTokenizer pre_tokenizer;
   MtokModel model;
   MtokDecoder decoder;
   std::vector<MtokAddedToken> added_tokens;
   std::string_view chat_template, eos_token, bos_token;
-  bool clean_up_spaces = false;
-  /// Of runtimes after 3.6.1: ids, and -1 for the encoded text.
-  std::vector<std::int64_t> post_processor;
 };
 
-/// Everything behind the header.
+/// Everything behind the header. What the runtime reads but encoding and streaming do not depend on is
+/// checked, not kept.
 /// @throws Error kFormat with section and byte offset.
-MtokFile read_mtok(SectionReader& reader, TokenizerHeader header);
+MtokFile read_mtok(SectionReader& reader);
 
 }  // namespace llm2mnn::verify

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "verify/mtok_pipeline.h"
+#include "verify/tokenizer_header.h"
 #include "verify/txt_tokenizer.h"
 
 namespace llm2mnn::verify {
@@ -55,7 +56,7 @@ RuntimeTokenizer RuntimeTokenizer::parse(std::string_view file) {
   state->header = read_tokenizer_header(reader);
   constexpr int kMtok = 4;
   if (state->header.type == kMtok) {
-    MtokFile mtok = read_mtok(reader, state->header);
+    MtokFile mtok = read_mtok(reader);
     state->chat_template = mtok.chat_template;
     state->bos_token = mtok.bos_token;
     state->eos_token = mtok.eos_token;

@@ -58,19 +58,6 @@ Utf8Char utf8_char(std::string_view text, std::size_t at) {
   return kBroken;
 }
 
-bool is_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      continue;
-    }
-    const Utf8Char c = utf8_char(text, at);
-    if (c.length == 1) return false;
-    at += c.length;
-  }
-  return true;
-}
-
 bool is_ascii_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 bool is_space_separator(char32_t code) { return category(code) == UTF8PROC_CATEGORY_ZS; }

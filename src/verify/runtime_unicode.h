@@ -19,7 +19,6 @@ struct Utf8Char {
 
 /// The character at `at` (below text.size()); U+FFFD of one byte where the text is not UTF-8.
 Utf8Char utf8_char(std::string_view text, std::size_t at);
-bool is_utf8(std::string_view text);
 
 bool is_runtime_space(char32_t code);  ///< six ASCII characters and Zs
 bool is_runtime_punctuation(char32_t code);

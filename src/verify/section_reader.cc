@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "verify/runtime_unicode.h"
+#include "base/json.h"
 
 namespace llm2mnn::verify {
 

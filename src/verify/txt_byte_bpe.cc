@@ -4,6 +4,7 @@
 #include <regex>
 #include <string>
 
+#include "base/json.h"
 #include "verify/runtime_unicode.h"
 #include "verify/symbol_list.h"
 #include "verify/txt_pieces.h"
