@@ -30,6 +30,8 @@ ExpressionPtr lower_and(ExpressionPtr expression, State& state) {
 ExpressionPtr lower_chained_comparison(ExpressionPtr expression, State& state) {
   if (expression->operators.size() < 2) return expression;  // the usual case
   state.changed("a chained comparison became a conjunction");
+  for (std::size_t i = 1; i + 1 < expression->items.size(); ++i)  // these are written twice
+    expression->items[i] = repeatable(std::move(expression->items[i]), state);
   ExpressionPtr result;
   for (std::size_t i = 0; i < expression->operators.size(); ++i) {
     auto part = tree::compare(tree::clone(expression->items[i]), expression->operators[i],
@@ -137,7 +139,7 @@ ExpressionPtr lower_expression(ExpressionPtr expression, Place place, State& sta
     case Kind::kSlice:
       return lower_slice(std::move(expression), state);
     case Kind::kFilter:
-      return lower_filter(std::move(expression), place, state);
+      return lower_filter(std::move(expression), state);
     case Kind::kTest:
       return lower_test(std::move(expression), state);
     case Kind::kCall:
@@ -152,7 +154,12 @@ ExpressionPtr lower_expression(ExpressionPtr expression, Place place, State& sta
 }
 
 ExpressionPtr repeatable(ExpressionPtr value, State& state) {
-  if (tree::is_chain(*value) || is_truth_value(*value) || value->kind == Kind::kString) return value;
+  // What holds repetitions may be repeated in turn: without a limit the text would double at each level.
+  constexpr std::size_t kMostNodes = 32;
+  const bool is_literal = value->kind == Kind::kString || value->kind == Kind::kInteger ||
+                          value->kind == Kind::kBool || value->kind == Kind::kNone;
+  if (is_literal || tree::is_chain(*value)) return value;
+  if (is_truth_value(*value) && tree::num_nodes(*value) <= kMostNodes) return value;
   const std::string variable = state.fresh("value");
   state.pending.push_back(tree::set(tree::name(variable), std::move(value)));
   return tree::name(variable);

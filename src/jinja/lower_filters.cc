@@ -63,7 +63,6 @@ ExpressionPtr lower_length(ExpressionPtr expression, State& state) {
   const Expression& value = *expression->items[0];
   expression->text = "length";
   if (!tree::is_chain(value) || tree::is_name(value, "messages")) return expression;
-  if (value.kind == Kind::kName && state.list_names.count(value.text) > 0) return expression;
   state.changed("`x|length` of what may be undefined became a conditional");
   auto condition = tree::test(tree::clone(value), "defined");
   return tree::ternary(std::move(expression), std::move(condition), tree::integer(0));
@@ -139,7 +138,7 @@ ExpressionPtr lower_text_filter(ExpressionPtr expression, State& state) {
 
 }  // namespace
 
-ExpressionPtr lower_filter(ExpressionPtr expression, Place, State& state) {
+ExpressionPtr lower_filter(ExpressionPtr expression, State& state) {
   if (!expression->items[0]) return expression;
   const std::string& name = expression->text;
   if (name == "default" || name == "d") return lower_default(std::move(expression), state);

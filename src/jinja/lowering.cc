@@ -55,26 +55,6 @@ bool State::uses(const std::string& name) const { return names_.count(name) > 0;
 
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-/// Text whose blanks or newlines the runtime treats in its own way: blanks between a tag and `{%`, comments
-/// on lines of their own, a final newline, explicit `+` marks, raw blocks, escapes and capitalised literals.
-bool has_text_hazard(std::string_view source) {
-  if (source.ends_with("\n")) return true;
-  static constexpr std::string_view kHazards[] = {"{%+",  "+%}",   "raw",  "\\u", "\\x",
-                                                  "True", "False", "None", "#}\n"};
-  for (const auto hazard : kHazards) {
-    if (source.find(hazard) != std::string_view::npos) return true;
-  }
-  for (std::size_t i = 0; (i = source.find('}', i)) != std::string_view::npos; ++i) {
-    std::size_t end = i + 1;
-    while (end < source.size() && is_blank(source[end]))
-      ++end;
-    if (end > i + 1 && source.substr(end, 2) == "{%") return true;
-  }
-  return false;
-}
-
 /// Hugging Face passes `tools` and `documents` always, as none where there are not any.
 Block absent_variables(lowering::State& state) {
   Block result;
@@ -98,16 +78,11 @@ LoweredTemplate lower_template(std::string_view source) {
   lowering::share_parameters(parsed.body, state);
   Block body = lowering::lower_jumps(std::move(original.body), state);
   body = lowering::lower_block(std::move(body), state);
-  if (has_text_hazard(source))
-    state.changed("texts became string literals, so that the runtime keeps their blanks");
 
   LoweredTemplate result;
   result.changes = std::move(state.changes);
+  result.changes.emplace_back("texts became string literals, so that the runtime keeps their blanks");
   result.limits = std::move(state.limits);
-  if (result.changes.empty()) {
-    result.text = source;
-    return result;
-  }
   result.text = lowering::helper_macros(state) + print_template(head) + print_template(body);
   return result;
 }

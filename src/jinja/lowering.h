@@ -15,7 +15,7 @@ struct LoweredTemplate {
   std::vector<std::string> limits;  ///< constructs that have no rewrite, with their lines
 };
 
-/// Equal to `source` byte for byte when nothing needs a rewrite.
+/// Always the text of a printer: blanks, comments and marks of the source are gone.
 /// @throws Error as parse_template.
 LoweredTemplate lower_template(std::string_view source);
 

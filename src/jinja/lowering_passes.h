@@ -33,7 +33,6 @@ class State {
   Block pending;                                   ///< to be placed before the current statement
   std::map<std::string, const Statement*> macros;  ///< of the source, by name
   std::set<std::string> helpers;                   ///< macros of ours that the result needs
-  std::set<std::string> list_names;                ///< variables that a rewrite made lists
   std::vector<std::string> loop_sequences;         ///< of the open loops; empty: not stored in a variable
   /// Parameters, as "macro.parameter", that are left out of macro and calls: see shared_parameters.
   std::set<std::string> shared;
@@ -59,7 +58,7 @@ Block lower_block(Block block, State& state);
 
 // The parts of lower_expression. Operands are lowered already. Each returns its argument when it has nothing
 // to do.
-ExpressionPtr lower_filter(ExpressionPtr expression, Place place, State& state);  // lower_filters.cc
+ExpressionPtr lower_filter(ExpressionPtr expression, State& state);               // lower_filters.cc
 ExpressionPtr lower_list_filter(ExpressionPtr expression, State& state);          // lower_lists.cc
 ExpressionPtr lower_method(ExpressionPtr expression, Place place, State& state);  // lower_methods.cc
 ExpressionPtr lower_test(ExpressionPtr expression, State& state);                 // lower_tests.cc

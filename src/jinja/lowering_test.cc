@@ -17,11 +17,12 @@ bool has_limit(std::string_view source, std::string_view part) {
                      [&](const std::string& limit) { return limit.find(part) != std::string::npos; });
 }
 
-TEST(Lowering, LeavesWhatNeedsNoRewriteByteForByte) {
-  const std::string source = "{% for m in messages %}{{ '<|' + m.role + '|>' }}{% endfor %} end";
-  const auto result = lower_template(source);
-  EXPECT_EQ(result.text, source);
-  EXPECT_TRUE(result.changes.empty());
+TEST(Lowering, ChangesTheFormOnlyOfWhatNeedsNoRewrite) {
+  const auto result = lower_template("{% for m in messages %}{{ '<|' + m.role + '|>' }}{% endfor %} end");
+  EXPECT_EQ(
+      result.text,
+      "{%- for m in messages -%}\n{{- \"<|\" + m.role + \"|>\" -}}\n{%- endfor -%}\n{{- \" end\" -}}\n");
+  EXPECT_EQ(result.changes.size(), 1u);
   EXPECT_TRUE(result.limits.empty());
 }
 
@@ -32,7 +33,7 @@ TEST(Lowering, ValueOrBecomesAConditional) {
 
 TEST(Lowering, LogicInAConditionStays) {
   EXPECT_EQ(lowered("{% if a or b and not c %}{{ 'x' }}{% endif %}"),
-            "{% if a or b and not c %}{{ 'x' }}{% endif %}");
+            "{%- if a or (b and (not c)) -%}\n{{- \"x\" -}}\n{%- endif -%}\n");
 }
 
 TEST(Lowering, GetBecomesAConditional) {
@@ -101,7 +102,7 @@ TEST(Lowering, ASliceOfWhatMayBeAStringAsksForItsKind) {
   EXPECT_EQ(text.substr(text.find("{%- set x")),
             "{%- set x = mnn_drop_last(y, 1) if y is string else y[:-1] -%}\n");
   EXPECT_EQ(lowered("{% set x = messages[1:] %}{% if x %}a{% endif %}"),
-            "{% set x = messages[1:] %}{% if x %}a{% endif %}");
+            "{%- set x = messages[1:] -%}\n{%- if x -%}\n{{- \"a\" -}}\n{%- endif -%}\n");
 }
 
 TEST(Lowering, TextsKeepTheirBlanks) {
@@ -144,6 +145,10 @@ TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
   EXPECT_TRUE(has_limit("{{ x.isdigit() }}", "line 1: method isdigit"));
   EXPECT_TRUE(has_limit("{{ 2 ** 3 }}", "line 1: operator **"));
   EXPECT_TRUE(has_limit("{{ x|tojson(indent=n) }}", "line 1: tojson with a computed indent"));
+  EXPECT_TRUE(has_limit("{{ x|sort(up) }}", "line 1: sort with other arguments"));
+  EXPECT_TRUE(has_limit("{{ x|sort(attribute='a,b') }}", "line 1: sort with other arguments"));
+  EXPECT_TRUE(has_limit("{{ x|unique(attribute=k) }}", "line 1: unique with other arguments"));
+  EXPECT_TRUE(has_limit("{{ x|sum(start=1) }}", "line 1: sum with other arguments"));
   EXPECT_TRUE(has_limit("{% set a, b %}xy{% endset %}", "line 1: a `set` block with several names"));
   EXPECT_NO_THROW(parse_template(lower_template("{% set a, b %}xy{% endset %}").text));
 }
@@ -166,6 +171,28 @@ TEST(Lowering, DefaultArgumentsThatNeedEachOtherEnd) {
     tower += "{% macro m" + std::to_string(i) + "(a=" + below + ", b=" + below + ") %}{% endmacro %}";
   }
   EXPECT_TRUE(has_limit(tower + "{{ m59() }}", "need each other"));
+}
+
+TEST(Lowering, NestedComparisonsAndLogicGrowByTheirSizeOnly) {
+  std::string comparison = "a", logic = "a == b";
+  for (int i = 0; i < 15; ++i) {
+    comparison = "(1 < " + comparison + " < 2)";
+    logic = "((" + logic + " or c) == d)";
+  }
+  for (const std::string& expression : {comparison, logic}) {
+    const std::string text = lowered("{% set x = " + expression + " %}");
+    EXPECT_LT(text.size(), 10000u) << text.size();
+    EXPECT_NO_THROW(parse_template(text));
+  }
+}
+
+TEST(Lowering, AChainedComparisonRepeatsItsOperands) {
+  EXPECT_EQ(lowered("{% set x = 1 < a < 2 < b %}"), "{%- set x = (1 < a) and (a < 2) and (2 < b) -%}\n");
+}
+
+TEST(Lowering, NestedMappingsDoNotEndAnOutput) {
+  const std::string text = lowered("{{ {'a': {'b': {'c': 1} } } or x }}");
+  EXPECT_NE(text.find("{\"a\": {\"b\": {\"c\": 1} } }"), std::string::npos) << text;
 }
 
 TEST(Lowering, ATestInFrontOfAnIfIsInBrackets) {

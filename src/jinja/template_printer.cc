@@ -102,7 +102,8 @@ std::string dictionary(const Expression& expression) {
     if (i > 0) result += ", ";
     result += print_expression(*expression.items[i]) + ": " + print_expression(*expression.items[i + 1]);
   }
-  return result + "}";
+  // Two brackets in a row would end an output.
+  return result + (result.ends_with("}") ? " }" : "}");
 }
 
 std::string slice(const Expression& expression) {

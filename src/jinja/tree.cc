@@ -213,6 +213,12 @@ bool equal(const Expression& a, const Expression& b) {
                     equal_arguments);
 }
 
+std::size_t num_nodes(const Expression& expression) {
+  std::size_t count = 0;
+  visit(expression, [&](const Expression&) { ++count; });
+  return count;
+}
+
 void visit(const Expression& expression, const std::function<void(const Expression&)>& visitor) {
   visitor(expression);
   for (const auto& item : expression.items) {

@@ -65,6 +65,7 @@ bool is_name(const Expression& expression, std::string_view name);
 /// A name, member or index chain: cheap to repeat, without calls.
 bool is_chain(const Expression& expression);
 bool equal(const Expression& a, const Expression& b);
+std::size_t num_nodes(const Expression& expression);
 /// Calls `visit` for the expression and all below it.
 void visit(const Expression& expression, const std::function<void(const Expression&)>& visit);
 /// Calls `visit` for all expressions of a block, those of inner loops only when `into_loops`.

@@ -57,6 +57,13 @@ EXCERPTS = {
     "safe": "{{ '<b>'|safe + messages[0].content }}{{ '<i>'|safe ~ messages[0].content }}",
     "indent": "{{ 'a\\nb\\n\\nc'|indent(2) }} {{ 'x\\ny'|indent(4, true) }} {{ ' ' * 3 }}|{{ [3, 1, 2]|max }}{{ [3, 1, 2]|sum }}"
               "{{ [2, 3]|min }} {{ [3, 1, 2]|sort|join }} {{ [1, 2]|reverse|join }}",
+    "orders": "{% set p = [{'n': 'b', 'k': 2}, {'n': 'A', 'k': 3}, {'n': 'B', 'k': 1}, {'n': 'c', 'k': 3}] %}"
+              "{% for x in p|sort(attribute='n') %}{{ x.n }}{% endfor %} {% for x in p|sort(true, attribute='k') %}{{ x.n }}{% endfor %} "
+              "{% for x in p|sort(false, true, 'n') %}{{ x.n }}{% endfor %} {{ ['b', 'A', 'a', 'B']|unique|join }} "
+              "{% for x in p|unique(attribute='k') %}{{ x.n }}{% endfor %} {{ ['b', 'C', 'a']|max }}{{ ['B', 'a', 'A']|min }}"
+              "{{ (p|max(attribute='k')).n }}{{ p|sum(attribute='k') }} {% for k, v in {'b': 1, 'A': 3, 'c': 2}|dictsort %}{{ k }}{{ v }}{% endfor %} "
+              "{% for k, v in {'b': 1, 'A': 3, 'c': 2}|dictsort(false, 'value', true) %}{{ k }}{{ v }}{% endfor %} "
+              "{% for x in messages|sort(attribute='role', reverse=true) %}{{ x.role }};{% endfor %}",
     "generation": "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
     "plain": CHAT,
 }
