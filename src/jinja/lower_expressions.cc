@@ -44,6 +44,9 @@ ExpressionPtr lower_chained_comparison(ExpressionPtr expression, State& state) {
 /// A missing key read by `[...]` is an empty string in the runtime; read by `.name` it is undefined.
 ExpressionPtr lower_index(ExpressionPtr expression, State& state) {
   const Expression& key = *expression->items[1];
+  const Expression& object = *expression->items[0];
+  if (is_text(object, state) && object.kind != Kind::kInteger)
+    state.limited("index of a string", expression->line);
   if (key.kind != Kind::kString || !tree::is_identifier(key.text)) return expression;
   state.changed("`x['key']` became `x.key`");
   return tree::member(std::move(expression->items[0]), key.text);
@@ -77,20 +80,20 @@ bool may_be_mapping(const Expression& expression, const State& state) {
   return expression.kind == Kind::kIndex && expression.items[1]->kind != Kind::kString;
 }
 
-/// The runtime compares the sizes of mappings only; their JSON tells them apart.
+/// The runtime compares the sizes of mappings only; their JSON, in which it sorts the keys, tells them apart.
 ExpressionPtr lower_equality(ExpressionPtr expression, State& state) {
   if (expression->operators.size() != 1) return expression;
   const std::string& op = expression->operators[0];
   if (op != "==" && op != "!=") return expression;
-  for (const auto& item : expression->items) {
-    if (!tree::is_chain(*item) || !may_be_mapping(*item, state)) return expression;
-  }
+  const auto& left = *expression->items[0];
+  const auto& right = *expression->items[1];
+  const bool has_literal = left.kind == Kind::kDict || right.kind == Kind::kDict;
+  const bool may_be_mappings = tree::is_chain(left) && may_be_mapping(left, state) && tree::is_chain(right) &&
+                               may_be_mapping(right, state);
+  if (!has_literal && !may_be_mappings) return expression;
   state.changed("an equality of what may be mappings compares their JSON");
-  for (auto& item : expression->items) {
-    std::vector<ExpressionPtr> values;
-    values.push_back(std::move(item));
-    item = helper_call("json", std::move(values), state);
-  }
+  for (auto& item : expression->items)
+    item = tree::filter(std::move(item), "tojson");
   return expression;
 }
 

@@ -105,19 +105,95 @@ ExpressionPtr lower_indent(ExpressionPtr expression, State& state) {
   return tree::binary(std::move(lead), "+", helper_call("indent", std::move(values), state));
 }
 
-/// A filter that is a method of strings in the runtime.
-ExpressionPtr as_method(ExpressionPtr expression, std::string method, State& state) {
-  state.changed("`x|" + expression->text + "(...)` became `x." + method + "(...)`");
-  auto call = tree::call(tree::member(std::move(expression->items[0]), std::move(method)));
-  for (auto& argument : expression->arguments)
-    call->arguments.push_back({"", std::move(argument.value)});
-  return call;
+/// Whether the value is certainly a whole number.
+bool is_whole_number(const Expression& value) {
+  if (value.kind == Kind::kInteger) return true;
+  if (value.kind == Kind::kFilter) return value.text == "length";
+  if (value.kind == Kind::kMember) return tree::is_name(*value.items[0], "loop");
+  if (value.kind == Kind::kTernary && value.items[2])
+    return is_whole_number(*value.items[0]) && is_whole_number(*value.items[2]);
+  return value.kind == Kind::kBinary && (value.text == "+" || value.text == "-") &&
+         is_whole_number(*value.items[0]) && is_whole_number(*value.items[1]);
 }
 
+/// A string for methods; numbers print alike but have none.
+ExpressionPtr text_of(ExpressionPtr value, State& state) {
+  if (value->kind == Kind::kInteger) return tree::string(std::to_string(value->int_value));
+  const bool is_string = is_text(*value, state) && !is_whole_number(*value);
+  return is_string ? std::move(value) : as_text(std::move(value), state);
+}
+
+ExpressionPtr lower_replace(ExpressionPtr expression, State& state) {
+  auto old = take_argument(*expression, 0, "old"), by = take_argument(*expression, 1, "new");
+  auto count = take_argument(*expression, 2, "count");
+  if (!old || !by) {
+    state.limited("replace without two arguments", expression->line);
+    return std::move(expression->items[0]);
+  }
+  state.changed("`x|replace(...)` became `x.replace(...)`");
+  auto call = tree::method(text_of(std::move(expression->items[0]), state), "replace",
+                           text_of(std::move(old), state), text_of(std::move(by), state));
+  call->line = expression->line;
+  if (count && count->kind != Kind::kNone) call->arguments.push_back({"", std::move(count)});
+  return lower_method(std::move(call), Place::kValue, state);
+}
+
+/// `x|trim(chars)`.
+ExpressionPtr lower_trim_of(ExpressionPtr expression, State& state) {
+  auto characters = take_argument(*expression, 0, "chars");
+  state.changed("`x|trim(...)` became `x.strip(...)`");
+  auto call = tree::call(tree::member(text_of(std::move(expression->items[0]), state), "strip"));
+  if (characters && characters->kind != Kind::kNone) call->arguments.push_back({"", std::move(characters)});
+  return lower_method(std::move(call), Place::kValue, state);
+}
+
+/// Whether the value is certainly a list.
+bool is_list(const Expression& value, const State& state) {
+  switch (value.kind) {
+    case Kind::kList:
+    case Kind::kTuple:
+      return true;
+    case Kind::kSlice:
+      return is_list(*value.items[0], state);
+    case Kind::kMember:  // what a loop of ours filled
+      return value.text == "v" && value.items[0]->kind == Kind::kName &&
+             value.items[0]->text.starts_with(state.prefix);
+    case Kind::kFilter:
+      return value.text == "map" || value.text == "items";
+    case Kind::kCall: {
+      const Expression& callee = *value.items[0];
+      return tree::is_name(callee, "range") || (callee.kind == Kind::kMember && callee.text == "split");
+    }
+    default:
+      return tree::is_messages(value);
+  }
+}
+
+/// first, last and reverse.
 ExpressionPtr lower_ends(ExpressionPtr expression, State& state) {
-  const bool first = expression->text == "first";
-  state.changed("`x|" + expression->text + "` became an index");
-  return tree::index(std::move(expression->items[0]), tree::integer(first ? 0 : -1));
+  const std::string name = expression->text;
+  auto& value = expression->items[0];
+  if (is_text(*value, state) && value->kind != Kind::kInteger) {
+    state.limited("filter " + name + " of a string", expression->line);
+    return expression;
+  }
+  if (!is_list(*value, state))
+    state.limited("filter " + name + ", should its subject be no list", expression->line);
+  if (name == "reverse") {
+    state.changed("`x|reverse` became `x[::-1]`");
+    auto slice = tree::slice_from(std::move(value), nullptr);
+    slice->items[3] = tree::integer(-1);
+    return slice;
+  }
+  state.changed("`x|" + name + "` became an index");
+  return tree::index(std::move(value), tree::integer(name == "first" ? 0 : -1));
+}
+
+ExpressionPtr lower_integer(ExpressionPtr expression, State& state) {
+  if (!is_whole_number(*expression->items[0]))
+    state.limited("filter int, should its subject be no whole number", expression->line);
+  state.changed("`x|int` became `x`");
+  return std::move(expression->items[0]);
 }
 
 /// `x|string` and `x|trim` make a text of any value, an empty one of an undefined value; Python strips every
@@ -146,18 +222,12 @@ ExpressionPtr lower_filter(ExpressionPtr expression, State& state) {
   if (name == "length" || name == "count") return lower_length(std::move(expression), state);
   if (name == "join") return lower_join(std::move(expression), state);
   if (name == "indent") return lower_indent(std::move(expression), state);
-  if (name == "replace") return as_method(std::move(expression), "replace", state);
-  if (name == "trim" && !expression->arguments.empty())
-    return as_method(std::move(expression), "strip", state);
-  if (name == "first" || name == "last") return lower_ends(std::move(expression), state);
+  if (name == "replace") return lower_replace(std::move(expression), state);
+  if (name == "trim" && !expression->arguments.empty()) return lower_trim_of(std::move(expression), state);
+  if (name == "first" || name == "last" || name == "reverse") return lower_ends(std::move(expression), state);
+  if (name == "int") return lower_integer(std::move(expression), state);
   if (name == "string" || name == "trim") return lower_text_filter(std::move(expression), state);
   if (name == "safe") return expression;  // the runtime passes the value through
-  if (name == "reverse") {
-    state.changed("`x|reverse` became `x[::-1]`");
-    auto slice = tree::slice_from(std::move(expression->items[0]), nullptr);
-    slice->items[3] = tree::integer(-1);
-    return slice;
-  }
   if (name == "title" || name == "e" || name == "escape" || name == "float" || name == "abs" ||
       name == "round") {
     state.limited("filter " + name, expression->line);

@@ -284,8 +284,8 @@ ExpressionPtr lower_list_filter(ExpressionPtr expression, State& state) {
   if (name == "sort") return lower_sort(std::move(expression), state);
   if (name == "min" || name == "max") return lower_extreme(std::move(expression), state);
   if (name == "sum") return lower_sum(std::move(expression), state);
-  if (name == "list" || name == "int") {
-    state.changed("`x|" + name + "` became `x`");
+  if (name == "list") {
+    state.changed("`x|list` became `x`");
     return std::move(expression->items[0]);
   }
   static constexpr std::string_view kNative[] = {"string", "capitalize", "trim", "items", "lower", "upper"};

@@ -83,6 +83,13 @@ ExpressionPtr complete_arguments(ExpressionPtr call, const Statement& macro, Sta
 }
 
 ExpressionPtr dictionary(ExpressionPtr call, State& state) {
+  const auto& arguments = call->arguments;
+  const bool by_name = std::all_of(arguments.begin(), arguments.end(),
+                                   [](const Argument& argument) { return !argument.name.empty(); });
+  if (!by_name) {
+    state.limited("dict(...) of another mapping", call->line);
+    return call;
+  }
   state.changed("`dict(...)` became a literal");
   auto result = tree::make(Kind::kDict);
   for (auto& argument : call->arguments) {

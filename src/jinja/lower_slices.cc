@@ -30,14 +30,10 @@ ExpressionPtr dropped_from_start(const Expression& slice) {
   return tree::clone(slice.items[1]);
 }
 
-bool is_messages(const Expression& expression) {
-  return expression.kind == Kind::kName && expression.text.find("messages") != std::string::npos;
-}
-
 }  // namespace
 
 ExpressionPtr lower_slice(ExpressionPtr expression, State& state) {
-  if (!tree::is_chain(*expression->items[0]) || is_messages(*expression->items[0])) {
+  if (!tree::is_chain(*expression->items[0]) || tree::is_messages(*expression->items[0])) {
     if (is_text(*expression->items[0], state)) state.limited("slice of a string", expression->line);
     return expression;
   }
@@ -48,6 +44,8 @@ ExpressionPtr lower_slice(ExpressionPtr expression, State& state) {
     return expression;
   }
   state.changed("a slice that drops characters of a string became a macro");
+  state.limited("a slice that drops characters beyond ASCII, should its subject be a string",
+                expression->line);
   const bool at_end = from_end != nullptr;
   std::vector<ExpressionPtr> values;
   values.push_back(tree::clone(expression->items[0]));

@@ -22,7 +22,7 @@ std::string comparison_of(std::string_view test) {
 
 bool is_known(std::string_view test) {
   return test == "defined" || test == "undefined" || test == "none" || test == "boolean" ||
-         test == "string" || test == "number" || test == "true" || test == "false";
+         test == "string" || test == "true" || test == "false";
 }
 
 /// Whether an index finds something: the runtime gives an empty string where Jinja gives undefined.
@@ -31,6 +31,18 @@ ExpressionPtr lower_defined_index(ExpressionPtr expression, State& state) {
   auto& value = *expression->items[0];
   auto found = tree::compare(std::move(value.items[1]), "in", std::move(value.items[0]));
   return expression->text == "defined" ? std::move(found) : tree::negated(std::move(found));
+}
+
+/// A float shows in its text: by a point or an exponent.
+ExpressionPtr lower_number_kind(ExpressionPtr expression, State& state) {
+  state.changed("`x is " + expression->text + "` looks for a point in the number");
+  auto object = repeatable(std::move(expression->items[0]), state);
+  const auto has = [&](const char* mark) {
+    return tree::compare(tree::string(mark), "in", tree::filter(tree::clone(object), "string"));
+  };
+  auto has_mark = tree::binary(has("."), "or", has("e"));
+  if (expression->text == "integer") has_mark = tree::negated(std::move(has_mark));
+  return tree::binary(tree::test(tree::clone(object), "number"), "and", std::move(has_mark));
 }
 
 }  // namespace
@@ -57,11 +69,14 @@ ExpressionPtr lower_test(ExpressionPtr expression, State& state) {
     expression->items[0] = std::move(object);
     return tree::binary(std::move(expression), "or", std::move(mapping));
   }
-  if (name == "integer" || name == "float") {
-    state.changed("`x is " + name + "` became `x is number`");
-    expression->text = "number";
-    return expression;
+  if (name == "number") {
+    state.changed("`x is number` also accepts a boolean");
+    auto object = repeatable(std::move(expression->items[0]), state);
+    auto boolean = tree::test(tree::clone(object), "boolean");
+    expression->items[0] = std::move(object);
+    return tree::binary(std::move(expression), "or", std::move(boolean));
   }
+  if (name == "integer" || name == "float") return lower_number_kind(std::move(expression), state);
   const std::string op = comparison_of(name);
   if (!op.empty() && expression->arguments.size() == 1) {
     state.changed("`x is " + name + "(y)` became a comparison");

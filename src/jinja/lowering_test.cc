@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "jinja/runtime_model.h"
 #include "jinja/template.h"
 
 namespace llm2mnn::jinja {
@@ -145,12 +146,32 @@ TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
   EXPECT_TRUE(has_limit("{{ x.isdigit() }}", "line 1: method isdigit"));
   EXPECT_TRUE(has_limit("{{ 2 ** 3 }}", "line 1: operator **"));
   EXPECT_TRUE(has_limit("{{ x|tojson(indent=n) }}", "line 1: tojson with a computed indent"));
+  EXPECT_TRUE(has_limit("{{ s.replace('a', 'b', 2) }}", "line 1: replace with a count other than 1"));
+  EXPECT_TRUE(has_limit("{{ s.strip(chars='a') }}", "line 1: method strip with an argument by name"));
+  EXPECT_TRUE(has_limit("{{ '{:5}'.format(x) }}", "line 1: format with formatted holes"));
+  EXPECT_TRUE(has_limit("{{ dict(d, q=1) }}", "line 1: dict(...) of another mapping"));
+  EXPECT_TRUE(has_limit("{{ x|int }}", "line 1: filter int, should its subject be no whole number"));
+  EXPECT_FALSE(has_limit("{{ (x|length + 1)|int }}", "filter int"));
+  EXPECT_TRUE(has_limit("{{ x|last }}", "line 1: filter last, should its subject be no list"));
+  EXPECT_FALSE(has_limit("{{ (x|map('upper')|last) ~ messages|first ~ x.split('a')|reverse }}", "filter"));
+  EXPECT_TRUE(has_limit("{{ ('a' ~ x)|reverse }}", "line 1: filter reverse of a string"));
+  EXPECT_TRUE(has_limit("{{ (x ~ y)[0] }}", "line 1: index of a string"));
+  EXPECT_TRUE(has_limit("{{ x[:-1] }}", "line 1: a slice that drops characters beyond ASCII"));
   EXPECT_TRUE(has_limit("{{ x|sort(up) }}", "line 1: sort with other arguments"));
   EXPECT_TRUE(has_limit("{{ x|sort(attribute='a,b') }}", "line 1: sort with other arguments"));
   EXPECT_TRUE(has_limit("{{ x|unique(attribute=k) }}", "line 1: unique with other arguments"));
   EXPECT_TRUE(has_limit("{{ x|sum(start=1) }}", "line 1: sum with other arguments"));
   EXPECT_TRUE(has_limit("{% set a, b %}xy{% endset %}", "line 1: a `set` block with several names"));
   EXPECT_NO_THROW(parse_template(lower_template("{% set a, b %}xy{% endset %}").text));
+}
+
+TEST(Lowering, KindsOfNumbersAreTold) {
+  const std::string text =
+      lowered("{% for x in numbers %}{{ [x is integer, x is float, x is number]|tojson }}{% endfor %}");
+  const auto numbers = parse_json("[1, 1.5, 2.0, 1e30, 1e-9, true, \"1.5\"]");
+  EXPECT_EQ(render_as_runtime(text, {}, {"", "", {{"numbers", numbers}}}),
+            "[true, false, true][false, true, true][false, true, true][false, true, true][false, true, true]"
+            "[false, false, true][false, false, false]");
 }
 
 TEST(Lowering, ManyJumpsAndManyLimitsEndInBoundedWork) {

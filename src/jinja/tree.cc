@@ -186,6 +186,10 @@ bool is_name(const Expression& expression, std::string_view name) {
   return expression.kind == Kind::kName && expression.text == name;
 }
 
+bool is_messages(const Expression& expression) {
+  return expression.kind == Kind::kName && expression.text.find("messages") != std::string::npos;
+}
+
 bool is_chain(const Expression& expression) {
   switch (expression.kind) {
     case Kind::kName:

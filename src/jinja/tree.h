@@ -64,6 +64,8 @@ Block block(Statements... statements) {
 bool is_name(const Expression& expression, std::string_view name);
 /// A name, member or index chain: cheap to repeat, without calls.
 bool is_chain(const Expression& expression);
+/// A variable that holds messages, as its name says.
+bool is_messages(const Expression& expression);
 bool equal(const Expression& a, const Expression& b);
 std::size_t num_nodes(const Expression& expression);
 /// Calls `visit` for the expression and all below it.

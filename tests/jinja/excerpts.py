@@ -64,6 +64,20 @@ EXCERPTS = {
               "{{ (p|max(attribute='k')).n }}{{ p|sum(attribute='k') }} {% for k, v in {'b': 1, 'A': 3, 'c': 2}|dictsort %}{{ k }}{{ v }}{% endfor %} "
               "{% for k, v in {'b': 1, 'A': 3, 'c': 2}|dictsort(false, 'value', true) %}{{ k }}{{ v }}{% endfor %} "
               "{% for x in messages|sort(attribute='role', reverse=true) %}{{ x.role }};{% endfor %}",
+    "kinds of numbers": "{% for x in [1, -2, 0, true, 'a', none, [1]] %}{{ x is integer }}{{ x is float }}{{ x is number }} {% endfor %}",
+    "lines": "{% for t in ['', 'a', 'a\\n', '\\n', 'a\\r\\nb\\rc\\x0bd\\x85e\\u2028f\\x1c', messages[0].content] %}"
+             "{{ t.splitlines()|join('|') }}:{{ t.splitlines()|length }};{% endfor %}",
+    "arguments": "{{ 'a-b-c'.replace('-', '+', 1) }} {{ 'abc'.replace('x', 'y', 1) }} {{ 'a-b-c'|replace('-', '+', count=1) }} "
+                 "{{ 'a-b-c'|replace(new='+', old='-') }} {{ 5|replace(5, 'x') }} {{ 'a b'.split(sep=' ')[1] }} {{ 'a-b-c'.split('-', maxsplit=1)[1] }} "
+                 "{{ 'a-b-c'.rsplit('-')[-1] }} {{ '{b}{0}{{}}{0}{b}'.format(none, b=true) }} {{ '<<a>'|trim('<>') }} {{ '<a>'|trim(chars='<') }}",
+    "equal mappings": "{% set d = {'a': 1, 'b': [2]} %}{{ d == {'b': [2], 'a': 1} }} {{ d == {'a': 1, 'b': [3]} }} {{ d != {} }} {{ {} == {} }} "
+                      "{{ messages[0] == {'role': 'user'} }}",
     "generation": "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
     "plain": CHAT,
+}
+
+# Limits that are named for excerpts which are rendered right all the same.
+LIMITS = {
+    "selections": ["limit: line 1: filter first, should its subject be no list"],
+    "slices": ["limit: line 1: a slice that drops characters beyond ASCII, should its subject be a string"],
 }
