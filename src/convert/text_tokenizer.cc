@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "convert/inspect.h"
 #include "convert/package_tokenizer.h"
+#include "tokenizer/decode.h"
 #include "tokenizer/encoder.h"
 #include "tokenizer/source.h"
 
@@ -53,7 +54,7 @@ std::string TextTokenizer::decode(std::span<const std::uint32_t> ids) const {
   std::string text;
   for (const std::uint32_t id : ids)
     text += state_->runtime->decode(id);
-  return text;
+  return to_valid_utf8(text);
 }
 
 }  // namespace llm2mnn

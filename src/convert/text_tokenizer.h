@@ -23,7 +23,8 @@ class TextTokenizer {
   /// @param text  valid UTF-8, else Error(kFormat).
   /// @param add_special_tokens  also what the tokenizer puts in front of and behind a text.
   std::vector<std::uint32_t> encode(std::string_view text, bool add_special_tokens) const;
-  /// Special tokens are kept. @throws Error(kFormat) for an id that the tokenizer does not have.
+  /// Special tokens are kept; bytes that are no UTF-8 become U+FFFD. @throws Error(kFormat) for an id that
+  /// the tokenizer does not have.
   std::string decode(std::span<const std::uint32_t> ids) const;
 
  private:

@@ -106,6 +106,12 @@ class CommonTests:
             out = self.tokenize(lines, "--decode", "--json_lines", path=path).decode().split("\n")[:-1]
             self.assertEqual([json.loads(line) for line in out], texts)
 
+    def test_a_part_of_a_character_is_a_replacement(self):
+        first = self.ids_of(["\U0001F9FF"], self.source)[0][:1]
+        for path in (self.source, self.package):
+            out = self.tokenize((" ".join(map(str, first)) + "\n").encode(), "--decode", "--json_lines", path=path)
+            self.assertEqual(set(json.loads(out)), {"\ufffd"})
+
     def test_refusals_name_the_line(self):
         command = ("tokenize", "--path", self.source)
         self.refused(BROKEN_INPUT, ["standard input line 2", "UTF-8"], *command, stdin=b"fine\n\xff\n")
