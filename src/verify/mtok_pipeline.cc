@@ -70,9 +70,13 @@ MtokPipeline::MtokPipeline(MtokFile file)
     });
 }
 
-const MtokAddedToken* MtokPipeline::added_at(std::string_view text, std::size_t at) const {
-  for (const std::uint32_t i : added_by_byte_[static_cast<unsigned char>(text[at])])
+const MtokAddedToken* MtokPipeline::added_at(std::string_view text, std::size_t at,
+                                             WorkBudget& budget) const {
+  constexpr std::size_t kBytesPerStep = 32;
+  for (const std::uint32_t i : added_by_byte_[static_cast<unsigned char>(text[at])]) {
+    budget.spend(1 + added_[i].content.size() / kBytesPerStep);
     if (text.substr(at).starts_with(added_[i].content)) return &added_[i];
+  }
   return nullptr;
 }
 
@@ -80,7 +84,7 @@ void MtokPipeline::encode(std::string_view text, std::vector<std::uint32_t>& ids
   WorkBudget budget;
   std::size_t last = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const MtokAddedToken* token = added_at(text, at);
+    const MtokAddedToken* token = added_at(text, at, budget);
     if (!token) {
       ++at;
       continue;

@@ -27,7 +27,7 @@ class MtokPipeline {
   bool is_added(std::int64_t id) const { return added_ids_.contains(id); }
 
  private:
-  const MtokAddedToken* added_at(std::string_view text, std::size_t at) const;
+  const MtokAddedToken* added_at(std::string_view text, std::size_t at, WorkBudget& budget) const;
   void encode_fragment(std::string_view text, std::vector<std::uint32_t>& ids, WorkBudget& budget) const;
 
   MtokNormalizer normalizer_;

@@ -6,6 +6,7 @@
 #include "verify/mtok_pipeline.h"
 #include "verify/tokenizer_header.h"
 #include "verify/txt_tokenizer.h"
+#include "verify/work_budget.h"
 
 namespace llm2mnn::verify {
 
@@ -25,12 +26,15 @@ struct RuntimeTokenizer::State {
   }
 
   /// The first entry of the list that stands at `at`, or null. The runtime compares as C texts.
-  const std::pair<std::string, std::uint32_t>* special_at(const std::string& text, std::size_t at) const {
+  const std::pair<std::string, std::uint32_t>* special_at(const std::string& text, std::size_t at,
+                                                          WorkBudget& budget) const {
+    constexpr std::size_t kTokensPerStep = 8, kBytesPerStep = 32;
+    budget.spend(1 + specials.size() / kTokensPerStep);
     for (const auto& special : specials) {
       const std::string& token = special.first;
-      if (at + token.size() <= text.size() && text[at] == token[0] &&
-          std::strncmp(text.c_str() + at, token.c_str(), token.size()) == 0)
-        return &special;
+      if (at + token.size() > text.size() || text[at] != token[0]) continue;
+      budget.spend(token.size() / kBytesPerStep);
+      if (std::strncmp(text.c_str() + at, token.c_str(), token.size()) == 0) return &special;
     }
     return nullptr;
   }
@@ -92,8 +96,9 @@ std::vector<std::uint32_t> RuntimeTokenizer::encode(std::string_view text) const
   }
   const std::string whole(text);
   std::size_t start = 0;
+  WorkBudget budget;
   for (std::size_t at = 0; at < whole.size();) {
-    const auto* special = state_->special_at(whole, at);
+    const auto* special = state_->special_at(whole, at, budget);
     if (!special) {
       ++at;
       continue;

@@ -229,6 +229,46 @@ TEST(RuntimeTokenizer, RefusesATextThatTheRuntimeNeedsTooLongFor) {
   }
 }
 
+/// `encode` ends with an error, and soon.
+void expect_too_much_work(const std::string& file, const std::string& text) {
+  const auto tokenizer = RuntimeTokenizer::parse(file);
+  try {
+    tokenizer.encode(text);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find("more than some seconds"), std::string::npos) << error.message();
+  }
+}
+
+TEST(RuntimeTokenizer, TheSearchForAddedTokensIsBounded) {
+  MtokSections sections;
+  constexpr std::uint32_t kCount = 20'000;
+  MtokBytes added = MtokBytes().u32(kCount);
+  for (std::uint32_t i = 0; i < kCount; ++i)
+    added.u32(6).u8(1).u8(0).u8(0).text("<" + std::to_string(i));
+  sections.added = added.bytes();
+  expect_too_much_work(sections.file(), std::string(20'000, '<'));
+}
+
+TEST(RuntimeTokenizer, TheSearchForSpecialTokensIsBounded) {
+  constexpr int kCount = 20'000;
+  std::string file = fmt::format("430 1\n{} 1 0\n", kCount);
+  file += repeated("0 ", kCount + 1) + "\n1\nYWI=\n";
+  expect_too_much_work(file, std::string(200'000, 'x'));
+}
+
+TEST(RuntimeTokenizer, TheWorkOfATextFileIsBounded) {
+  std::string pieces;  // "aa=", "aaa=", ... in base64: lengths from 3 on
+  for (int i = 1; i <= 3'000; ++i)
+    pieces += repeated("YWFh", i) + "\n";
+  expect_too_much_work("430 1\n0 1 0\n0\n3000\n" + pieces, repeated("aab", 100'000));
+  expect_too_much_work("430 2\n0 1 0\n0\n1\nYQ==\n", std::string(60'000, 'z'));
+  std::string words;  // each of them less than the limit
+  for (int i = 0; i < 60; ++i)
+    words += repeated("ab", 1'000) + " ";
+  expect_too_much_work("430 3\n0 1 0\n0\n4 1\na\nb\nab\n\xC4\xA0\na b\n", words);
+}
+
 TEST(RuntimeTokenizer, EncodesTheFourKindsOfTextFile) {
   // Base64: "a" YQ==, "ab" YWI=, " " IA==, "[UNK]" W1VOS10=, "##b" IyNi, "!" IQ==.
   const auto longest = RuntimeTokenizer::parse("430 1\n0 1 0\n0\n3\nYQ==\nYWI=\nIA==\n");

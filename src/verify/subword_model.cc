@@ -93,7 +93,9 @@ void SubwordModel::byte_pairs(std::string_view text, std::vector<std::uint32_t>&
   std::vector<std::uint32_t> symbols;
   first_symbols(text, symbols);
   budget.spend(symbols.size() * 8);
-  merge_symbols(symbols, [this](std::uint32_t left, std::uint32_t right) { return find_merge(left, right); });
+  WorkBudget lookups(kMaxPairLookups);
+  merge_symbols(
+      symbols, [this](std::uint32_t left, std::uint32_t right) { return find_merge(left, right); }, lookups);
   ids.insert(ids.end(), symbols.begin(), symbols.end());
 }
 

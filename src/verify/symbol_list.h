@@ -17,9 +17,10 @@ inline constexpr std::uint64_t kMaxPairLookups = 100'000'000;
 /// Merges neighbours in `symbols` until none is left that merges.
 /// `find(left, right)` gives a pointer or an optional of something with `rank` (lower is better) and
 /// `merged`.
-/// @throws Error kUnsupported when the runtime's scans would look up more than `max_lookups` pairs.
+/// @param lookups  pairs that the runtime's scans may still look up.
+/// @throws Error kUnsupported when they would look up more.
 template <typename Symbol, typename Find>
-void merge_symbols(std::vector<Symbol>& symbols, Find find, std::uint64_t max_lookups = kMaxPairLookups) {
+void merge_symbols(std::vector<Symbol>& symbols, Find find, WorkBudget& lookups) {
   constexpr std::uint32_t kNone = 0xFFFFFFFF;
   using Rank = std::remove_cvref_t<decltype(find(symbols[0], symbols[0])->rank)>;
   struct Candidate {
@@ -47,7 +48,6 @@ void merge_symbols(std::vector<Symbol>& symbols, Find find, std::uint64_t max_lo
   for (std::uint32_t i = 0; i < size; ++i)
     consider(i);
   std::uint64_t alive = size;
-  WorkBudget lookups(max_lookups);
   while (!queue.empty()) {
     const Candidate best = queue.top();
     queue.pop();

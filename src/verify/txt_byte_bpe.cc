@@ -84,12 +84,14 @@ TxtByteBpe::TxtByteBpe(SectionReader& reader) {
 
 void TxtByteBpe::encode(std::string_view text, std::vector<std::uint32_t>& ids) const {
   check_unbroken(text);
+  WorkBudget lookups(kMaxLookups);
   const char* const end = text.data() + text.size();
   for (std::cregex_iterator it(text.data(), end, word_pattern()), none; it != none; ++it)
-    encode_word(std::string_view((*it)[0].first, static_cast<std::size_t>(it->length())), ids);
+    encode_word(std::string_view((*it)[0].first, static_cast<std::size_t>(it->length())), ids, lookups);
 }
 
-void TxtByteBpe::encode_word(std::string_view word, std::vector<std::uint32_t>& ids) const {
+void TxtByteBpe::encode_word(std::string_view word, std::vector<std::uint32_t>& ids,
+                             WorkBudget& lookups) const {
   std::string alphabet;
   std::vector<Span> symbols;
   for (const char c : word) {
@@ -106,7 +108,7 @@ void TxtByteBpe::encode_word(std::string_view word, std::vector<std::uint32_t>& 
     if (rank == PieceIndex::kAbsent) return std::nullopt;
     return Join{rank, {left.begin, right.end}};
   };
-  merge_symbols(symbols, join, kMaxLookups);
+  merge_symbols(symbols, join, lookups);
   for (const Span symbol : symbols) {
     const std::int64_t id = index_.find(text_of(symbol));
     if (id == PieceIndex::kAbsent)

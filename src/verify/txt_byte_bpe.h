@@ -3,6 +3,7 @@
 
 #include "verify/piece_index.h"
 #include "verify/txt_tokenizer.h"
+#include "verify/work_budget.h"
 
 namespace llm2mnn::verify {
 
@@ -17,7 +18,7 @@ class TxtByteBpe final : public TxtTokenizer {
   std::string decode(std::uint32_t id) const override;
 
  private:
-  void encode_word(std::string_view word, std::vector<std::uint32_t>& ids) const;
+  void encode_word(std::string_view word, std::vector<std::uint32_t>& ids, WorkBudget& lookups) const;
 
   PieceIndex index_;   ///< piece to id
   PieceIndex merges_;  ///< line to rank

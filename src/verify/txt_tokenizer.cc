@@ -13,6 +13,8 @@ namespace llm2mnn::verify {
 namespace {
 
 constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+/// Bytes that are hashed or compared in about the time of one step of the budget.
+constexpr std::size_t kBytesPerStep = 8;
 
 std::uint32_t id_of(std::size_t index) { return static_cast<std::uint32_t>(index); }
 
@@ -40,9 +42,9 @@ class ScoredPieces final : public TxtTokenizer {
       symbols.push_back({at, end});
       at = end;
     }
-    constexpr std::uint64_t kNoScan = ~std::uint64_t{0};  // the runtime merges with a queue, too
+    WorkBudget no_scan(~std::uint64_t{0});  // the runtime merges with a queue, too
     merge_symbols(
-        symbols, [&](Span left, Span right) { return join(whole, left, right); }, kNoScan);
+        symbols, [&](Span left, Span right) { return join(whole, left, right); }, no_scan);
     for (const Span symbol : symbols)
       add(whole.substr(symbol.begin, symbol.end - symbol.begin), ids);
   }
@@ -131,9 +133,12 @@ class LongestPieces final : public PlainPieces {
   }
 
   void encode(std::string_view text, std::vector<std::uint32_t>& ids) const override {
+    WorkBudget budget;
     while (!text.empty()) {
       std::size_t taken = 1;  // a byte that begins no piece gets no id
+      budget.spend(1);
       for (const std::uint32_t length : lengths_[static_cast<unsigned char>(text.front())]) {
+        budget.spend(1 + length / kBytesPerStep);
         if (length > text.size()) continue;
         const std::int64_t id = index_.find(text.substr(0, length));
         if (id == PieceIndex::kAbsent) continue;
@@ -156,6 +161,7 @@ class BertWords final : public PlainPieces {
   using PlainPieces::PlainPieces;
 
   void encode(std::string_view text, std::vector<std::uint32_t>& ids) const override {
+    WorkBudget budget;
     for (std::size_t at = 0; at < text.size();) {
       const char c = text[at];
       std::size_t end = at + 1;
@@ -165,16 +171,16 @@ class BertWords final : public PlainPieces {
           ++at;
           continue;
         }
-        word(std::string(text.substr(at, end - at)), ids);
+        word(std::string(text.substr(at, end - at)), ids, budget);
       } else if (is_alphanumeric(c)) {
         while (end < text.size() && is_alphanumeric(text[end]))
           ++end;
         std::string lower(text.substr(at, end - at));
         for (char& letter : lower)
           if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter | 0x20);
-        word(lower, ids);
+        word(lower, ids, budget);
       } else if (c != ' ' && !(c >= '\t' && c <= '\r')) {
-        word(std::string(1, c), ids);
+        word(std::string(1, c), ids, budget);
       }
       at = end;
     }
@@ -190,17 +196,14 @@ class BertWords final : public PlainPieces {
     return (lead & 0xF8U) == 0xF0U ? 4 : 1;
   }
 
-  void word(const std::string& text, std::vector<std::uint32_t>& ids) const {
-    constexpr std::size_t kMaxWord = 4096;
+  void word(const std::string& text, std::vector<std::uint32_t>& ids, WorkBudget& budget) const {
     constexpr std::uint32_t kUnkWithoutPiece = 100;
-    if (text.size() > kMaxWord)
-      fail(ErrorKind::kUnsupported, "the runtime needs more than some seconds for a word of {} bytes",
-           text.size());
     std::string candidate;
     for (std::size_t at = 0; at < text.size();) {
       std::size_t end = text.size();
       std::int64_t id = PieceIndex::kAbsent;
       for (; end > at; --end) {
+        budget.spend(1 + (end - at) / kBytesPerStep);
         candidate.assign(at > 0 ? "##" : "").append(text, at, end - at);
         id = index_.find(candidate);
         if (id != PieceIndex::kAbsent) break;
