@@ -2,7 +2,6 @@
 """The stock runtime reads each code width as the independent decoder does: a quantised package gives the logits of a
 32-bit package whose weights are the decoded ones."""
 import itertools
-import json
 import pathlib
 import sys
 import unittest
@@ -33,12 +32,7 @@ class RuntimeReadsCodes(RuntimeCase):
             tensors.append((stored, np.asarray(decoded, np.float32)))
         if fixture.tied:
             tensors.append(("lm_head.weight", linears["lm_head"].weight.astype(np.float32)))
-        out.mkdir()
-        for file in make_fixture.TOKENIZER.iterdir():
-            (out / file.name).write_bytes(file.read_bytes())
-        config = {**fixture.config, "tie_word_embeddings": False}
-        (out / "config.json").write_text(json.dumps(config))
-        make_fixture.write_safetensors(out / "model.safetensors", tensors, "f32")
+        make_fixture.make_float(fixture, out, tensors, tie_word_embeddings=False)
         return out
 
     def check(self, name, bits, symmetric, scale_bits):

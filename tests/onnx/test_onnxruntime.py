@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Every fixture in every flavour: ONNX's checker passes the file, and onnxruntime agrees with Hugging Face in the prefill,
+in each decode step and in a batch with padding on the left."""
+import itertools
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from parity import tolerances  # noqa: E402
+from parity.compare import FAR_PREFILL, PREFILL, load_golden, relative_rms  # noqa: E402
+from support.onnx_case import OnnxCase, check_file, head_dim  # noqa: E402
+from support.onnx_decoder import OnnxDecoder  # noqa: E402
+from support.tool import family_arguments, make_fixture, run  # noqa: E402
+
+FLAVOURS = ("one", "ort", "genai")
+OPSETS = range(17, 24)
+# No window and both masks; q and k norms in the second.
+OPSET_MODELS = ("llama_gqa", "qwen3_layer_types_sharded")
+# fp16 rounds matrices and table. So do the goldens where the source is bf16 or the table is the head's.
+FP16_MODELS = ("llama_gqa", "llama_mha_tied_f32", "mistral_window_rope_parameters_tied", "qwen3_tied")
+# Columns of padding in the second row of the batch: more than a window, less than the prefill.
+PADDING = 9
+
+
+class Onnxruntime(OnnxCase):
+    def check_logits(self, fixture, directory, batch, limit=tolerances.LOGITS_16_BIT):
+        golden = load_golden(fixture, fixture.golden)
+        ids, want = golden["ids"], golden["logits_16"]
+        decoder = OnnxDecoder(directory)
+        got = decoder.logits(ids, PREFILL)
+        self.assertLess(relative_rms(got[:PREFILL], want[:PREFILL]), limit, "prefill")
+        self.assertLess(relative_rms(got[PREFILL:], want[PREFILL:]), limit, "decode")
+        if batch:
+            first, second = decoder.left_padded(ids, ids[:-PADDING], PREFILL, padding_id=7)
+            self.assertLess(relative_rms(first, want), limit, "batch, the whole row")
+            self.assertLess(relative_rms(second, want[:-PADDING]), limit, "batch, the padded row")
+
+    def check(self, name, flavour):
+        fixture = make_fixture.Fixture(name)
+        checkpoint = self.stored_checkpoint(name)
+        if flavour == "genai" and head_dim(fixture.config) % 16:
+            return self.check_refusal(fixture, checkpoint)
+        directory = self.export_onnx(name, checkpoint, "--onnx_flavour", flavour)
+        check_file(directory)
+        self.check_logits(fixture, directory, batch=flavour != "genai")
+
+    def check_refusal(self, fixture, checkpoint):
+        out = self.tmp / f"refused-{fixture.name}"
+        done = run("export", "--path", checkpoint, "--dst_path", out, "--export", "onnx", "--onnx_flavour", "genai", *family_arguments(fixture))
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        self.assertIn(f"multiple of 16, and this is {head_dim(fixture.config)}", done.stderr)
+        self.assertFalse(out.exists())
+
+    def test_every_opset(self):
+        for name, opset in itertools.product(OPSET_MODELS, OPSETS):
+            with self.subTest(model=name, opset=opset):
+                directory = self.export_onnx(name, self.stored_checkpoint(name), "--onnx_opset", opset)
+                check_file(directory)
+                self.check_logits(make_fixture.Fixture(name), directory, batch=True)
+
+    def test_fp16_holds_the_nearest_halves(self):
+        for name, flavour in itertools.product(FP16_MODELS, ("ort", "genai")):
+            with self.subTest(model=name, flavour=flavour):
+                fixture = make_fixture.Fixture(name)
+                directory = self.export_onnx(name, self.checkpoint(name), "--onnx_flavour", flavour, "--dtype", "fp16")
+                check_file(directory)
+                self.check_logits(fixture, directory, batch=flavour != "genai")
+
+    def test_far_positions(self):
+        names = [n for n in make_fixture.fixture_names() if make_fixture.Fixture(n).golden_far.exists()]
+        self.assertTrue(names)
+        for name in names:
+            with self.subTest(model=name):
+                fixture = make_fixture.Fixture(name)
+                want = load_golden(fixture, fixture.golden_far)["logits_16"]
+                ids = make_fixture.token_ids(fixture.config["vocab_size"], make_fixture.FAR_TOKENS)
+                directory = self.export_onnx(name, self.stored_checkpoint(name), "--onnx_flavour", "one")
+                got = OnnxDecoder(directory).logits(ids, FAR_PREFILL)[-len(want):]
+                self.assertLess(relative_rms(got, want), tolerances.LOGITS_16_BIT_FAR)
+
+
+def add_tests():
+    for name in make_fixture.fixture_names():
+        for flavour in FLAVOURS:
+            def test(self, name=name, flavour=flavour):
+                self.check(name, flavour)
+            setattr(Onnxruntime, f"test_{name}_{flavour}", test)
+
+
+add_tests()
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,33 @@
+"""A test case that exports fixtures as ONNX."""
+import pathlib
+
+import onnx
+
+from .tool import TempDirCase, export, family_arguments, make_fixture
+
+
+def head_dim(config):
+    return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+
+
+def check_file(directory):
+    """@raises onnx.checker.ValidationError, or an error of shape inference."""
+    onnx.checker.check_model(str(pathlib.Path(directory) / "llm.onnx"), full_check=True)
+
+
+class OnnxCase(TempDirCase):
+    def stored_checkpoint(self, name, mutate=None):
+        """The directory of a float32 checkpoint with the values that `logits_16` of the golden was computed on."""
+        out = self.tmp / "-".join(filter(None, ("stored", name, mutate)))
+        if not out.exists():
+            fixture = make_fixture.Fixture(name)
+            tensors = [(n, make_fixture.as_stored_at_16_bit(role, v, fixture.tied)) for n, (role, v) in fixture.source(mutate).items()]
+            make_fixture.make_float(fixture, out, tensors, **fixture.mutated_config(mutate))
+        return out
+
+    def export_onnx(self, name, checkpoint, *arguments):
+        """The directory of an ONNX export of `checkpoint`, a checkpoint of the fixture `name`; made once per class."""
+        out = self.tmp / "-".join(["onnx", checkpoint.name, *(str(a).strip("-") for a in arguments)])
+        if not out.exists():
+            export(checkpoint, out, "--export", "onnx", *arguments, *family_arguments(make_fixture.Fixture(name)))
+        return out
