@@ -1,7 +1,6 @@
 #include "tokenizer/checkpoint_config.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <string_view>
 
@@ -18,6 +17,7 @@ namespace {
 // document of this size stays below 200 MB.
 constexpr std::uint64_t kMaxConfigBytes = 2u << 20;
 constexpr std::uint64_t kMaxTemplateBytes = 1u << 20;
+constexpr std::uint32_t kMaxTokenId = 0x7FFFFFFF;
 
 /// Calls `read` with the parsed file `name` if there is one; messages start with the name.
 template <typename Read>
@@ -35,55 +35,37 @@ void with_json(const std::filesystem::path& dir, const char* name, Read read) {
   }
 }
 
-/// A named token: a string, an AddedToken object, or null.
-std::string token_text(const JsonValue& value, std::string_view key) {
+/// A string, an AddedToken object, or null.
+NamedToken read_named_token(const JsonValue& value, std::string_view key) {
   if (value.is_null()) return {};
-  if (value.is_string()) return std::string(value.as_string());
+  if (value.is_string()) return {std::string(value.as_string()), std::nullopt, false};
   const JsonValue* content = value.find("content");
   if (content == nullptr || !content->is_string()) {
     fail(ErrorKind::kFormat, "{}: expected a string or an object with content", key);
   }
-  return std::string(content->as_string());
+  AddedToken token = parse_added_token(value);
+  token.special = true;
+  return {token.content, std::move(token), false};
 }
 
-void add_special(TokenizerConfig& config, std::string text) {
-  auto& tokens = config.special_tokens;
-  if (!text.empty() && std::find(tokens.begin(), tokens.end(), text) == tokens.end()) {
-    tokens.push_back(std::move(text));
-  }
-}
-
-/// The first file that names a token counts.
-void add_named(TokenizerConfig& config, std::string_view name, const std::string& text) {
-  auto& tokens = config.named_tokens;
-  const bool known =
-      std::any_of(tokens.begin(), tokens.end(), [&](const auto& entry) { return entry.first == name; });
-  if (!text.empty() && !known) tokens.emplace_back(name, text);
-}
-
+/// A later file counts instead of an earlier one.
 void read_named_tokens(const JsonValue& value, TokenizerConfig& config) {
-  constexpr std::array<std::string_view, 7> kNames = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                                      "pad_token", "cls_token", "mask_token"};
-  for (const std::string_view name : kNames) {
-    const JsonValue* member = value.find(name);
-    if (member == nullptr) continue;
-    std::string text = token_text(*member, name);
-    config.has_bos_key = config.has_bos_key || name == "bos_token";
-    config.has_eos_key = config.has_eos_key || name == "eos_token";
-    if (config.bos_token.empty() && name == "bos_token") config.bos_token = text;
-    if (config.eos_token.empty() && name == "eos_token") config.eos_token = text;
-    add_named(config, name, text);
-    add_special(config, std::move(text));
+  for (std::size_t role = 0; role < kNumTokenRoles; ++role) {
+    if (const JsonValue* member = value.find(kTokenRoleKeys[role])) {
+      config.role_tokens[role] = read_named_token(*member, kTokenRoleKeys[role]);
+    }
   }
-  const JsonValue* more = value.find("additional_special_tokens");
+  constexpr std::string_view kMore = "additional_special_tokens";
+  const JsonValue* more = value.find(kMore);
   if (more == nullptr || more->is_null()) return;
-  if (!more->is_array()) fail(ErrorKind::kFormat, "additional_special_tokens: expected a list");
+  if (!more->is_array()) fail(ErrorKind::kFormat, "{}: expected a list", kMore);
+  auto& tokens = config.additional_tokens;
   constexpr std::size_t kMaxMore = 10'000;  // hundreds in files that exist; uniqueness is checked by search
-  if (more->as_array().size() > kMaxMore) {
-    fail(ErrorKind::kFormat, "additional_special_tokens: more than {} entries", kMaxMore);
+  if (more->as_array().size() + tokens.size() > kMaxMore) {
+    fail(ErrorKind::kFormat, "{}: more than {} entries", kMore, kMaxMore);
   }
   for (const JsonValue& item : more->as_array())
-    add_special(config, token_text(item, "additional_special_tokens"));
+    tokens.push_back(read_named_token(item, kMore));
 }
 
 std::optional<bool> optional_bool(const JsonValue& value, const char* key) {
@@ -126,23 +108,46 @@ void read_json_templates(const JsonValue& value, TokenizerConfig& config) {
   }
 }
 
+std::uint32_t parse_token_id(std::string_view text) {
+  std::uint32_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || id > kMaxTokenId) {
+    fail(ErrorKind::kFormat, "expected an id from 0 to {}", kMaxTokenId);
+  }
+  return id;
+}
+
 /// Keys of `added_tokens_decoder` are ids.
 void read_added_tokens(const JsonValue& value, TokenizerConfig& config) {
   const JsonValue* member = value.find("added_tokens_decoder");
   if (member == nullptr || member->is_null()) return;
   if (!member->is_object()) fail(ErrorKind::kFormat, "added_tokens_decoder: expected an object");
+  config.has_added_tokens_decoder = true;
   for (const auto& [key, item] : member->as_object()) {
     try {
-      std::uint32_t id = 0;
-      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-      if (error != std::errc{} || end != key.data() + key.size() || id > 0x7FFFFFFFu) {
-        fail(ErrorKind::kFormat, "expected an id from 0 to 2147483647 as the key");
-      }
       AddedToken token = parse_added_token(item);
-      token.id = id;
+      token.id = parse_token_id(key);
       config.added_tokens.push_back(std::move(token));
     } catch (Error& error) {
       error.add_context(fmt::format("added_tokens_decoder {}", shown(key)));
+      throw;
+    }
+  }
+}
+
+/// added_tokens.json: an object of texts and ids. Special are those that have a name.
+void read_added_tokens_file(const JsonValue& value, TokenizerConfig& config) {
+  for (const auto& [text, id] : value.as_object()) {
+    try {
+      AddedToken token;
+      token.id = parse_token_id(id.is_number() ? id.number_text() : std::string_view());
+      token.content = text;
+      const auto& special = config.special_tokens;
+      token.special = std::find(special.begin(), special.end(), text) != special.end();
+      token.normalized = !token.special;
+      config.added_tokens.push_back(std::move(token));
+    } catch (Error& error) {
+      error.add_context(shown(text));
       throw;
     }
   }
@@ -237,10 +242,43 @@ std::vector<std::int64_t> load_generation_eos(const std::filesystem::path& dir) 
   return eos;
 }
 
+void collect_special_tokens(TokenizerConfig& config) {
+  config.named_tokens.clear();
+  config.special_tokens.clear();
+  const auto add_special = [&](const std::string& text) {
+    auto& tokens = config.special_tokens;
+    if (!text.empty() && std::find(tokens.begin(), tokens.end(), text) == tokens.end())
+      tokens.push_back(text);
+  };
+  const auto text_of = [&](std::size_t role) {
+    const auto& token = config.role_tokens[role];
+    return token ? token->text : std::string();
+  };
+  for (std::size_t role = 0; role < kNumTokenRoles; ++role) {
+    const std::string text = text_of(role);
+    if (!text.empty()) config.named_tokens.emplace_back(kTokenRoleKeys[role], text);
+    add_special(text);
+  }
+  for (const NamedToken& token : config.additional_tokens)
+    add_special(token.text);
+  config.bos_token = text_of(static_cast<std::size_t>(TokenRole::kBos));
+  config.eos_token = text_of(static_cast<std::size_t>(TokenRole::kEos));
+}
+
 TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir) {
   TokenizerConfig config;
   with_json(dir, "tokenizer_config.json", [&](const JsonValue& v) { read_tokenizer_config(v, config); });
-  with_json(dir, "special_tokens_map.json", [&](const JsonValue& v) { read_named_tokens(v, config); });
+  // Broken ones are named although they may not count.
+  const bool counts = !config.has_added_tokens_decoder;
+  with_json(dir, "special_tokens_map.json", [&](const JsonValue& v) {
+    if (counts) read_named_tokens(v, config);
+  });
+  collect_special_tokens(config);
+  with_json(dir, "added_tokens.json", [&](const JsonValue& v) {
+    if (counts) read_added_tokens_file(v, config);
+  });
+  std::stable_sort(config.added_tokens.begin(), config.added_tokens.end(),
+                   [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   config.generation_eos = load_generation_eos(dir);
   read_template_files(dir, config);
   if (config.chat_templates.empty()) {

@@ -1,7 +1,9 @@
 #pragma once
-// The small files beside tokenizer.json: tokenizer_config.json, special_tokens_map.json,
+// The small files beside a vocabulary: tokenizer_config.json, special_tokens_map.json, added_tokens.json,
 // generation_config.json and the chat template's.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -13,14 +15,31 @@
 
 namespace llm2mnn {
 
+/// Roles of named special tokens, in the order in which transformers adds them.
+enum class TokenRole : std::uint8_t { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
+inline constexpr std::size_t kNumTokenRoles = 7;
+inline constexpr std::array<const char*, kNumTokenRoles> kTokenRoleKeys = {
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+
+/// A named token: plain text or an object with flags of its own.
+struct NamedToken {
+  std::string text;  ///< empty: null
+  std::optional<AddedToken> object;
+  bool is_default = false;  ///< the class's own: no file names it
+};
+
 struct TokenizerConfig {
   std::string tokenizer_class;
   std::string bos_token, eos_token;         ///< empty when there is none
   std::vector<std::string> special_tokens;  ///< every named one (bos, eos, unk, pad, additional ...), unique
-  std::vector<AddedToken> added_tokens;     ///< `added_tokens_decoder`, in the file's order
+  /// `added_tokens_decoder` or, where there is none, added_tokens.json; ascending by id.
+  std::vector<AddedToken> added_tokens;
+  bool has_added_tokens_decoder = false;
   std::optional<bool> add_bos_token, add_eos_token;
   std::optional<bool> add_prefix_space, do_lower_case, strip_accents, tokenize_chinese_chars;
-  bool has_bos_key = false, has_eos_key = false;  ///< named, if only as null: the class's own does not count
+  /// By role; absent: no key, so that the class's own counts.
+  std::array<std::optional<NamedToken>, kNumTokenRoles> role_tokens;
+  std::vector<NamedToken> additional_tokens;  ///< `additional_special_tokens`
   bool clean_up_tokenization_spaces = false;
   std::string chat_template;  ///< the default one; empty when the checkpoint has none
   /// All templates by name, `default` included, in the checkpoint's order.
@@ -32,7 +51,11 @@ struct TokenizerConfig {
   std::vector<std::string> notes;
 };
 
-/// Reads what there is of these files in `dir`; all of them may be absent.
+/// Makes bos_token, eos_token, special_tokens and named_tokens of role_tokens and additional_tokens.
+void collect_special_tokens(TokenizerConfig& config);
+
+/// Reads what there is of these files in `dir`; all of them may be absent. As in transformers,
+/// special_tokens_map.json and added_tokens.json count only without `added_tokens_decoder`.
 /// @throws Error kFormat for a broken one, with the file's name.
 TokenizerConfig load_tokenizer_config(const std::filesystem::path& dir);
 

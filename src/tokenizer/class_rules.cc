@@ -12,24 +12,42 @@ namespace {
 
 using Space = PrefixSpaceRule;
 
+constexpr const char* kEndOfText = "<|endoftext|>";
+constexpr std::array<const char*, kNumTokenRoles> kPlain = {"<s>", "</s>", "<unk>"};
+constexpr std::array<const char*, kNumTokenRoles> kEnds = {kEndOfText, kEndOfText, kEndOfText};
+constexpr std::array<const char*, kNumTokenRoles> kWrapped = {"<s>",   "</s>", "<unk>", "</s>",
+                                                              "<pad>", "<s>",  "<mask>"};
+
 constexpr ClassRule bert_like(std::string_view name) {
-  return {name, false, false, true, Space::kFalse, nullptr, nullptr};
+  return {name, false,         false,
+          true, Space::kFalse, {nullptr, nullptr, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}};
 }
 
 constexpr ClassRule kOther{};
 
 constexpr std::array<ClassRule, 20> kRules = {{
-    {"LlamaTokenizer", true, true, false, Space::kKept, "<s>", "</s>"},
-    {"CodeLlamaTokenizer", true, true, false, Space::kFalse, "<s>", "</s>"},
-    {"GemmaTokenizer", true, true, false, Space::kFalse, "<bos>", "<eos>"},
-    {"CohereTokenizer", true, true, false, Space::kFalseAll, "<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>"},
-    {"GPTNeoXTokenizer", true, false, false, Space::kFalse, "<|endoftext|>", "<|endoftext|>"},
-    {"GPT2Tokenizer", false, false, false, Space::kFalse, "<|endoftext|>", "<|endoftext|>"},
-    {"CodeGenTokenizer", false, false, false, Space::kFalse, "<|endoftext|>", "<|endoftext|>"},
-    {"Qwen2Tokenizer", false, false, false, Space::kFalse, nullptr, "<|endoftext|>"},
-    {"BloomTokenizer", false, false, false, Space::kFalseAll, "<s>", "</s>"},
-    {"RobertaTokenizer", false, false, false, Space::kFalse, "<s>", "</s>"},
-    {"BlenderbotTokenizer", false, false, false, Space::kTrue, "<s>", "</s>"},
+    {"LlamaTokenizer", true, true, false, Space::kKept, kPlain},
+    {"CodeLlamaTokenizer", true, true, false, Space::kFalse, kPlain},
+    {"GemmaTokenizer", true, true, false, Space::kFalse, {"<bos>", "<eos>", "<unk>", nullptr, "<pad>"}},
+    {"CohereTokenizer",
+     true,
+     true,
+     false,
+     Space::kFalseAll,
+     {"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>"}},
+    {"GPTNeoXTokenizer", true, false, false, Space::kFalse, kEnds},
+    {"GPT2Tokenizer", false, false, false, Space::kFalse, kEnds},
+    {"CodeGenTokenizer", false, false, false, Space::kFalse, kEnds},
+    {"Qwen2Tokenizer",
+     false,
+     false,
+     false,
+     Space::kFalse,
+     {nullptr, kEndOfText, kEndOfText, nullptr, kEndOfText},
+     NamedObjects::kPlain},
+    {"BloomTokenizer", false, false, false, Space::kFalseAll, {"<s>", "</s>", "<unk>", nullptr, "<pad>"}},
+    {"RobertaTokenizer", false, false, false, Space::kFalse, kWrapped, NamedObjects::kLstripMask},
+    {"BlenderbotTokenizer", false, false, false, Space::kFalse, kWrapped, NamedObjects::kLstripMask},
     bert_like("BertTokenizer"),
     bert_like("ConvBertTokenizer"),
     bert_like("DistilBertTokenizer"),
@@ -38,7 +56,12 @@ constexpr std::array<ClassRule, 20> kRules = {{
     bert_like("LxmertTokenizer"),
     bert_like("MobileBertTokenizer"),
     bert_like("SqueezeBertTokenizer"),
-    {"FunnelTokenizer", false, false, true, Space::kFalse, "<s>", "</s>"},
+    {"FunnelTokenizer",
+     false,
+     false,
+     true,
+     Space::kFalse,
+     {"<s>", "</s>", "<unk>", "<sep>", "<pad>", "<cls>", "<mask>"}},
 }};
 
 bool is_of_type(const JsonValue* component, std::string_view type) {
@@ -49,7 +72,7 @@ bool is_of_type(const JsonValue* component, std::string_view type) {
 void set_prefix_space(const TokenizerJson& document, const ClassRule& rule, std::optional<bool> configured,
                       TokenizerModel& model) {
   if (rule.prefix_space == Space::kKept && !configured) return;
-  const bool value = configured.value_or(rule.prefix_space == Space::kTrue);
+  const bool value = configured.value_or(false);
   const bool is_alone = is_of_type(document.component("pre_tokenizer"), "ByteLevel");
   if (!is_alone && !(value && rule.prefix_space == Space::kFalseAll)) return;
   for (PreTokenizerStep& step : model.pre_tokenizers) {
@@ -84,6 +107,12 @@ void rebuild_post_processor(const ClassRule& rule, const TokenizerConfig& config
   if (config.add_eos_token.value_or(false)) add(config.eos_token, "add_eos_token", model.suffix_ids);
 }
 
+bool is_object(NamedObjects objects, TokenRole role) {
+  if (objects == NamedObjects::kLstripMask) return role == TokenRole::kMask;
+  return objects == NamedObjects::kPlain && (role == TokenRole::kBos || role == TokenRole::kEos ||
+                                             role == TokenRole::kUnk || role == TokenRole::kPad);
+}
+
 }  // namespace
 
 const ClassRule& class_rule(std::string_view tokenizer_class) {
@@ -96,14 +125,18 @@ const ClassRule& class_rule(std::string_view tokenizer_class) {
 
 void apply_class_defaults(TokenizerConfig& config) {
   const ClassRule& rule = class_rule(config.tokenizer_class);
-  const auto complete = [&](std::string& text, bool has_key, const char* fallback) {
-    if (has_key || fallback == nullptr || !text.empty()) return;
-    text = fallback;
-    auto& special = config.special_tokens;
-    if (std::find(special.begin(), special.end(), text) == special.end()) special.push_back(text);
-  };
-  complete(config.bos_token, config.has_bos_key, rule.bos);
-  complete(config.eos_token, config.has_eos_key, rule.eos);
+  for (std::size_t role = 0; role < kNumTokenRoles; ++role) {
+    auto& token = config.role_tokens[role];
+    if (!token && rule.tokens[role] != nullptr) token = NamedToken{rule.tokens[role], std::nullopt, true};
+    if (token && !token->object && !token->text.empty() &&
+        is_object(rule.objects, static_cast<TokenRole>(role))) {
+      AddedToken& object = token->object.emplace();
+      object.content = token->text;
+      object.special = true;
+      object.lstrip = rule.objects == NamedObjects::kLstripMask;
+    }
+  }
+  collect_special_tokens(config);
 }
 
 void apply_class_rule(const TokenizerJson& document, const TokenizerConfig& config, TokenizerModel& model) {

@@ -15,9 +15,15 @@ namespace llm2mnn {
 /// What becomes of the `add_prefix_space` of ByteLevel pre-tokenizers.
 enum class PrefixSpaceRule : std::uint8_t {
   kFalse,     ///< one that is no part of a Sequence takes the configured value, false by default
-  kTrue,      ///< the same with true by default
   kFalseAll,  ///< as kFalse, and a configured true reaches those in a Sequence
   kKept,      ///< the document's, unless there is a configured value
+};
+
+/// Named tokens of plain text that the class makes objects with flags of.
+enum class NamedObjects : std::uint8_t {
+  kNone,
+  kPlain,       ///< bos, eos, unk and pad, without flags
+  kLstripMask,  ///< the mask token, with lstrip
 };
 
 struct ClassRule {
@@ -26,14 +32,15 @@ struct ClassRule {
   bool adds_bos = false;                 ///< add_bos_token by default
   bool sets_bert_normalizer = false;     ///< from do_lower_case, strip_accents, tokenize_chinese_chars
   PrefixSpaceRule prefix_space = PrefixSpaceRule::kFalse;
-  const char* bos = nullptr;  ///< when tokenizer_config.json does not have the key
-  const char* eos = nullptr;
+  /// By role, for keys that the files do not have.
+  std::array<const char*, kNumTokenRoles> tokens{};
+  NamedObjects objects = NamedObjects::kNone;
 };
 
 /// The rule of `tokenizer_class`, with or without "Fast"; one that only has kFalse for other classes.
 const ClassRule& class_rule(std::string_view tokenizer_class);
 
-/// Gives `config` the bos and eos tokens of its class where the files do not have the key.
+/// Gives `config` the named tokens of its class where the files do not have the key.
 void apply_class_defaults(TokenizerConfig& config);
 
 /// Changes `model`, whose vocabulary and added tokens are complete, as the class does.

@@ -74,11 +74,8 @@ struct Encoder::State {
     for (std::size_t i = 0; i < model.pieces.size(); ++i)
       longest_piece = std::max(longest_piece, model.pieces.text(i).size());
     for (const AddedToken& token : model.added) {
-      if (!token.normalized) {
-        raw_tokens.add(token.content, token);
-      } else {
-        add_normalized(token);
-      }
+      if (!token.normalized || token.raw_too) raw_tokens.add(token.content, token);
+      if (token.normalized) add_normalized(token);
       if (token.special) special_texts.insert(token.content, token.id);
     }
   }

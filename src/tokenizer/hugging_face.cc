@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "tokenizer/added_token_ids.h"
 #include "tokenizer/class_rules.h"
 #include "tokenizer/hf_components.h"
 
@@ -15,101 +16,93 @@ namespace llm2mnn {
 
 namespace {
 
-/// Collects added tokens and keeps contents and ids unique.
-class AddedTokens {
- public:
-  explicit AddedTokens(const PieceTable& pieces) : pieces_(pieces) {
-    ids_.reserve(pieces.size());
-    for (std::size_t i = 0; i < pieces.size(); ++i)
-      ids_.push_back(pieces.id(i));
-    std::sort(ids_.begin(), ids_.end());
-  }
-
-  /// Text that is a piece keeps the piece's id, as in `tokenizers`; a different one in the file is broken.
-  void add_from_document(const AddedToken& token) {
-    if (token.content.empty() || contains(token)) return;
-    if (const auto id = pieces_.find_id(token.content); id && *id != token.id) {
-      fail(ErrorKind::kFormat, "added token {}: id {} in added_tokens, {} in model.vocab",
-           shown(token.content), token.id, *id);
-    }
-    add(token);
-  }
-
-  /// A token of the configuration; one that is there already gets its flags.
-  void add_from_config(const AddedToken& token) {
-    if (!contains(token)) {
-      add_from_document(token);
-      return;
-    }
-    tokens_[*seen_.find(token.content)] = token;
-  }
-
-  void add(const AddedToken& token) {
-    if (!pieces_.find(token.content) && std::binary_search(ids_.begin(), ids_.end(), token.id)) {
-      fail(ErrorKind::kFormat, "added token {}: id {} belongs to another piece", shown(token.content),
-           token.id);
-    }
-    seen_.insert(token.content, token.id);
-    tokens_.push_back(token);
-  }
-
-  bool contains(const AddedToken& token) const {
-    const auto id = seen_.find_id(token.content);
-    if (id && *id != token.id) {
-      fail(ErrorKind::kFormat, "added token {} has two ids, {} and {}", shown(token.content), *id, token.id);
-    }
-    return id.has_value();
-  }
-  bool contains_text(std::string_view text) const { return seen_.find(text).has_value(); }
-
-  /// Ascending by id.
-  std::vector<AddedToken> take() {
-    std::stable_sort(tokens_.begin(), tokens_.end(),
-                     [](const auto& a, const auto& b) { return a.id < b.id; });
-    const auto twin = std::adjacent_find(tokens_.begin(), tokens_.end(),
-                                         [](const auto& a, const auto& b) { return a.id == b.id; });
-    if (twin != tokens_.end()) {
-      fail(ErrorKind::kFormat, "added tokens {} and {} have the same id {}", shown(twin->content),
-           shown((twin + 1)->content), twin->id);
-    }
-    return std::move(tokens_);
-  }
-
- private:
-  const PieceTable& pieces_;
-  std::vector<std::uint32_t> ids_;  // of the pieces, ascending
-  PieceTable seen_;
-  std::vector<AddedToken> tokens_;
-};
-
-/// Those of tokenizer.json; then, as transformers does, those of `added_tokens_decoder` and the named special
-/// tokens of tokenizer_config.json.
-void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& config, TokenizerModel& model) {
-  AddedTokens tokens(model.pieces);
-  for (const AddedToken& token : document.added)
-    tokens.add_from_document(token);
-  const auto& named = config.special_tokens;
-  for (AddedToken token : config.added_tokens) {
-    token.special = token.special || std::find(named.begin(), named.end(), token.content) != named.end();
-    try {
-      tokens.add_from_config(token);
-    } catch (Error& error) {
-      error.add_context("tokenizer_config.json added_tokens_decoder");
-      throw;
-    }
-  }
-  for (const std::string& text : config.special_tokens) {
-    if (tokens.contains_text(text)) continue;
-    AddedToken token;
-    token.content = text;
+/// Named tokens that are new, plain text of none, or that have flags of their own. Of two roles of one text
+/// the first counts.
+template <typename IsKnown>
+void add_named_tokens(const TokenizerJson& document, const TokenizerConfig& config, IsKnown is_known,
+                      std::vector<AddedToken>& out) {
+  // A role that a file names stands for the token of its text that another file lists.
+  PieceTable meant;
+  for (const AddedToken& token : config.has_added_tokens_decoder ? config.added_tokens : document.added)
+    meant.insert(token.content, 0);
+  const auto add = [&](const NamedToken& name) {
+    if (name.text.empty() || (!name.object && is_known(name.text))) return;
+    AddedToken token = name.object.value_or(AddedToken{});
+    token.content = name.text;
     token.special = true;
-    if (const auto id = model.pieces.find_id(text)) {
-      token.id = *id;
-      tokens.add(token);
-    } else {
-      model.notes.push_back(
-          fmt::format("tokenizer: special token {} is in no vocabulary and is left out", shown(text)));
+    out.push_back(token);
+  };
+  PieceTable roles;
+  for (const auto& token : config.role_tokens) {
+    if (!token || token->text.empty() || !roles.insert(token->text, 0)) continue;
+    if (token->is_default || !meant.find(token->text)) add(*token);
+  }
+  for (const NamedToken& token : config.additional_tokens) {
+    if (!roles.find(token.text)) add(token);
+  }
+}
+
+/// What transformers adds to the tokens of tokenizer.json: those of `added_tokens_decoder` or, without it, of
+/// added_tokens.json and once more of tokenizer.json, by the ids that the files state; then the named ones.
+std::vector<AddedToken> tokens_to_add(const TokenizerJson& document, const TokenizerConfig& config,
+                                      const AddedTokenIds& tokens) {
+  std::vector<AddedToken> listed = config.added_tokens;
+  if (!config.has_added_tokens_decoder) {
+    listed.insert(listed.end(), document.added.begin(), document.added.end());
+    std::stable_sort(listed.begin(), listed.end(),
+                     [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+    // Of two with one id the later mention counts.
+    const auto kept = std::unique(listed.rbegin(), listed.rend(),
+                                  [](const AddedToken& a, const AddedToken& b) { return a.id == b.id; });
+    listed.erase(listed.begin(), kept.base());
+  }
+  const auto& named = config.special_tokens;
+  PieceTable known;
+  for (AddedToken& token : listed) {
+    token.special = token.special || std::find(named.begin(), named.end(), token.content) != named.end();
+    known.insert(token.content, 0);
+  }
+  add_named_tokens(
+      document, config, [&](std::string_view text) { return known.find(text) || tokens.contains(text); },
+      listed);
+  return listed;
+}
+
+void note_moved_tokens(const TokenizerJson& document, const TokenizerConfig& config,
+                       const AddedTokenIds& tokens, std::vector<std::string>& notes) {
+  std::size_t num_moved = 0;
+  std::string note;
+  for (const auto* list : {&document.added, &config.added_tokens}) {
+    for (const AddedToken& token : *list) {
+      const auto id = tokens.id_of(token.content);
+      if (!id || *id == token.id || num_moved++ > 0) continue;
+      note = fmt::format("tokenizer: added token {} has id {} as in transformers, not {} as its file says",
+                         shown(token.content), *id, token.id);
     }
+  }
+  if (num_moved > 1) note += fmt::format(" (so have {} others)", num_moved - 1);
+  if (num_moved > 0) notes.push_back(std::move(note));
+}
+
+/// Ids are given anew, as `tokenizers` does, whatever the files say.
+void read_added_tokens(const TokenizerJson& document, const TokenizerConfig& config, TokenizerModel& model) {
+  AddedTokenIds tokens(model.pieces, static_cast<std::uint32_t>(model.pieces.size()));
+  tokens.put_all(document.added);
+  const std::vector<AddedToken> more = tokens_to_add(document, config, tokens);
+  PieceTable listed;
+  for (const AddedToken& token : config.added_tokens)
+    listed.insert(token.content, 0);
+  std::vector<std::string> nowhere;
+  for (const AddedToken& token : more) {
+    const std::string_view text = token.content;
+    if (!tokens.contains(text) && !model.pieces.find(text) && !listed.find(text)) nowhere.emplace_back(text);
+  }
+  tokens.put_all(more);
+  note_moved_tokens(document, config, tokens, model.notes);
+  for (const std::string& text : nowhere) {
+    model.notes.push_back(
+        fmt::format("tokenizer: special token {} is in no vocabulary: it gets id {}, as in transformers",
+                    shown(text), tokens.id_of(text).value()));
   }
   model.set_added(tokens.take());
 }

@@ -282,7 +282,7 @@ void add_tokens(const SentencePieceFile& file, const SentencePieceClass& kind, c
                      std::find(kTurns.begin(), kTurns.end(), token.content) != kTurns.end());
     added.put(std::move(token));
   }
-  added.put_configured(options, kind.tokens);
+  put_configured(options, kind.tokens, added);
   model.set_added(added.take());
 }
 

@@ -1,7 +1,6 @@
 #include "tokenizer/source_options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/error.h"
@@ -12,10 +11,6 @@ namespace llm2mnn {
 
 namespace {
 
-constexpr std::array<const char*, kNumTokenRoles> kRoleKeys = {
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
-constexpr std::uint32_t kMaxId = 0x7FFFFFFFu;
-
 JsonValue load_object(const std::filesystem::path& dir, const char* name) {
   if (!entry_exists(dir / name)) return JsonValue::make_object({});
   constexpr std::uint64_t kMaxBytes = 2u << 20;  // as load_tokenizer_config
@@ -24,27 +19,6 @@ JsonValue load_object(const std::filesystem::path& dir, const char* name) {
   JsonValue value = load_json(dir / name, limits);
   if (!value.is_object()) fail(ErrorKind::kFormat, "{}: expected an object", shown(name));
   return value;
-}
-
-/// added_tokens.json: an object of texts and ids. Special are those that have a name.
-std::vector<AddedToken> read_added_tokens_file(const JsonValue& value, const TokenizerConfig& config) {
-  std::vector<AddedToken> tokens;
-  for (const auto& [text, id] : value.as_object()) {
-    std::uint32_t number = 0;
-    const std::string_view digits = id.is_number() ? id.number_text() : std::string_view();
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || number > kMaxId) {
-      fail(ErrorKind::kFormat, "'added_tokens.json': {}: expected an id from 0 to {}", shown(text), kMaxId);
-    }
-    AddedToken token;
-    token.id = number;
-    token.content = text;
-    const auto& special = config.special_tokens;
-    token.special = std::find(special.begin(), special.end(), text) != special.end();
-    token.normalized = !token.special;
-    tokens.push_back(std::move(token));
-  }
-  return tokens;
 }
 
 /// A named token: text, or an object with flags.
@@ -79,8 +53,8 @@ std::optional<AddedToken> SourceOptions::named(TokenRole role, const ClassTokens
   const auto index = static_cast<std::size_t>(role);
   const bool lstrip = role == TokenRole::kMask && defaults.lstrip_mask;
   const bool normalized = defaults.normalized && role != TokenRole::kMask;
-  const JsonValue* member = special_map.find(kRoleKeys[index]);
-  if (member == nullptr) member = config.find(kRoleKeys[index]);
+  const JsonValue* member = special_map.find(kTokenRoleKeys[index]);
+  if (member == nullptr) member = config.find(kTokenRoleKeys[index]);
   AddedToken token;
   if (member == nullptr) {
     if (defaults.text[index] == nullptr) return std::nullopt;
@@ -121,14 +95,8 @@ SourceOptions load_source_options(const std::filesystem::path& dir, const Tokeni
   if (options.tokenizer_class.ends_with(kFast)) {
     options.tokenizer_class.resize(options.tokenizer_class.size() - kFast.size());
   }
-  if (options.config.find("added_tokens_decoder") != nullptr) {
-    options.listed = config.added_tokens;
-  } else {
-    options.special_map = load_object(dir, "special_tokens_map.json");
-    options.listed = read_added_tokens_file(load_object(dir, "added_tokens.json"), config);
-  }
-  std::stable_sort(options.listed.begin(), options.listed.end(),
-                   [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  if (!config.has_added_tokens_decoder) options.special_map = load_object(dir, "special_tokens_map.json");
+  options.listed = config.added_tokens;
   return options;
 }
 
@@ -149,43 +117,7 @@ void require_class(const SourceOptions& options, std::span<const std::string_vie
        shown(options.tokenizer_class), source, list);
 }
 
-std::uint32_t AddedTokenIds::next_id() const {
-  return largest_ && *largest_ >= vocab_size_ ? *largest_ + 1 : vocab_size_;
-}
-
-std::uint32_t AddedTokenIds::put(AddedToken token) {
-  if (token.content.empty()) return 0;
-  if (const auto index = index_.find(token.content)) {
-    token.id = tokens_[*index].id;
-    tokens_[*index] = std::move(token);
-    return tokens_[*index].id;
-  }
-  token.id = pieces_.find_id(token.content).value_or(next_id());
-  largest_ = std::max(largest_.value_or(0), token.id);
-  index_.insert(token.content, token.id);
-  tokens_.push_back(std::move(token));
-  return tokens_.back().id;
-}
-
-void AddedTokenIds::put_stated(const AddedToken& token) {
-  const std::uint32_t id = put(token);
-  if (id == token.id || token.content.empty()) return;
-  fail(ErrorKind::kFormat,
-       "added token {}: the configuration says id {}, but behind a vocabulary of {} entries its id is {}",
-       shown(token.content), token.id, vocab_size_, id);
-}
-
-void AddedTokenIds::put_at(const AddedToken& token) {
-  if (token.content.empty()) fail(ErrorKind::kFormat, "special token {} has no text", token.id);
-  if (index_.find(token.content) || pieces_.find(token.content)) {
-    fail(ErrorKind::kFormat, "special token {}: the text appears twice", shown(token.content));
-  }
-  largest_ = std::max(largest_.value_or(0), token.id);
-  index_.insert(token.content, token.id);
-  tokens_.push_back(token);
-}
-
-void AddedTokenIds::put_configured(const SourceOptions& options, const ClassTokens& defaults) {
+void put_configured(const SourceOptions& options, const ClassTokens& defaults, AddedTokenIds& added) {
   std::vector<AddedToken> named;
   for (std::size_t role = 0; role < kNumTokenRoles; ++role) {
     if (auto token = options.named(static_cast<TokenRole>(role), defaults)) named.push_back(*token);
@@ -198,19 +130,18 @@ void AddedTokenIds::put_configured(const SourceOptions& options, const ClassToke
     special.insert(token.content, 0);
   for (AddedToken token : options.listed) {
     token.special = token.special || special.find(token.content).has_value();
-    put_stated(token);
+    if (token.content.empty()) continue;
+    const std::uint32_t id = added.put(token);
+    if (id == token.id) continue;
+    fail(ErrorKind::kFormat,
+         "added token {}: the configuration says id {}, but behind the vocabulary its id is {}",
+         shown(token.content), token.id, id);
   }
   for (const AddedToken& token : named)
-    put(token);
+    added.put(token);
   for (const AddedToken& token : additional) {
-    if (!contains(token.content)) put(token);
+    if (!added.contains(token.content)) added.put(token);
   }
-}
-
-std::vector<AddedToken> AddedTokenIds::take() {
-  std::stable_sort(tokens_.begin(), tokens_.end(),
-                   [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
-  return std::move(tokens_);
 }
 
 std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& options, TokenRole role,
@@ -219,7 +150,7 @@ std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& opti
   const auto id = token ? model.find_id(token->content) : std::nullopt;
   if (!id) {
     fail(ErrorKind::kFormat, "'tokenizer_config.json': {} asks for {}, but there is none in the vocabulary",
-         key, kRoleKeys[static_cast<std::size_t>(role)]);
+         key, kTokenRoleKeys[static_cast<std::size_t>(role)]);
   }
   return *id;
 }

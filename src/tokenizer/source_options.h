@@ -12,14 +12,11 @@
 #include <vector>
 
 #include "base/json.h"
+#include "tokenizer/added_token_ids.h"
 #include "tokenizer/checkpoint_config.h"
 #include "tokenizer/tokenizer_model.h"
 
 namespace llm2mnn {
-
-/// Roles of named special tokens, in the order in which transformers adds them.
-enum class TokenRole : std::uint8_t { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
-inline constexpr std::size_t kNumTokenRoles = 7;
 
 /// What a tokenizer class of transformers does with its named tokens.
 struct ClassTokens {
@@ -51,34 +48,9 @@ SourceOptions load_source_options(const std::filesystem::path& dir, const Tokeni
 void require_class(const SourceOptions& options, std::span<const std::string_view> known,
                    std::string_view source);
 
-/// Added tokens with the ids that `tokenizers` gives them: a piece keeps its own, others follow the
-/// vocabulary.
-class AddedTokenIds {
- public:
-  /// @param vocab_size  number of entries of the vocabulary
-  AddedTokenIds(const PieceTable& pieces, std::uint32_t vocab_size)
-      : pieces_(pieces), vocab_size_(vocab_size) {}
-  /// Adds `token` or gives the one of this content new flags; returns its id. The token's own id is ignored.
-  std::uint32_t put(AddedToken token);
-  /// The same, with the id that a file states. @throws Error kFormat when transformers would give another
-  /// one.
-  void put_stated(const AddedToken& token);
-  /// Adds `token` with its own id. @throws Error kFormat when its text or its id is taken.
-  void put_at(const AddedToken& token);
-  /// Those that `options` lists, then the named ones.
-  void put_configured(const SourceOptions& options, const ClassTokens& defaults);
-  bool contains(std::string_view content) const { return index_.find(content).has_value(); }
-  std::vector<AddedToken> take();
-
- private:
-  std::uint32_t next_id() const;
-
-  const PieceTable& pieces_;
-  std::uint32_t vocab_size_;
-  std::optional<std::uint32_t> largest_;
-  PieceTable index_;
-  std::vector<AddedToken> tokens_;
-};
+/// Adds those that `options` lists, then the named ones. @throws Error kFormat when a listed one gets another
+/// id than it states.
+void put_configured(const SourceOptions& options, const ClassTokens& defaults, AddedTokenIds& added);
 
 /// Id of `role`'s token, which `key` asks for. @throws Error kFormat when there is none.
 std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& options, TokenRole role,

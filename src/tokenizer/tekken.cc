@@ -211,7 +211,7 @@ TokenizerModel build(TekkenReader& reader, const SourceOptions& options, Tokeniz
   const ClassTokens tokens{{"<s>", "</s>", "<unk>"}, false, false};
   AddedTokenIds added(model.pieces, vocab_size);
   add_special_tokens(read_special_tokens(reader.special_tokens, num_special), num_special, added);
-  added.put_configured(options, tokens);
+  put_configured(options, tokens, added);
   model.set_added(added.take());
   if (options.flag("add_bos_token", true)) {
     model.prefix_ids = {required_id(model, options, TokenRole::kBos, tokens, "add_bos_token")};

@@ -155,7 +155,7 @@ TokenizerModel build(const PieceTable& ranked, const TiktokenClass& kind, const 
     for (const AddedToken& token : options.additional())
       added.put(token);
   }
-  added.put_configured(options, kind.tokens);
+  put_configured(options, kind.tokens, added);
   model.set_added(added.take());
   for (const std::string& text : kind.prefix)
     model.prefix_ids.push_back(model.find_id(text).value());

@@ -10,9 +10,9 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   llm2mnn::TokenizerConfig config;
-  config.bos_token = "<s>";
-  config.eos_token = "<|eos|>";
-  config.special_tokens = {"<s>", "<|eos|>"};
+  config.role_tokens[0] = llm2mnn::NamedToken{"<s>", std::nullopt, false};
+  config.role_tokens[1] = llm2mnn::NamedToken{"<|eos|>", std::nullopt, false};
+  llm2mnn::collect_special_tokens(config);
   config.chat_template = "{{ bos_token }}{{ messages[0].content }}";
   try {
     llm2mnn::make_tokenizer_package(std::string_view(reinterpret_cast<const char*>(data), size), config, {2});

@@ -152,6 +152,7 @@ struct AddedToken {
   bool lstrip = false;
   bool rstrip = false;
   bool normalized = false;   ///< Hugging Face matches it on the normalized text
+  bool raw_too = false;      ///< with `normalized`: on the raw text before that
   bool single_word = false;  ///< only between characters that are no word characters
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "tokenizer/checkpoint_config.h"
+#include "tokenizer/hugging_face.h"
 #include "tokenizer/source.h"
 
 namespace llm2mnn {
@@ -42,6 +43,12 @@ struct Document {
            model_head + R"(,"vocab":)" + vocab + R"(,"merges":)" + merges + "}}";
   }
 };
+
+Document with(std::string Document::*member, std::string value) {
+  Document document;
+  document.*member = std::move(value);
+  return document;
+}
 
 TokenizerConfig simple_config() {
   TokenizerConfig config;
@@ -100,10 +107,10 @@ TEST(TokenizerPackage, TakesTheMembersInAnyOrder) {
 
 TEST(TokenizerPackage, FillsHolesInTheIds) {
   Document document;
-  document.vocab = R"({"a":0,"b":1,"c":2,"Ġ":3,"ab":4,"abc":5,"<|unused_7|>":9})";
+  document.vocab = R"({"a":0,"b":1,"c":2,"Ġ":3,"ab":4,"abc":5,"<|unused_8|>":9})";
   const TokenizerPackage package = make_tokenizer_package(document.text(), simple_config(), {});
   EXPECT_EQ(package.vocab_size, 10);
-  EXPECT_NE(package.txt.find("\n<|eos|>\n<|unused_7|>_\n<|unused_8|>\n<|unused_7|>\na b\n"),
+  EXPECT_NE(package.txt.find("\n<|unused_6|>\n<|eos|>\n<|unused_8|>_\n<|unused_8|>\na b\n"),
             std::string::npos);
 }
 
@@ -124,12 +131,13 @@ TEST(TokenizerPackage, AddsTokensOfTheConfig) {
   token.content = "<x>";
   token.rstrip = true;
   config.added_tokens = {token};
-  config.special_tokens = {"abc", "<nowhere>", "<|eos|>"};
+  for (const char* text : {"abc", "<nowhere>", "<|eos|>"})
+    config.additional_tokens.push_back({text, std::nullopt});
   const TokenizerPackage package = make_tokenizer_package(Document().text(), config, {});
-  EXPECT_EQ(package.vocab_size, 8);
-  // abc is a piece and becomes an added token; the token without an id is left out.
+  EXPECT_EQ(package.vocab_size, 9);
+  // abc is a piece and becomes an added token; the token without an id gets the next one.
   EXPECT_NE(hex(package.mtok)
-                .find("03000000"
+                .find("04000000"
                       "05000000"
                       "010000"
                       "0300616263"
@@ -141,7 +149,45 @@ TEST(TokenizerPackage, AddsTokensOfTheConfig) {
                       "03003c783e"),
             std::string::npos);
   ASSERT_EQ(package.notes.size(), 1u);
-  EXPECT_NE(package.notes[0].find("'<nowhere>'"), std::string::npos);
+  EXPECT_NE(package.notes[0].find("'<nowhere>' is in no vocabulary: it gets id 8"), std::string::npos);
+}
+
+TokenizerModel model_of(const Document& document) {
+  return build_tokenizer_model(parse_tokenizer_json(document.text()), {});
+}
+
+// As `tokenizers` 0.22 loads them.
+TEST(TokenizerPackage, AddedTokensFollowTheVocabularyWhateverTheirIds) {
+  const auto ids = [](const char* added) {
+    std::string out;
+    for (const AddedToken& token : model_of(with(&Document::added, added)).added)
+      out += fmt::format("{}={} ", token.content, token.id);
+    return out;
+  };
+  EXPECT_EQ(ids(R"([{"content":"x","id":8},{"content":"y","id":7}])"), "x=6 y=7 ");
+  EXPECT_EQ(ids(R"([{"content":"x","id":6},{"content":"y","id":6}])"), "x=6 y=7 ");
+  EXPECT_EQ(ids(R"([{"content":"x","id":6},{"content":"x","id":7}])"), "x=6 ");
+  EXPECT_EQ(ids(R"([{"content":"x","id":5}])"), "x=6 ");
+  EXPECT_EQ(ids(R"([{"content":"abc","id":7}])"), "abc=5 ");
+  const std::vector<std::string> notes =
+      model_of(with(&Document::added, R"([{"content":"x","id":8},{"content":"y","id":9}])")).notes;
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("'x' has id 6 as in transformers, not 8 as its file says (so have 1 others)"),
+            std::string::npos);
+}
+
+TEST(TokenizerPackage, ALaterMentionOfAnAddedTokenGivesItsFlags) {
+  const AddedToken token =
+      model_of(with(&Document::added, R"([{"content":"x","id":6,"special":true},{"content":"x","id":6,)"
+                                      R"("lstrip":true,"normalized":true}])"))
+          .added.at(0);
+  EXPECT_TRUE(token.lstrip);
+  EXPECT_TRUE(token.special);  // once and for all
+  EXPECT_FALSE(token.normalized);
+  const AddedToken twice =
+      model_of(with(&Document::added, R"([{"content":"x","id":6},{"content":"x","id":6,"normalized":true}])"))
+          .added.at(0);
+  EXPECT_TRUE(twice.normalized && twice.raw_too);
 }
 
 std::string template_processing(const std::string& single) {
@@ -247,12 +293,6 @@ struct Refusal {
   Document document;
   const char* message;  // a part of it
 };
-
-Document with(std::string Document::*member, std::string value) {
-  Document document;
-  document.*member = std::move(value);
-  return document;
-}
 
 const std::string kDeep = std::string(200, '[') + std::string(200, ']');
 
@@ -405,14 +445,9 @@ const Refusal kRefusals[] = {
      "expected a number"},
     {"added_flag", ErrorKind::kFormat, with(&Document::added, R"([{"content":"x","id":6,"special":1}])"),
      "special: expected true or false"},
-    {"added_twin_id", ErrorKind::kFormat,
-     with(&Document::added, R"([{"content":"x","id":6},{"content":"y","id":6}])"), "have the same id 6"},
-    {"added_two_ids", ErrorKind::kFormat,
-     with(&Document::added, R"([{"content":"x","id":6},{"content":"x","id":7}])"), "two ids, 6 and 7"},
-    {"added_taken_id", ErrorKind::kFormat, with(&Document::added, R"([{"content":"x","id":5}])"),
-     "id 5 belongs to another piece"},
-    {"added_moved_piece", ErrorKind::kFormat, with(&Document::added, R"([{"content":"abc","id":7}])"),
-     "id 7 in added_tokens, 5 in model.vocab"},
+    {"added_taken_id", ErrorKind::kFormat,
+     with(&Document::vocab, R"({"a":0,"b":1,"c":2,"Ġ":3,"ab":4,"abc":6})"),
+     "added token '<|eos|>': `tokenizers` gives it id 6, which is that of the piece 'abc'"},
     {"added_long", ErrorKind::kUnsupported,
      with(&Document::added, R"([{"id":6,"content":")" + std::string(70'000, 'x') + "\"}]"),
      "has 70000 bytes"},
@@ -510,11 +545,30 @@ TEST_F(TokenizerFolder, ReadsTheSmallFiles) {
   write("generation_config.json", R"({"eos_token_id":[3,4]})");
   const TokenizerPackage package = load_tokenizer(dir_, {});
   EXPECT_EQ(package.eos_token, "<|eos|>");
-  EXPECT_EQ(package.bos_token, "<y>");
+  EXPECT_EQ(package.bos_token, "");  // special_tokens_map.json does not count beside added_tokens_decoder
   EXPECT_EQ(package.template_plan.text, "D");
   EXPECT_EQ(package.stop_ids, (std::vector<std::int64_t>{3, 4, 6}));
   EXPECT_EQ(package.vocab_size, 8);
-  EXPECT_TRUE(package.mtok.ends_with(std::string("\7\0<|eos|>\1\3\0<y>", 15)));
+  EXPECT_TRUE(package.mtok.ends_with(std::string("\7\0<|eos|>\1\0\0", 12)));
+}
+
+TEST_F(TokenizerFolder, TheMapOfSpecialTokensCountsWithoutAddedTokensDecoder) {
+  write("tokenizer.json", Document().text());
+  write("tokenizer_config.json",
+        R"({"eos_token":"<|eos|>","pad_token":"b","additional_special_tokens":["c"]})");
+  write(
+      "special_tokens_map.json",
+      R"({"bos_token":"<y>","eos_token":{"content":"a","lstrip":true},"additional_special_tokens":["<z>"]})");
+  write("added_tokens.json", R"({"<w>":6})");
+  const TokenizerSource source = load_tokenizer_source(dir_);
+  EXPECT_EQ(source.config.eos_token, "a");
+  EXPECT_EQ(source.config.special_tokens, (std::vector<std::string>{"<y>", "a", "b", "c", "<z>"}));
+  EXPECT_EQ(source.config.named_tokens.size(), 3u);
+  EXPECT_TRUE(source.model.find_added("a")->lstrip);
+  // <w> has the id of <|eos|> in tokenizer.json, which counts: it is not there.
+  EXPECT_EQ(source.model.find_added("<w>"), nullptr);
+  EXPECT_EQ(source.model.find_id("<y>"), 7u);
+  EXPECT_EQ(source.model.find_id("<z>"), 8u);
 }
 
 TEST_F(TokenizerFolder, TheTemplateFileWins) {

@@ -217,7 +217,7 @@ TokenizerModel load_vocab_and_merges(const std::filesystem::path& dir, const Sou
   add_components(kind, options, model);
 
   AddedTokenIds added(model.pieces, static_cast<std::uint32_t>(model.pieces.size()));
-  added.put_configured(options, kind.tokens);
+  put_configured(options, kind.tokens, added);
   model.set_added(added.take());
   const auto id_of = [&](TokenRole role, std::string_view key) {
     return required_id(model, options, role, kind.tokens, key);
@@ -247,7 +247,7 @@ TokenizerModel load_vocab_txt(const std::filesystem::path& path, const SourceOpt
   model.model = words;
   add_bert_components(options, model);
   AddedTokenIds added(model.pieces, vocab_size);
-  added.put_configured(options, tokens);
+  put_configured(options, tokens, added);
   model.set_added(added.take());
   model.prefix_ids = {required_id(model, options, TokenRole::kCls, tokens, options.tokenizer_class)};
   model.suffix_ids = {required_id(model, options, TokenRole::kSep, tokens, options.tokenizer_class)};
