@@ -11,8 +11,8 @@ namespace {
 
 constexpr bool kPlain = true, kSpecial = false;
 
-/// A conversation as text: `members` are those of a JSON object: messages, tools, add_generation_prompt, and
-/// variables of the template. `@name` stands for one of the texts below, see `expanded`.
+/// A conversation as text: `members` are those of a JSON object: messages, tools, and variables of the
+/// template. `@name` stands for one of the texts below, see `expanded`.
 struct CaseText {
   std::string_view kind;
   bool is_plain;
@@ -79,9 +79,6 @@ constexpr CaseText kCases[] = {
      R"({"role":"assistant","content":"<b>&amp;</b>"},{"role":"user","content":"`code`"}])"},
     {"last is assistant", kPlain,
      R"("messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}])"},
-    {"without generation prompt", kPlain,
-     R"("messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},)"
-     R"({"role":"assistant","content":"b"}],"add_generation_prompt":false)"},
     {"thought in answer", kSpecial,
      R"("messages":[{"role":"user","content":"a"},)"
      R"({"role":"assistant","content":"<think>\nhm\n</think>\n\nb"},{"role":"user","content":"c"}])"},
@@ -186,8 +183,6 @@ ProofCase parsed(const CaseText& text) {
       proof.input.messages = value;
     } else if (key == "tools") {
       proof.input.tools = value;
-    } else if (key == "add_generation_prompt") {
-      proof.input.add_generation_prompt = value.as_bool();
     } else {
       proof.input.variables.emplace_back(key, value);
     }

@@ -46,7 +46,6 @@ std::vector<Expectation> expectations_of(const Template& chat_template, const Js
                                          bool& lacks_prefix) {
   std::vector<Expectation> expectations;
   for (const ProofCase& proof : proof_cases()) {
-    if (!proof.input.add_generation_prompt) continue;  // the runtime cannot be asked for it
     ChatInput full = proof.input;
     Expectation expected{&proof, proof.input, context, false, {}, {}};
     full.variables = hf_variables;

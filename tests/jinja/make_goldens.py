@@ -1,17 +1,19 @@
 """Writes goldens.json: each excerpt rendered by Hugging Face's transformers (4.57) for some conversations.
 
-    make_goldens.py > goldens.json
+    make_goldens.py LIST_CASES > goldens.json
+
+LIST_CASES is the program beside this file.
 """
 import json
+import sys
 
-import message_lists
 from excerpts import EXCERPTS
-from runtime_chat import BOS, EOS
+from runtime_chat import BOS, EOS, list_cases
 
-KINDS = ["system, multi-turn", "tools", "markup", "blank characters", "tool call"]
+KINDS = ["system, multi-turn", "tools", "markup", "blanks of Unicode", "tool call"]
 
 # Python's repr escapes blanks beyond ASCII; the engine has no way to.
-BEYOND = [("printed values", "blank characters")]
+BEYOND = [("printed values", "blanks of Unicode")]
 
 
 def main():
@@ -20,7 +22,7 @@ def main():
     goldens = []
     for name, source in EXCERPTS.items():
         template = _compile_jinja_template(source)
-        for kind, _, messages, variables in message_lists.CASES:
+        for kind, _, messages, variables in list_cases(sys.argv[1]):
             if kind not in KINDS or (name, kind) in BEYOND:
                 continue
             others = {key: value for key, value in variables.items() if key != "tools"}

@@ -11,6 +11,12 @@ TIME_LIMIT_S = 20  # of one rendering
 BOS, EOS = "<s>", "</s>"
 
 
+def list_cases(program):
+    """The built-in conversations: (kind, plain, messages, variables) of each. PROGRAM is list_cases, beside this file."""
+    lines = subprocess.run([program], capture_output=True, check=True).stdout.splitlines()  # of bytes: at newlines only
+    return [tuple(json.loads(line)[key] for key in ("kind", "plain", "messages", "variables")) for line in lines]
+
+
 def text16(value):
     data = value.encode()
     return struct.pack("<H", len(data)) + data

@@ -1,10 +1,10 @@
 """Lowered chat templates in the stock MNN runtime against what Hugging Face renders.
 
-    test_lowering.py LOWER_TEMPLATE [--templates FILE ...]
+    test_lowering.py LOWER_TEMPLATE LIST_CASES [--templates FILE ...]
 
-LOWER_TEMPLATE is the program beside this file. Without --templates: the excerpts, whose prompts goldens.json holds.
-With --templates: those files (.jinja or tokenizer_config.json) for all conversations of message_lists.py; needs the
-wheel transformers; prints a line per template and fails where a plain conversation differs.
+LOWER_TEMPLATE and LIST_CASES are the programs beside this file. Without --templates: the excerpts, whose prompts goldens.json holds.
+With --templates: those files (.jinja or tokenizer_config.json) for all built-in conversations; needs the wheel
+transformers; prints a line per template and fails where a plain conversation differs.
 """
 import argparse
 import json
@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 
-import message_lists
 from excerpts import EXCERPTS, LIMITS
-from runtime_chat import BOS, EOS, Runtime, make_package
+from runtime_chat import BOS, EOS, Runtime, list_cases, make_package
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -26,8 +25,8 @@ def lowered(program, source):
     return done.stdout.decode(), limits
 
 
-def check_excerpts(program, runtime):
-    cases = {kind: (messages, variables) for kind, _, messages, variables in message_lists.CASES}
+def check_excerpts(program, cases, runtime):
+    cases = {kind: (messages, variables) for kind, _, messages, variables in cases}
     goldens = json.loads((HERE / "goldens.json").read_text(encoding="utf-8"))
     wrong = 0
     texts = {name: lowered(program, source) for name, source in EXCERPTS.items()}
@@ -57,7 +56,7 @@ def sources(paths):
             yield f"{path.parent.name} {entry['name']}", entry["template"]
 
 
-def check_templates(program, runtime, paths):
+def check_templates(program, cases, runtime, paths):
     from transformers.utils.chat_template_utils import _compile_jinja_template
 
     total = equal = plain_wrong = 0
@@ -65,7 +64,7 @@ def check_templates(program, runtime, paths):
         template = _compile_jinja_template(source)
         text, limits = lowered(program, source)
         differing, count = [], 0
-        for kind, plain, messages, variables in message_lists.CASES:
+        for kind, plain, messages, variables in cases:
             others = {key: value for key, value in variables.items() if key != "tools"}
             try:
                 expected = template.render(messages=messages, tools=variables.get("tools"), documents=None,
@@ -85,16 +84,18 @@ def check_templates(program, runtime, paths):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
+    parser.add_argument("list_cases")
     parser.add_argument("--templates", nargs="+")
     options = parser.parse_args()
+    cases = list_cases(options.list_cases)
     with tempfile.TemporaryDirectory() as folder:
         make_package(pathlib.Path(folder))
         runtime = Runtime(folder)
         try:
             if options.templates:
-                passed = check_templates(options.program, runtime, options.templates)
+                passed = check_templates(options.program, cases, runtime, options.templates)
             else:
-                passed = check_excerpts(options.program, runtime)
+                passed = check_excerpts(options.program, cases, runtime)
         finally:
             runtime.close()
     return 0 if passed else 1

@@ -1,9 +1,9 @@
 """The model of the runtime's template engine against the stock MNN runtime: both must print the same, faults included.
 
-    test_runtime_model.py RENDER_AS_RUNTIME [--templates FILE ...] [--verbose N]
+    test_runtime_model.py RENDER_AS_RUNTIME LIST_CASES [--templates FILE ...] [--verbose N]
 
-RENDER_AS_RUNTIME is the program beside this file. Without --templates: the probes of runtime_probes.py and the excerpts.
-With --templates: those files (.jinja or tokenizer_config.json) for all conversations of message_lists.py.
+RENDER_AS_RUNTIME and LIST_CASES are the programs beside this file. Without --templates: the probes of runtime_probes.py and the excerpts.
+With --templates: those files (.jinja or tokenizer_config.json) for all built-in conversations.
 Where the runtime crashes or does not answer in time, the model must say so.
 """
 import argparse
@@ -14,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-import message_lists
 from excerpts import EXCERPTS
-from runtime_chat import BOS, EOS, Runtime, make_package
+from runtime_chat import BOS, EOS, Runtime, list_cases, make_package
 from runtime_probes import PROBES, PROBE_CONTEXT, PROBE_MESSAGES
 from test_lowering import sources
 
@@ -40,13 +39,13 @@ class Model:
         self.process.wait()
 
 
-def questions(paths):
+def questions(paths, cases):
     """Name, template, messages, context."""
     if not paths:
         for template in PROBES:
             yield template, template, PROBE_MESSAGES, PROBE_CONTEXT
     for name, source in sources(paths) if paths else EXCERPTS.items():
-        for kind, _, messages, variables in message_lists.CASES:
+        for kind, _, messages, variables in cases:
             yield f"{name}, {kind}", source, messages, variables
 
 
@@ -61,6 +60,7 @@ def difference(expected, found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
+    parser.add_argument("list_cases")
     parser.add_argument("--templates", nargs="+")
     parser.add_argument("--verbose", type=int, default=20, help="differences to show")
     options = parser.parse_args()
@@ -70,7 +70,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         make_package(pathlib.Path(folder))
         runtime, model = Runtime(pathlib.Path(folder)), Model(options.program)
-        for name, template, messages, context in questions(options.templates):
+        for name, template, messages, context in questions(options.templates, list_cases(options.list_cases)):
             if template in hanging:  # once is enough: it may cost the whole time limit
                 continue
             total += 1
