@@ -61,6 +61,10 @@ const Case kCases[] = {
     {"{{ (messages | map(attribute='x')) is defined and true }}", "True"},
     {"{{ '<' | safe + '<' }} {{ ('<' | e) ~ '<' }} {{ '\"' + ('<' | safe) }}", "<&lt; &lt;< &#34;<"},
     {"{{ 'a' if false }}|{{ ('a' if false) is defined }}", "|False"},
+    // Blanks of Unicode in front of a tag, behind it, in it, and alone on its line.
+    {"a\u3000\u00a0{{- 'b' -}}\u2003\u2028c\u00a0{{\u00a0'd'\u2003}}\u00a0e", "abc\u00a0d\u00a0e"},
+    {"a\n\u3000{% if true %}b\u00a0{%- endif -%}\u0085\x1d c", "a\nbc"},
+    {"{% set é\u00a0= 1 %}{{ é }}\u00a0{#- x -#}\u00a0.", "1."},
 };
 
 TEST(Chat, RendersAsJinja2Does) {

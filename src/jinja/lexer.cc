@@ -6,17 +6,16 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "jinja/text.h"
 
 namespace llm2mnn::jinja {
 
 namespace {
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
 }
-bool is_name_part(char c) { return is_name_start(c) || is_digit(c); }
 
 /// Newlines become "\n", and one at the end is dropped.
 std::string normalized_source(std::string_view source) {
@@ -62,8 +61,17 @@ class Lexer {
     return std::string_view(source_).substr(std::min(pos, source_.size()), text.size()) == text;
   }
   std::size_t skip_spaces(std::size_t pos) const {
-    while (pos < source_.size() && is_space(source_[pos]))
-      ++pos;
+    const std::string_view rest = std::string_view(source_).substr(std::min(pos, source_.size()));
+    return source_.size() - without_spaces(rest, true, false).size();
+  }
+  /// Behind the name that begins at `pos`. Every letter is taken for one of a name, blanks of Unicode are
+  /// not.
+  std::size_t end_of_name(std::size_t pos) const {
+    while (pos < source_.size() && (is_name_start(source_[pos]) || is_digit(source_[pos]))) {
+      std::size_t next = pos;
+      if (is_space(next_code_point(source_, next))) break;
+      pos = next;
+    }
     return pos;
   }
   void add(Token::Kind kind, std::string text) { tokens_.push_back({kind, line_at(pos_), std::move(text)}); }
@@ -102,18 +110,14 @@ class Lexer {
 
   /// What a tag's sign and lstrip_blocks leave of the text in front of it.
   std::string_view trimmed(std::string_view text, char sign, bool is_output) const {
-    if (sign == '-') {
-      while (!text.empty() && is_space(text.back()))
-        text.remove_suffix(1);
-      return text;
-    }
+    if (sign == '-') return without_spaces(text, false, true);
     if (sign == '+' || is_output) return text;
     const std::size_t newline = text.rfind('\n');
     const std::size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
     // Without a newline in this text the line begins in front of it, unless that was one's end.
     if (begin == 0 && !(pos_ == 0 || source_[pos_ - 1] == '\n')) return text;
     const auto tail = text.substr(begin);
-    return std::all_of(tail.begin(), tail.end(), is_space) ? text.substr(0, begin) : text;
+    return without_spaces(tail, true, false).empty() ? text.substr(0, begin) : text;
   }
 
   /// Behind a block's or a comment's end mark at `pos`: `-` eats white space, none one newline.
@@ -171,9 +175,7 @@ class Lexer {
         lex_number();
       } else if (is_name_start(c)) {
         const std::size_t begin = pos_;
-        std::size_t end = pos_;
-        while (end < source_.size() && is_name_part(source_[end]))
-          ++end;
+        const std::size_t end = end_of_name(pos_);
         add(Token::Kind::kName, source_.substr(begin, end - begin));
         pos_ = end;
       } else if (c == '\'' || c == '"') {

@@ -99,11 +99,11 @@ bool starts_with_space(std::string_view text, std::size_t& size) {
   return is_space(code_point(text.substr(0, end)));
 }
 
-std::string stripped(std::string_view text, bool left, bool right, const std::string* set) {
-  const auto drops = [&](std::string_view c) {
-    charge_work(set == nullptr ? 1 : 1 + set->size() / 8);
-    return set == nullptr ? is_space(code_point(c)) : set->find(c) != std::string::npos;
-  };
+namespace {
+
+/// Without what `drops` at either end.
+template <typename Drops>
+std::string_view without(std::string_view text, bool left, bool right, Drops drops) {
   while (left && !text.empty()) {
     const std::string_view first = text.substr(0, byte_of_character(text.substr(0, 4), 1));
     if (!drops(first)) break;
@@ -116,7 +116,25 @@ std::string stripped(std::string_view text, bool left, bool right, const std::st
     if (!drops(text.substr(begin))) break;
     text.remove_suffix(text.size() - begin);
   }
-  return std::string(text);
+  return text;
+}
+
+}  // namespace
+
+std::string_view without_spaces(std::string_view text, bool left, bool right) {
+  return without(text, left, right, [](std::string_view c) { return is_space(code_point(c)); });
+}
+
+std::string stripped(std::string_view text, bool left, bool right, const std::string* set) {
+  if (set == nullptr) {
+    const std::string_view rest = without_spaces(text, left, right);
+    charge_work(text.size() - rest.size());
+    return std::string(rest);
+  }
+  return std::string(without(text, left, right, [&](std::string_view c) {
+    charge_work(1 + set->size() / 8);
+    return set->find(c) != std::string::npos;
+  }));
 }
 
 std::string upper(std::string_view text) { return mapped(text, append_upper); }

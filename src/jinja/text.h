@@ -11,6 +11,8 @@ namespace llm2mnn::jinja {
 
 /// `str.strip` and its kin. @param characters  the set to strip; null: white space.
 std::string stripped(std::string_view text, bool left, bool right, const std::string* characters);
+/// The same for white space, as a view.
+std::string_view without_spaces(std::string_view text, bool left, bool right);
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
 std::string swapped_case(std::string_view text);
