@@ -1,6 +1,5 @@
 #include "jinja/family_templates.h"
 
-#include <algorithm>
 #include <array>
 
 namespace llm2mnn::jinja {
@@ -102,11 +101,5 @@ constexpr std::array<FamilyTemplate, 7> kFamilies = {{
 }  // namespace
 
 std::span<const FamilyTemplate> family_templates() { return kFamilies; }
-
-const FamilyTemplate* find_family_template(std::string_view name) {
-  const auto found = std::find_if(kFamilies.begin(), kFamilies.end(),
-                                  [&](const FamilyTemplate& family) { return family.name == name; });
-  return found == kFamilies.end() ? nullptr : &*found;
-}
 
 }  // namespace llm2mnn::jinja

@@ -13,7 +13,5 @@ struct FamilyTemplate {
 };
 
 std::span<const FamilyTemplate> family_templates();
-/// Null when there is none of that name.
-const FamilyTemplate* find_family_template(std::string_view name);
 
 }  // namespace llm2mnn::jinja

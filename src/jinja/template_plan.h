@@ -16,8 +16,8 @@ struct ProofCase {
   bool is_plain = false;  ///< texts of system, user and assistant only: what every package must get right
   ChatInput input;
 };
-/// System, user only, multi-turn, empty system, tools (list, call, result), thinking on and off, unicode, long,
-/// content parts. All with a generation prompt: the runtime adds one always.
+/// System, user only, multi-turn, empty system, tools (list, call, result), thinking on and off, unicode,
+/// long, content parts. All with a generation prompt: the runtime adds one always.
 const std::vector<ProofCase>& proof_cases();
 
 struct TemplatePlan {

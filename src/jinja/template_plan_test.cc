@@ -5,7 +5,6 @@
 #include <set>
 
 #include "jinja/family_templates.h"
-#include "jinja/template.h"
 
 namespace llm2mnn::jinja {
 namespace {
@@ -49,14 +48,6 @@ TEST(ProofCases, PlainOnesAreTextsOfSystemUserAndAssistantOnly) {
       EXPECT_TRUE(role == "system" || role == "user" || role == "assistant") << proof.kind;
     }
   }
-}
-
-TEST(FamilyTemplates, AreFoundByNameAndParse) {
-  for (const FamilyTemplate& family : family_templates()) {
-    EXPECT_EQ(find_family_template(family.name), &family);
-    EXPECT_NO_THROW(parse_template(family.text)) << family.name;
-  }
-  EXPECT_EQ(find_family_template("nothing"), nullptr);
 }
 
 TEST(FamilyTemplates, AreRenderedByTheRuntimeAsByJinja) {
