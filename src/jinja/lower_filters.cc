@@ -155,6 +155,8 @@ bool is_list(const Expression& value, const State& state) {
       return true;
     case Kind::kSlice:
       return is_list(*value.items[0], state);
+    case Kind::kTernary:  // of a split with a limit
+      return value.items[2] && is_list(*value.items[0], state) && is_list(*value.items[2], state);
     case Kind::kMember:  // what a loop of ours filled
       return value.text == "v" && value.items[0]->kind == Kind::kName &&
              value.items[0]->text.starts_with(state.prefix);
