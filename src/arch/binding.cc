@@ -5,6 +5,7 @@
 #include <cmath>
 #include <variant>
 
+#include "arch/column_source.h"
 #include "base/checked.h"
 #include "base/overloaded.h"
 #include "kernels/convert.h"
@@ -17,6 +18,12 @@ constexpr std::uint64_t kPageBytes = 4096;
 
 struct SourceOp {
   TensorId tensor;
+};
+struct TransposedOp {
+  TensorId tensor;
+};
+struct DequantisedOp {
+  Binding::ZeroPointCodes codes;
 };
 struct ConstantOp {
   float value;
@@ -62,7 +69,7 @@ std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value
 struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::variant<SourceOp, ConstantOp, ConcatOp, GatherOp, ScaleOp, AddOp> op;
+  std::variant<SourceOp, TransposedOp, DequantisedOp, ConstantOp, ConcatOp, GatherOp, ScaleOp, AddOp> op;
 };
 
 Binding Binding::source(const Checkpoint& checkpoint, TensorId id) {
@@ -75,6 +82,17 @@ Binding Binding::source(TensorId id, const Shape& shape) {
   for (std::size_t i = 1; i < shape.size(); ++i)
     LLM2MNN_CHECK(checked_mul(cols, shape[i], cols));
   return Binding(std::make_shared<const Node>(Node{rows, cols, SourceOp{id}}));
+}
+
+Binding Binding::transposed_source(const Checkpoint& checkpoint, TensorId id) {
+  const Shape& shape = checkpoint.tensor(id).shape;
+  LLM2MNN_CHECK(shape.size() == 2);
+  return Binding(std::make_shared<const Node>(Node{shape[1], shape[0], TransposedOp{id}}));
+}
+
+Binding Binding::dequantised(const ZeroPointCodes& codes) {
+  LLM2MNN_CHECK((codes.bits == 4 || codes.bits == 8) && codes.block > 0 && codes.cols % codes.block == 0);
+  return Binding(std::make_shared<const Node>(Node{codes.rows, codes.cols, DequantisedOp{codes}}));
 }
 
 Binding Binding::constant(std::int64_t rows, float value) {
@@ -146,9 +164,27 @@ std::string runs_text(const std::vector<RowRun>& runs) {
 
 }  // namespace
 
+bool Binding::reads_columns() const {
+  if (node_ == nullptr) return false;
+  return std::visit(Overloaded{[](const TransposedOp&) { return true; },
+                               [](const DequantisedOp& op) { return op.codes.transposed; },
+                               [](const SourceOp&) { return false; }, [](const ConstantOp&) { return false; },
+                               [](const ConcatOp& op) {
+                                 return std::any_of(op.parts.begin(), op.parts.end(),
+                                                    [](const Binding& part) { return part.reads_columns(); });
+                               },
+                               [](const auto& op) { return op.from.reads_columns(); }},
+                    node_->op);
+}
+
 void Binding::collect_sources(std::vector<TensorId>& out) const {
   if (node_ == nullptr) return;
-  std::visit(Overloaded{[&](const SourceOp& op) { out.push_back(op.tensor); }, [](const ConstantOp&) {},
+  std::visit(Overloaded{[&](const SourceOp& op) { out.push_back(op.tensor); },
+                        [&](const TransposedOp& op) { out.push_back(op.tensor); },
+                        [&](const DequantisedOp& op) {
+                          out.insert(out.end(), {op.codes.codes, op.codes.scales, op.codes.zero_points});
+                        },
+                        [](const ConstantOp&) {},
                         [&](const ConcatOp& op) {
                           for (const Binding& part : op.parts)
                             part.collect_sources(out);
@@ -162,6 +198,8 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
   return std::visit(
       Overloaded{
           [&](const SourceOp& op) { return checkpoint.tensor(op.tensor).name; },
+          [&](const TransposedOp& op) { return checkpoint.tensor(op.tensor).name + " transposed"; },
+          [&](const DequantisedOp& op) { return checkpoint.tensor(op.codes.codes).name + " dequantised"; },
           [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
           [&](const ConcatOp& op) {
             std::string text = "(";
@@ -259,6 +297,12 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
   std::visit(
       Overloaded{[&](const SourceOp&) {
                    read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                 },
+                 [&](const TransposedOp& op) {
+                   read_transposed(checkpoint, op.tensor, row_begin, row_count, out, scratch);
+                 },
+                 [&](const DequantisedOp& op) {
+                   read_dequantised(checkpoint, op.codes, row_begin, row_count, out, scratch);
                  },
                  [&](const ConstantOp& op) { std::fill_n(out, count, op.value); }, read_concat, read_gather,
                  [&](const ScaleOp& op) {

@@ -30,6 +30,24 @@ class Binding {
   static Binding source(const Checkpoint& checkpoint, TensorId id);
   /// The same from the tensor's shape alone.
   static Binding source(TensorId id, const Shape& shape);
+  /// The tensor `id`, stored as [I, O], as O rows of I.
+  static Binding transposed_source(const Checkpoint& checkpoint, TensorId id);
+
+  /// A matrix stored as unsigned codes with an integer zero point per group of `block` values of a row:
+  /// w = (code - zero_point) * scale, computed in float32.
+  struct ZeroPointCodes {
+    TensorId codes = 0;        ///< U8 bytes: codes of 8 bits, or two of 4 bits a byte, the first one low
+    TensorId scales = 0;       ///< F32
+    TensorId zero_points = 0;  ///< as codes
+    int bits = 4;              ///< 4 or 8
+    std::int64_t block = 32;   ///< divides `cols`
+    std::int64_t rows = 0, cols = 0;
+    /// false: all three along the rows, [O, I], [O, G] and [O, G], each row of codes and zero points from a
+    /// byte of its own; true: [I, O], [G, O] and [G, O] without gaps, O even for 4 bits.
+    bool transposed = false;
+  };
+  static Binding dequantised(const ZeroPointCodes& codes);
+
   /// A vector [n] of one value (an absent norm weight, a zero bias).
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.
@@ -47,6 +65,8 @@ class Binding {
   /// The tensor, when the binding is one whole stored tensor without any transform: the fast path reads its
   /// bytes directly.
   std::optional<TensorId> plain_source() const;
+  /// Whether reading a row touches every row of what is stored: then many rows at a time are cheaper.
+  bool reads_columns() const;
   /// Every tensor the expression reads, with repetitions.
   void collect_sources(std::vector<TensorId>& out) const;
   /// "model.layers.0.self_attn.qkv_proj.weight rows 0..512, * 2", for messages and `inspect`.

@@ -88,6 +88,18 @@ JsonValue load_config(const std::filesystem::path& dir) {
 
 }  // namespace
 
+Checkpoint Checkpoint::of_tensors(const std::filesystem::path& dir, const std::vector<std::string>& files,
+                                  std::vector<TensorInfo> tensors) {
+  Checkpoint out;
+  out.dir_ = dir;
+  out.format_ = CheckpointFormat::kOther;
+  for (const std::string& file : files)
+    out.files_->add(dir / file);
+  sort_by_name(tensors);
+  out.tensors_ = std::move(tensors);
+  return out;
+}
+
 Checkpoint Checkpoint::open(const std::filesystem::path& dir) {
   std::error_code error;
   if (!std::filesystem::is_directory(dir, error)) {

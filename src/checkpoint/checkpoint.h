@@ -26,7 +26,7 @@ namespace llm2mnn {
 using TensorId = std::uint32_t;
 
 /// Where the weights were found.
-enum class CheckpointFormat : std::uint8_t { kSafetensors, kPyTorchBin };
+enum class CheckpointFormat : std::uint8_t { kSafetensors, kPyTorchBin, kOther };
 
 class Checkpoint {
  public:
@@ -37,9 +37,15 @@ class Checkpoint {
   /// refuse by name. Each names the file and, where there is one, the tensor.
   static Checkpoint open(const std::filesystem::path& dir);
 
+  /// A checkpoint of another container: `files` below `dir`, in which `tensors` lie (file_idx counts in
+  /// `files`). The caller has checked every span. config() is null.
+  /// @throws Error(kIo) for a file that cannot be opened; kFormat for a name that appears twice.
+  static Checkpoint of_tensors(const std::filesystem::path& dir, const std::vector<std::string>& files,
+                               std::vector<TensorInfo> tensors);
+
   const std::filesystem::path& dir() const { return dir_; }
   CheckpointFormat format() const { return format_; }
-  /// config.json, a JSON object.
+  /// config.json, a JSON object (null for `of_tensors`).
   const JsonValue& config() const { return config_; }
   /// Sorted by name (bytewise), names unique.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }

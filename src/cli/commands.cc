@@ -57,9 +57,13 @@ void print_package_plan(const PackagePlan& plan, Print&& print_weights) {
   const ModelFacts& facts = plan.model.facts;
   line("model", fmt::format("{}, {} parameters", model_text(facts), count_text(facts.parameters)));
   print_weights();
-  line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
-  line("", plan.tokenizer_proof.mtok.summary());
-  line("", plan.tokenizer_proof.txt.summary());
+  if (plan.tokenizer_proof.mtok.tested > 0) {
+    line("tokenizer", fmt::format("{}, {} ids", plan.tokenizer.kind, plan.tokenizer.vocab_size));
+    line("", plan.tokenizer_proof.mtok.summary());
+    line("", plan.tokenizer_proof.txt.summary());
+  } else {
+    line("tokenizer", "the files beside the ONNX file");
+  }
   if (const jinja::TemplatePlan& chat = plan.tokenizer.template_plan; chat.num_cases > 0) {
     line("template",
          fmt::format(
@@ -278,6 +282,12 @@ void run_export_command(const ExportOptions& options, bool dry_run, const Output
     export_plan(make_onnx_plan(options), dry_run, output, start);
   else
     export_plan(make_plan(options), dry_run, output, start);
+}
+
+void run_convert_command(const ExportOptions& options, bool dry_run, const Output& output) {
+  check_output_flags(output);
+  const auto start = std::chrono::steady_clock::now();
+  export_plan(make_convert_plan(options), dry_run, output, start);
 }
 
 void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,

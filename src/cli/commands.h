@@ -22,6 +22,7 @@ struct Output {
 void print_result(const std::function<void()>& print, std::string_view remark = {});
 
 void run_export_command(const ExportOptions& options, bool dry_run, const Output& output);
+void run_convert_command(const ExportOptions& options, bool dry_run, const Output& output);
 void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,
                          const Output& output);
 void run_families_command(const ExportOptions& options, const Output& output);

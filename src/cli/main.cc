@@ -62,27 +62,8 @@ void add_foreign_flags(CLI::App& command) {
   }
 }
 
-void add_export(CLI::App& command, Words& words) {
-  command.add_option("--path", words.path, "checkpoint directory (config.json, safetensors, tokenizer.json)")
-      ->type_name("DIR")
-      ->required();
-  command.add_option("--dst_path", words.dst_path, "package directory; absent or empty (default ./model)")
-      ->type_name("DIR");
-  command.add_option("--export", words.export_format, "output format: mnn (default) or onnx")
-      ->type_name("FORMAT");
-  command.add_option("--type", words.type, "treat the model as this model_type")->type_name("NAME");
-  command.add_option("--family", words.family, "a family file of your own (docs/adding-a-family.md)")
-      ->type_name("FILE");
-  command
-      .add_option("--tokenizer_path", words.tokenizer_path,
-                  "directory of the tokenizer files (default: --path)")
-      ->type_name("DIR");
-  command
-      .add_option("--chat_template", words.chat_template,
-                  "a Jinja file instead of the checkpoint's chat template")
-      ->type_name("FILE");
-  command.add_flag("--allow_tokenizer_mismatch", words.allow_tokenizer_mismatch,
-                   "go on when the written tokenizer does not give Hugging Face's ids");
+// How a package is quantised; of `export` and `convert`.
+void add_quant_flags(CLI::App& command, Words& words) {
   command.add_option("--quant_bit", words.quant_bit, "bits per weight: 2-8, 16 or 32 (default 4)")
       ->type_name("N");
   command
@@ -104,6 +85,39 @@ void add_export(CLI::App& command, Words& words) {
   command.add_flag("--seperate_embed", words.seperate_embed, "a tied embedding as its own bf16 file");
   command.add_option("--compat", words.compat, "3.1: a graph for runtimes before 3.6.1")
       ->type_name("VERSION");
+}
+
+void add_run_flags(CLI::App& command, Words& words) {
+  command.add_flag("--dry_run", words.dry_run, "print the whole plan with exact sizes; write nothing");
+  command.add_flag("--overwrite", words.overwrite, "replace a package of ours at --dst_path");
+  command.add_option("--threads", words.threads, "worker threads (default: one per processor)")
+      ->type_name("N");
+  add_output_flags(command, words);
+  add_foreign_flags(command);
+}
+
+void add_export(CLI::App& command, Words& words) {
+  command.add_option("--path", words.path, "checkpoint directory (config.json, safetensors, tokenizer.json)")
+      ->type_name("DIR")
+      ->required();
+  command.add_option("--dst_path", words.dst_path, "package directory; absent or empty (default ./model)")
+      ->type_name("DIR");
+  command.add_option("--export", words.export_format, "output format: mnn (default) or onnx")
+      ->type_name("FORMAT");
+  command.add_option("--type", words.type, "treat the model as this model_type")->type_name("NAME");
+  command.add_option("--family", words.family, "a family file of your own (docs/adding-a-family.md)")
+      ->type_name("FILE");
+  command
+      .add_option("--tokenizer_path", words.tokenizer_path,
+                  "directory of the tokenizer files (default: --path)")
+      ->type_name("DIR");
+  command
+      .add_option("--chat_template", words.chat_template,
+                  "a Jinja file instead of the checkpoint's chat template")
+      ->type_name("FILE");
+  command.add_flag("--allow_tokenizer_mismatch", words.allow_tokenizer_mismatch,
+                   "go on when the written tokenizer does not give Hugging Face's ids");
+  add_quant_flags(command, words);
   command
       .add_option("--onnx_flavour", words.onnx_flavour,
                   "one: onnxruntime and MNN's converter (default); ort: standard operators; genai")
@@ -121,13 +135,26 @@ void add_export(CLI::App& command, Words& words) {
       .add_option("--accuracy_level", words.accuracy_level,
                   "of matmulnbits: 0 float activations (default), 4 int8 activations")
       ->type_name("N");
-  command.add_flag("--dry_run", words.dry_run, "print the whole plan with exact sizes; write nothing");
-  command.add_flag("--overwrite", words.overwrite, "replace a package of ours at --dst_path");
-  command.add_option("--threads", words.threads, "worker threads (default: one per processor)")
-      ->type_name("N");
-  add_output_flags(command, words);
-  add_foreign_flags(command);
+  add_run_flags(command, words);
   command.footer(std::string(kExportExample) + kExitCodes);
+}
+
+void add_convert(CLI::App& command, Words& words) {
+  command
+      .add_option("--model", words.path,
+                  "ONNX file of export --export onnx or of llmexport, or its directory; the files beside it "
+                  "are read, too")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--dst_path", words.dst_path, "package directory; absent or empty (default ./model)")
+      ->type_name("DIR");
+  add_quant_flags(command, words);
+  add_run_flags(command, words);
+  command.footer(
+      std::string(
+          "Makes the package that export --export mnn would have made.\n\nExample:\n"
+          "  llm2mnn convert --model Qwen3-0.6B-ONNX/llm.onnx --dst_path Qwen3-0.6B-MNN --quant_bit 6\n\n") +
+      kExitCodes);
 }
 
 void add_inspect(CLI::App& command, Words& words) {
@@ -277,20 +304,7 @@ void check_not_empty(const CLI::App& command) {
   }
 }
 
-ExportOptions options_from(const CLI::App& command, const Words& words) {
-  check_not_empty(command);
-  ExportOptions options;
-  options.format = parse_export_format(words.export_format);
-  options.path = words.path;
-  options.dst_path = words.dst_path;
-  options.tokenizer_path = words.tokenizer_path;
-  options.family_path = words.family;
-  options.type = words.type;
-  if (options.format == ExportFormat::kOnnx)
-    options.onnx = onnx_form_from(command, words);
-  else
-    refuse_flags(command, {"--onnx_flavour", "--onnx_opset", "--onnx_quant", "--dtype", "--accuracy_level"},
-                 "belongs to --export onnx");
+void read_quant_flags(const Words& words, ExportOptions& options) {
   if (!words.quant_bit.empty()) options.quant_bit = parse_quant_bit("--quant_bit", words.quant_bit);
   if (!words.lm_quant_bit.empty())
     options.lm_quant_bit = parse_quant_bit("--lm_quant_bit", words.lm_quant_bit);
@@ -316,15 +330,47 @@ ExportOptions options_from(const CLI::App& command, const Words& words) {
       fail(ErrorKind::kInvalidArgument, "--compat {}: expected 3.1", shown(words.compat));
     options.form = mnn::GraphForm::kCompat;
   }
+}
+
+void read_run_flags(const Words& words, ExportOptions& options) {
   constexpr std::int64_t kMaxThreads =
       1024;  // more workers than any machine that exports models has processors
   if (!words.threads.empty()) {
     options.threads = static_cast<unsigned>(parse_number("--threads", words.threads, kMaxThreads));
     if (options.threads == 0) fail(ErrorKind::kInvalidArgument, "--threads '0': at least 1");
   }
+  options.overwrite = words.overwrite;
+}
+
+ExportOptions export_options(const CLI::App& command, const Words& words) {
+  check_not_empty(command);
+  ExportOptions options;
+  options.format = parse_export_format(words.export_format);
+  options.path = words.path;
+  options.dst_path = words.dst_path;
+  options.tokenizer_path = words.tokenizer_path;
+  options.family_path = words.family;
+  options.type = words.type;
+  if (options.format == ExportFormat::kOnnx) {
+    options.onnx = onnx_form_from(command, words);
+  } else {
+    refuse_flags(command, {"--onnx_flavour", "--onnx_opset", "--onnx_quant", "--dtype", "--accuracy_level"},
+                 "belongs to --export onnx");
+    read_quant_flags(words, options);
+  }
+  read_run_flags(words, options);
   options.chat_template_path = words.chat_template;
   options.allow_tokenizer_mismatch = words.allow_tokenizer_mismatch;
-  options.overwrite = words.overwrite;
+  return options;
+}
+
+ExportOptions convert_options(const CLI::App& command, const Words& words) {
+  check_not_empty(command);
+  ExportOptions options;
+  options.path = words.path;
+  options.dst_path = words.dst_path;
+  read_quant_flags(words, options);
+  read_run_flags(words, options);
   return options;
 }
 
@@ -376,7 +422,7 @@ void check_command_line(const CLI::App& app, const std::vector<std::string>& arg
 
 // Commands that are to come are not "unknown".
 void refuse_later_commands(const std::vector<std::string>& arguments) {
-  for (const char* later : {"convert", "verify", "eval"}) {
+  for (const char* later : {"verify", "eval"}) {
     if (!arguments.empty() && arguments.front() == later) {
       fail(ErrorKind::kUnsupported, "{}: not part of this version; see llm2mnn --help", later);
     }
@@ -392,12 +438,15 @@ int dispatch(const std::vector<std::string>& arguments) {
                          "are the same.\n\n") +
              kExportExample + kExitCodes);
   Words words;
-  CLI::App* export_command = app.add_subcommand("export", "write an MNN package from a checkpoint");
+  CLI::App* export_command =
+      app.add_subcommand("export", "write an MNN package or an ONNX file from a checkpoint");
+  CLI::App* convert_command = app.add_subcommand("convert", "write an MNN package from an ONNX file");
   CLI::App* inspect_command = app.add_subcommand("inspect", "show what a checkpoint or a package contains");
   CLI::App* tokenize_command = app.add_subcommand("tokenize", "print the ids of a text, or the text of ids");
   CLI::App* template_command = app.add_subcommand("template", "print the prompt of a conversation");
   CLI::App* families_command = app.add_subcommand("families", "list the supported model types");
   add_export(*export_command, words);
+  add_convert(*convert_command, words);
   add_inspect(*inspect_command, words);
   add_tokenize(*tokenize_command, words);
   add_template(*template_command, words);
@@ -420,7 +469,10 @@ int dispatch(const std::vector<std::string>& arguments) {
   select_simd_level();
   if (export_command->parsed()) {
     words.output.notes = foreign_notes(*export_command);
-    run_export_command(options_from(*export_command, words), words.dry_run, words.output);
+    run_export_command(export_options(*export_command, words), words.dry_run, words.output);
+  } else if (convert_command->parsed()) {
+    words.output.notes = foreign_notes(*convert_command);
+    run_convert_command(convert_options(*convert_command, words), words.dry_run, words.output);
   } else if (inspect_command->parsed()) {
     check_not_empty(*inspect_command);
     ExportOptions options;

@@ -4,6 +4,7 @@
 #include <list>
 
 #include "base/cancel.h"
+#include "convert/file_digest.h"
 #include "convert/manifest.h"
 #include "convert/mnn_stream.h"
 #include "convert/onnx_stream.h"
@@ -13,20 +14,6 @@ namespace llm2mnn {
 namespace {
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-
-// Reads a finished file back (from the page cache) and hashes it.
-Digest128 hash_file(const File& file, std::uint64_t bytes) {
-  constexpr std::uint64_t kChunk = 1 << 20;  // stays in L2 between read and hash
-  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(bytes, kChunk)));
-  Hasher128 hasher;
-  for (std::uint64_t offset = 0; offset < bytes; offset += kChunk) {
-    throw_if_cancelled();
-    const auto part = std::span(buffer).first(static_cast<std::size_t>(std::min(kChunk, bytes - offset)));
-    file.read_exact(offset, part);
-    hasher.update(part);
-  }
-  return hasher.digest();
-}
 
 struct OpenFile {
   std::string name;
@@ -55,7 +42,7 @@ class PackageFiles {
   std::map<std::string, Digest128> digests() const {
     std::map<std::string, Digest128> result;
     for (const OpenFile& open : files_)
-      result[open.name] = hash_file(open.file, open.bytes);
+      result[open.name] = digest_of_file(open.file, open.bytes);
     return result;
   }
 
@@ -68,7 +55,7 @@ void add_side_files(PackageFiles& files, const PackagePlan& plan) {
   files.add(kConfigName, bytes_of(plan.config_json));
   files.add(kLlmConfigName, bytes_of(plan.llm_config_json));
   files.add(kMtokName, bytes_of(plan.tokenizer.mtok));
-  files.add(kTxtName, bytes_of(plan.tokenizer.txt));
+  if (!plan.tokenizer.txt.empty()) files.add(kTxtName, bytes_of(plan.tokenizer.txt));
 }
 
 // Syncs, hashes, writes the manifest and publishes. `last` may add files that need the digests of the others.
@@ -108,7 +95,15 @@ void run_export(const Plan& plan, StreamProgress& progress) {
   add_side_files(files, plan);
 
   ManifestDigests digests;
-  digests.source = stream_weights(plan, weight_file, embedding_file, progress);
+  if (plan.source_digest) {
+    // The source is hashed beside the work, from what the work brings into the page cache.
+    std::future<Digest128> digest =
+        std::async(std::launch::async | std::launch::deferred, plan.source_digest);
+    stream_weights(plan, weight_file, embedding_file, progress);
+    digests.source = digest.get();
+  } else {
+    digests.source = stream_weights(plan, weight_file, embedding_file, progress);
+  }
   finish(plan, staging, files, digests, [] {});
 }
 
@@ -128,7 +123,7 @@ void run_export(const OnnxPlan& plan, StreamProgress& progress) {
   digests.source = stream_weights(plan, data_file, embedding_file, progress);
   finish(plan, staging, files, digests, [&] {
     // Last, since it names the digest of the data.
-    const Digest128 weights = weights_digest(plan.onnx.bytes, digests.files.at(onnx::kDataName));
+    const Digest128 weights = weights_digest(plan.onnx.inline_values, digests.files.at(onnx::kDataName));
     const std::string bytes = onnx_file_bytes(plan, {digests.source, weights});
     digests.files[kOnnxName] = xxh128(bytes_of(bytes));
     staging.write_file(kOnnxName, bytes_of(bytes)).sync();

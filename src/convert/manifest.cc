@@ -12,7 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json options_json(const ExportOptions& options) {
+Json options_json(const Plan& plan) {
+  const ExportOptions& options = plan.options;
   Json json;
   json["quant_bit"] = options.quant_bit;
   json["quant_block"] = options.quant_block;
@@ -23,7 +24,7 @@ Json options_json(const ExportOptions& options) {
   json["embed_bit"] = options.embed_bit ? Json(*options.embed_bit) : Json(nullptr);
   json["seperate_embed"] = options.seperate_embed;
   json["compat"] = options.form == mnn::GraphForm::kCompat ? Json("3.1") : Json(nullptr);
-  json["chat_template"] = !options.chat_template_path.empty();
+  json["chat_template"] = plan.has_own_template;
   json["allow_tokenizer_mismatch"] = options.allow_tokenizer_mismatch;
   json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
   return json;
@@ -94,7 +95,8 @@ std::string text_of(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Json onnx_options_json(const ExportOptions& options) {
+Json onnx_options_json(const OnnxPlan& plan) {
+  const ExportOptions& options = plan.options;
   const onnx::OnnxForm& form = options.onnx;
   Json json;
   json["onnx_flavour"] = onnx::flavour_name(form.flavour);
@@ -107,7 +109,7 @@ Json onnx_options_json(const ExportOptions& options) {
     json["quant_block"] = form.block;
     json["accuracy_level"] = form.accuracy_level;
   }
-  json["chat_template"] = !options.chat_template_path.empty();
+  json["chat_template"] = plan.has_own_template;
   json["type"] = options.type.empty() ? Json(nullptr) : Json(options.type);
   return json;
 }
@@ -152,7 +154,7 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
   json["graph_form"] = plan.options.form == mnn::GraphForm::kPacked ? "packed" : "compat";
   json["minimum_runtime"] = runtime_json(plan);
   json["model"] = model_json(plan.model.facts);
-  json["options"] = options_json(plan.options);
+  json["options"] = options_json(plan);
   json["source"] = {{"xxh128", digests.source.hex()}};
   json["weights"] = weights_json(plan);
   json["bits_per_weight"] = plan.linear_bits_per_weight();
@@ -163,7 +165,7 @@ std::string make_manifest(const Plan& plan, const ManifestDigests& digests) {
 std::string make_manifest(const OnnxPlan& plan, const ManifestDigests& digests) {
   Json json = tool_json("onnx");
   json["model"] = model_json(plan.model.facts);
-  json["options"] = onnx_options_json(plan.options);
+  json["options"] = onnx_options_json(plan);
   json["source"] = {{"xxh128", digests.source.hex()}};
   add_package_json(json, plan, digests);
   return text_of(json);

@@ -92,7 +92,8 @@ Digest128 stream_weights(const Plan& plan, const File& weight_file, const File* 
   write_constant_parts(plan.layout, weight_file);
   return stream_rows(*plan.model.checkpoint,
                      targets_of(plan, weight_file, embedding_file == nullptr ? none : *embedding_file),
-                     effective_threads(plan.options), progress);
+                     effective_threads(plan.options), progress,
+                     plan.source_digest ? Digesting::kNo : Digesting::kYes);
 }
 
 std::uint64_t stream_memory_bytes(const Plan& plan, unsigned threads) {

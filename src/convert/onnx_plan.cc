@@ -50,11 +50,15 @@ void list_files(OnnxPlan& plan) {
 
 }  // namespace
 
-Digest128 weights_digest(std::string_view model_bytes, const Digest128& data) {
+Digest128 weights_digest(const std::map<std::string, std::string, std::less<>>& inline_values,
+                         const Digest128& data) {
   Hasher128 hasher;
-  hasher.update(std::as_bytes(std::span(model_bytes)));
-  const std::string hex = data.hex();
-  hasher.update(std::as_bytes(std::span(hex)));
+  const auto add = [&hasher](std::string_view text) { hasher.update(std::as_bytes(std::span(text))); };
+  for (const auto& [name, bytes] : inline_values) {
+    add(fmt::format("{} {}\n", name, bytes.size()));
+    add(bytes);
+  }
+  add(data.hex());
   return hasher.digest();
 }
 

@@ -30,8 +30,9 @@ struct OnnxDigests {
   Digest128 weights;  ///< weights_digest
 };
 
-/// A digest over the graph (without metadata) and the digest of llm.onnx.data.
-Digest128 weights_digest(std::string_view model_bytes, const Digest128& data);
+/// A digest over the names and values of the tensors inside llm.onnx and the digest of llm.onnx.data.
+Digest128 weights_digest(const std::map<std::string, std::string, std::less<>>& inline_values,
+                         const Digest128& data);
 
 /// The bytes of llm.onnx: the graph and the record that `convert` reads. The size does not depend on the
 /// digests.

@@ -141,7 +141,7 @@ std::string make_onnx_record(const OnnxPlan& plan, const OnnxDigests& digests) {
                        {"notes", plan.tokenizer.notes},
                        {"txt_limits", plan.tokenizer.txt_limits},
                        {"vocab_size", plan.tokenizer.vocab_size}};
-  json["options"] = {{"chat_template", !plan.options.chat_template_path.empty()},
+  json["options"] = {{"chat_template", plan.has_own_template},
                      {"allow_tokenizer_mismatch", plan.options.allow_tokenizer_mismatch},
                      {"type", plan.options.type}};
   json["xxh128"] = {{"source", digests.source.hex()}, {"weights", digests.weights.hex()}};

@@ -1,8 +1,10 @@
 #include "convert/package_config.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "convert/package_names.h"
+#include "convert/plan_json.h"
 
 namespace llm2mnn {
 namespace {
@@ -26,6 +28,7 @@ double sampling_value(const JsonValue& generation, const char* key, double fallb
 }
 
 JsonValue generation_config_of(const PackagePlan& plan) {
+  if (!plan.side_config.is_null()) return plan.side_config;
   const auto path = plan.model.checkpoint->dir() / "generation_config.json";
   return entry_exists(path) ? load_json(path) : JsonValue();
 }
@@ -33,6 +36,7 @@ JsonValue generation_config_of(const PackagePlan& plan) {
 // The values behind the names that the stock exporter writes, the checkpoint's own where it states them.
 void add_sampling(Json& config, const PackagePlan& plan, mnn::GraphForm form) {
   const JsonValue generation = generation_config_of(plan);
+  // An ONNX file brings the values in its own config.json.
   const double temperature = sampling_value(generation, "temperature", 0.8);
   const double top_p = sampling_value(generation, "top_p", 0.9);
   const double min_p = sampling_value(generation, "min_p", 0.05);
@@ -81,6 +85,22 @@ Json tie_embeddings(const Plan& plan) {
               {"quant_bit", scheme.bits},       {"quant_block", block},         {"alpha_dtype", "fp16"}};
 }
 
+// `computed`, in the order of `side` and with what only `side` has, which a user may have edited; the keys
+// `ours` come from `computed` alone.
+Json merged(const JsonValue& side, Json computed, const std::set<std::string_view>& ours) {
+  if (side.is_null()) return computed;
+  Json out = Json::object();
+  for (const auto& [key, value] : side.as_object()) {
+    if (!ours.contains(key))
+      out[key] = json_of(value);
+    else if (computed.contains(key))
+      out[key] = computed[key];
+  }
+  for (const auto& [key, value] : computed.items())
+    if (!out.contains(key)) out[key] = value;
+  return out;
+}
+
 Json llm_config(const PackagePlan& plan) {
   const ModelFacts& facts = plan.model.facts;
   Json config;
@@ -101,7 +121,9 @@ Json llm_config(const PackagePlan& plan) {
     // The tokenizer already prepends the BOS; a template that prints it again would double it.
     if (plan.tokenizer.hide_bos_in_template) jinja["context"] = {{"bos_token", ""}};
   }
-  return config;
+  return merged(plan.side_llm_config, config,
+                {"model_type", "hidden_size", "layer_nums", "attention_mask", "attention_type",
+                 "sliding_window", "is_mrope", "max_position_embeddings", "tie_embeddings"});
 }
 
 }  // namespace
@@ -118,7 +140,8 @@ std::string make_config_json(const PackagePlan& plan, const EmbeddingPlan& embed
   config["precision"] = "low";
   config["memory"] = "low";
   add_sampling(config, plan, form);
-  return text_of(config);
+  return text_of(
+      merged(plan.side_config, config, {"llm_model", "llm_weight", "tokenizer_file", "embedding_file"}));
 }
 
 std::string make_llm_config_json(const Plan& plan) {

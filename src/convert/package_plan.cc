@@ -82,6 +82,7 @@ std::uint64_t PackagePlan::package_bytes() const {
 
 void plan_package(PackagePlan& plan, const ExportOptions& options) {
   plan.options = options;
+  plan.has_own_template = !options.chat_template_path.empty();
   plan.destination = check_destination(options.dst_path, options.overwrite);
   const FamilyRegistry registry = FamilyRegistry::with_file(options.family_path);
   plan.model = model_of_checkpoint(std::make_shared<const Checkpoint>(Checkpoint::open(options.path)),
@@ -90,9 +91,10 @@ void plan_package(PackagePlan& plan, const ExportOptions& options) {
 }
 
 std::vector<std::string> package_notes(const PackagePlan& plan) {
-  std::vector<std::string> notes = plan.model.facts.notes;
+  std::vector<std::string> notes = plan.source_notes;
+  notes.insert(notes.end(), plan.model.facts.notes.begin(), plan.model.facts.notes.end());
   notes.insert(notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
-  notes.push_back(plan.tokenizer.txt_limits);
+  if (!plan.tokenizer.txt_limits.empty()) notes.push_back(plan.tokenizer.txt_limits);
   if (plan.tokenizer.vocab_size > plan.model.facts.vocab_size) {
     notes.push_back(
         fmt::format("the tokenizer has {} ids and the embedding {} rows: ids from {} on cannot be used",
@@ -102,10 +104,11 @@ std::vector<std::string> package_notes(const PackagePlan& plan) {
 }
 
 std::vector<FilePlan> side_files(const PackagePlan& plan) {
-  return {{kConfigName, plan.config_json.size()},
-          {kLlmConfigName, plan.llm_config_json.size()},
-          {kMtokName, plan.tokenizer.mtok.size()},
-          {kTxtName, plan.tokenizer.txt.size()}};
+  std::vector<FilePlan> files = {{kConfigName, plan.config_json.size()},
+                                 {kLlmConfigName, plan.llm_config_json.size()},
+                                 {kMtokName, plan.tokenizer.mtok.size()}};
+  if (!plan.tokenizer.txt.empty()) files.push_back({kTxtName, plan.tokenizer.txt.size()});
+  return files;
 }
 
 }  // namespace llm2mnn

@@ -2,9 +2,12 @@
 // What the plans of all output formats have: the model, the tokenizer's files, the runtime's two JSON files.
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/hash.h"
+#include "base/json.h"
 #include "convert/model.h"
 #include "convert/options.h"
 #include "convert/tokenizer_proof.h"
@@ -27,6 +30,11 @@ struct PackagePlan {
   std::string tokenizer_record;    ///< what the manifest says of the tokenizer, a JSON object
   std::string config_json;         ///< config.json
   std::string llm_config_json;     ///< llm_config.json
+  bool has_own_template = false;   ///< `--chat_template` was given, now or when the ONNX file was made
+  JsonValue side_config, side_llm_config;  ///< of an ONNX file's directory; null for a checkpoint
+  std::vector<std::string> source_notes;   ///< about what the model is read from
+  /// Digest of a source that the stream does not digest; empty: it does.
+  std::function<Digest128()> source_digest;
   std::vector<std::string> notes;  ///< one line each: limits and decisions that the user should know
   std::vector<FilePlan> files;     ///< every file of the package with its exact size, the manifest included
 

@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "convert/manifest.h"
+#include "convert/onnx_source.h"
 #include "convert/package_config.h"
 #include "convert/package_names.h"
 
@@ -187,6 +188,20 @@ void list_files(Plan& plan) {
   plan.files.back().bytes = make_manifest(plan, {}).size();
 }
 
+// Everything behind the model and its tokenizer.
+void finish_plan(Plan& plan) {
+  plan.schemes = choose_schemes(plan);
+  plan.layout = mnn::lay_out(plan.model.lowered.graph, plan.schemes, plan.options.form);
+  plan.embedding = plan_embedding(plan);
+  plan.graph_bytes = mnn::write_graph(plan.model.lowered.graph, plan.layout, plan.options.form,
+                                      [&](ir::WeightId id) { return read_vector(plan.model, id); });
+  plan.config_json = make_config_json(plan, plan.embedding, plan.options.form);
+  plan.llm_config_json = make_llm_config_json(plan);
+  plan.runtime = package_runtime(plan);
+  add_notes(plan);
+  list_files(plan);
+}
+
 }  // namespace
 
 EmbeddingPlan bf16_embedding(const Model& model) {
@@ -213,16 +228,14 @@ double Plan::linear_bits_per_weight() const {
 Plan make_plan(const ExportOptions& options) {
   Plan plan;
   plan_package(plan, options);
-  plan.schemes = choose_schemes(plan);
-  plan.layout = mnn::lay_out(plan.model.lowered.graph, plan.schemes, options.form);
-  plan.embedding = plan_embedding(plan);
-  plan.graph_bytes = mnn::write_graph(plan.model.lowered.graph, plan.layout, options.form,
-                                      [&](ir::WeightId id) { return read_vector(plan.model, id); });
-  plan.config_json = make_config_json(plan, plan.embedding, plan.options.form);
-  plan.llm_config_json = make_llm_config_json(plan);
-  plan.runtime = package_runtime(plan);
-  add_notes(plan);
-  list_files(plan);
+  finish_plan(plan);
+  return plan;
+}
+
+Plan make_convert_plan(const ExportOptions& options) {
+  Plan plan;
+  plan_onnx_package(plan, options);
+  finish_plan(plan);
   return plan;
 }
 

@@ -45,4 +45,7 @@ struct Plan : PackagePlan {
 /// @throws Error for everything that can be known to fail before the long work starts.
 Plan make_plan(const ExportOptions& options);
 
+/// The same for `convert`: `options.path` is an ONNX file or its directory.
+Plan make_convert_plan(const ExportOptions& options);
+
 }  // namespace llm2mnn

@@ -7,6 +7,9 @@
 
 namespace llm2mnn {
 
+/// Our own tree as the JSON writer's.
+nlohmann::ordered_json json_of(const JsonValue& value);
+
 /// The schemes of `scheme_uses`.
 nlohmann::ordered_json weights_json(const Plan& plan);
 nlohmann::ordered_json runtime_json(const Plan& plan);

@@ -15,39 +15,6 @@ using Json = nlohmann::ordered_json;
 // Names from files may hold anything; invalid UTF-8 becomes U+FFFD.
 std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
 
-// A number beyond a double stands as its text.
-Json from_number(std::string_view text) {
-  Json number = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return number.is_discarded() ? Json(text) : number;
-}
-
-// Our own tree as the JSON writer's.
-Json from_value(const JsonValue& value) {
-  switch (value.kind()) {
-    case JsonValue::Kind::kNull:
-      break;
-    case JsonValue::Kind::kBool:
-      return value.as_bool();
-    case JsonValue::Kind::kNumber:
-      return from_number(value.number_text());
-    case JsonValue::Kind::kString:
-      return value.as_string();
-    case JsonValue::Kind::kArray: {
-      Json array = Json::array();
-      for (const JsonValue& item : value.as_array())
-        array.push_back(from_value(item));
-      return array;
-    }
-    case JsonValue::Kind::kObject: {
-      Json object = Json::object();
-      for (const auto& [key, member] : value.as_object())
-        object[key] = from_value(member);
-      return object;
-    }
-  }
-  return nullptr;
-}
-
 Json facts_json(const ModelFacts& facts) {
   Json json = {{"model_type", facts.model_type},
                {"family", facts.family},
@@ -153,9 +120,9 @@ std::string package_report_json(const PackageReport& report) {
     files.push_back(std::move(entry));
   }
   json["files"] = std::move(files);
-  json["manifest"] = from_value(report.manifest);
-  json["config"] = from_value(report.config);
-  json["llm_config"] = from_value(report.llm_config);
+  json["manifest"] = json_of(report.manifest);
+  json["config"] = json_of(report.config);
+  json["llm_config"] = json_of(report.llm_config);
   return text_of(json);
 }
 

@@ -96,7 +96,7 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
     source.digest_rows = tile_rows(source.cols, source.row_bytes);
   }
   source.tile_rows = source.digest_rows;
-  if (target.sink && target.sink->wants_many_rows()) {
+  if (target.binding->reads_columns() || (target.sink && target.sink->wants_many_rows())) {
     const std::int64_t wanted = kManyRowsBytes / threads / std::max<std::int64_t>(1, source.cols * 4);
     source.tile_rows *= std::max<std::int64_t>(1, wanted / source.digest_rows);
   }
@@ -105,12 +105,14 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
 
 class RowStreamer {
  public:
-  RowStreamer(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads)
-      : checkpoint_(checkpoint), digest_(checkpoint, tensors_of(targets)) {
+  RowStreamer(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads,
+              Digesting digesting)
+      : checkpoint_(checkpoint),
+        digest_(checkpoint, digesting == Digesting::kYes ? tensors_of(targets) : std::vector<TensorId>()) {
     std::set<TensorId> digested;
     for (const RowTarget& target : targets) {
       sources_.push_back(source_of(checkpoint, target, threads));
-      if (Source& source = sources_.back(); source.reads_plain)
+      if (Source& source = sources_.back(); source.reads_plain && digesting == Digesting::kYes)
         source.digests = digested.insert(source.tensor).second;
     }
     // Tensors whose bytes no target reads as they are stored.
@@ -244,12 +246,12 @@ std::unique_ptr<RowSink> float_sink(const File& file, std::uint64_t offset, DTyp
 }
 
 Digest128 stream_rows(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads,
-                      StreamProgress& progress) {
-  RowStreamer streamer(checkpoint, targets, threads);
+                      StreamProgress& progress, Digesting digesting) {
+  RowStreamer streamer(checkpoint, targets, threads, digesting);
   progress.total_bytes = streamer.total_bytes();
   streamer.run(threads, progress);
   checkpoint.check_unchanged();
-  return streamer.source_digest();
+  return digesting == Digesting::kYes ? streamer.source_digest() : Digest128{};
 }
 
 std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const RowTarget> targets,

@@ -52,11 +52,15 @@ struct RowTarget {
 /// float32, bf16 or fp16 values as [rows, cols] at `offset` of `file`.
 std::unique_ptr<RowSink> float_sink(const File& file, std::uint64_t offset, DType dtype);
 
-/// Streams every target, in their order. All tensors of the bindings are read at least once.
-/// @return the digest of the source.
+/// Whether stream_rows computes the digest of the source.
+enum class Digesting : std::uint8_t { kYes, kNo };
+
+/// Streams every target, in their order. For the digest all tensors of the bindings are read as they are
+/// stored.
+/// @return the digest of the source; zeros when it is not wanted.
 /// @throws the first worker's Error; kCancelled when a signal came.
 Digest128 stream_rows(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads,
-                      StreamProgress& progress);
+                      StreamProgress& progress, Digesting digesting = Digesting::kYes);
 
 /// Bytes of tile buffers that `threads` workers hold at most, for `--dry_run`.
 std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const RowTarget> targets,

@@ -145,7 +145,7 @@ class FlagsTest(SandboxCase):
         self.refuses("--quant_bit", "--onnx_slim", "--quant_bit", "99")
 
     def test_commands(self):
-        for name in ("convert", "verify", "eval"):
+        for name in ("verify", "eval"):
             self.refused(UNSUPPORTED, name, name, "x")
         for name in ("expotr", "Export", "", "x" * 5000, "\x1b]0;evil\x07", "💥", "help"):
             with self.subTest(name[:20]):

@@ -117,6 +117,8 @@ std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear&
   const std::string name = tensor_name(graph_.weights[op.weight].address);
   MatrixBlob blob;
   blob.name = name + "_codes";
+  blob.scales_name = name + "_scales";
+  blob.zero_points_name = name + "_zero_points";
   blob.weight = op.weight;
   blob.layout = MatrixLayout::kMatMulNBits;
   blob.rows = op.out_features;
@@ -153,6 +155,8 @@ std::string Emitter::dequantised(const std::string& prefix, const ir::Linear& op
   }
   MatrixBlob blob;
   blob.name = name + "_codes_t";
+  blob.scales_name = name + "_scales_t";
+  blob.zero_points_name = name + "_zero_points_t";
   blob.weight = op.weight;
   blob.layout = MatrixLayout::kDequantizeLinear;
   blob.rows = op.out_features;

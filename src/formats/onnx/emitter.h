@@ -82,9 +82,6 @@ class Emitter {
   std::string logits_index_;
 };
 
-/// "model.layers.0.self_attn.q_proj.weight": Hugging Face's name of a canonical address.
-std::string tensor_name(std::string_view address);
-
 inline constexpr const char* kEmbeddingName = "model.embed_tokens.weight";
 inline constexpr const char* kDomain = "org.llm2mnn";
 inline constexpr const char* kMicrosoftDomain = "com.microsoft";

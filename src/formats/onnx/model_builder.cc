@@ -231,6 +231,8 @@ NodeList& GraphBuilder::add_function(std::string_view domain, std::string_view n
 OnnxModel GraphBuilder::finish() {
   OnnxModel out;
   out.bytes = model_.SerializeAsString();
+  for (const proto::Tensor& tensor : model_.graph().initializer())
+    if (tensor.data_location() == 0) out.inline_values[tensor.name()] = tensor.raw_data();
   out.layout = std::move(layout_);
   return out;
 }

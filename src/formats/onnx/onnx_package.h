@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,7 +66,8 @@ enum class MatrixLayout : std::uint8_t {
 };
 
 struct MatrixBlob {
-  std::string name;                    ///< of the initializer, or of its codes
+  std::string name;  ///< of the initializer, or of its codes
+  std::string scales_name, zero_points_name;
   std::optional<ir::WeightId> weight;  ///< empty: the embedding table
   MatrixLayout layout = MatrixLayout::kTransposed;
   std::int64_t rows = 0;  ///< O
@@ -93,11 +95,16 @@ inline constexpr const char* kDataName = "llm.onnx.data";
 
 struct OnnxModel {
   std::string bytes;  ///< llm.onnx without metadata
+  /// Values of the tensors inside it, by name: small ones.
+  std::map<std::string, std::string, std::less<>> inline_values;
   DataLayout layout;
 };
 
 /// Values of a vector weight (bias, gamma, beta).
 using VectorReader = std::function<std::vector<float>(ir::WeightId)>;
+
+/// "model.layers.0.self_attn.q_proj.weight": Hugging Face's name of a canonical address.
+std::string tensor_name(std::string_view address);
 
 /// The whole graph. Precondition: `form` passes check_form.
 /// @throws Error(kUnsupported) for what this form cannot express, by node.

@@ -1,0 +1,242 @@
+#include "convert/onnx_source.h"
+
+#include <future>
+#include <set>
+
+#include "base/cancel.h"
+#include "base/checked.h"
+#include "convert/file_digest.h"
+#include "convert/onnx_record.h"
+#include "convert/package_names.h"
+#include "convert/publish.h"
+#include "formats/onnx/same_model.h"
+
+namespace llm2mnn {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::uint64_t kMaxTokenizerBytes = 256u << 20;
+
+DType dtype_of(const onnx::StoredTensor& tensor) {
+  switch (tensor.elem_type) {
+    case 1:
+      return DType::kF32;
+    case 10:
+      return DType::kF16;
+    case 16:
+      return DType::kBF16;
+    default:
+      return DType::kU8;
+  }
+}
+
+TensorInfo info_of(const onnx::StoredTensor& tensor) {
+  TensorInfo info;
+  info.name = tensor.name;
+  info.dtype = dtype_of(tensor);
+  info.file_idx = tensor.file_idx;
+  info.offset = tensor.offset;
+  info.bytes = tensor.bytes;
+  info.shape = tensor.shape;
+  // Everything that is no float is bytes.
+  if (info.dtype == DType::kU8) info.shape = {checked_cast<std::int64_t>(tensor.bytes)};
+  return info;
+}
+
+// `name` beside the ONNX file or one directory above; empty when it is in neither.
+fs::path side_file(const fs::path& onnx, const char* name) {
+  const fs::path dir = onnx.parent_path();
+  for (const fs::path& place : {dir / name, dir / ".." / name})
+    if (entry_exists(place)) return place;
+  return {};
+}
+
+fs::path needed_side_file(const fs::path& onnx, const char* name) {
+  fs::path path = side_file(onnx, name);
+  if (path.empty())
+    fail(ErrorKind::kIo, "{} is neither beside {} nor in the directory above; it was written with the file", name,
+         shown(onnx.filename().string()));
+  return path;
+}
+
+JsonValue json_or_null(const fs::path& path) {
+  if (path.empty()) return {};
+  JsonValue value = load_json(path);
+  if (!value.is_object()) fail(ErrorKind::kFormat, "{}: expected a JSON object", shown(path.filename().string()));
+  return value;
+}
+
+void read_side_files(PackagePlan& plan, const fs::path& onnx) {
+  plan.tokenizer.mtok = read_text_file(needed_side_file(onnx, kMtokName), kMaxTokenizerBytes);
+  if (const fs::path txt = side_file(onnx, kTxtName); !txt.empty())
+    plan.tokenizer.txt = read_text_file(txt, kMaxTokenizerBytes);
+  plan.side_llm_config = json_or_null(needed_side_file(onnx, kLlmConfigName));
+  plan.side_config = json_or_null(side_file(onnx, kConfigName));
+}
+
+// The checkpoint that the tensors of the file make.
+std::shared_ptr<const Checkpoint> checkpoint_of(const fs::path& onnx, const onnx::OnnxFile& file) {
+  std::vector<TensorInfo> tensors;
+  for (const onnx::StoredTensor& tensor : file.tensors())
+    tensors.push_back(info_of(tensor));
+  return std::make_shared<const Checkpoint>(Checkpoint::of_tensors(onnx.parent_path(), file.files(), std::move(tensors)));
+}
+
+// Tensors of the file by name.
+class Sources {
+ public:
+  Sources(const Checkpoint& checkpoint, const onnx::OnnxForm& form) : checkpoint_(checkpoint), form_(form) {}
+
+  TensorId id(const std::string& name) const {
+    const std::optional<TensorId> found = checkpoint_.find(name);
+    if (!found) fail(ErrorKind::kUnsupported, "tensor {} is missing: its weights were renamed, folded or stripped", shown(name));
+    return *found;
+  }
+  Binding vector(std::string_view address) const { return Binding::source(checkpoint_, id(onnx::tensor_name(address))); }
+  Binding matrix(const onnx::MatrixBlob& blob) const {
+    switch (blob.layout) {
+      case onnx::MatrixLayout::kRows:
+        return Binding::source(checkpoint_, id(blob.name));
+      case onnx::MatrixLayout::kTransposed:
+        return Binding::transposed_source(checkpoint_, id(blob.name));
+      case onnx::MatrixLayout::kMatMulNBits:
+      case onnx::MatrixLayout::kDequantizeLinear:
+        break;
+    }
+    Binding::ZeroPointCodes codes;
+    codes.codes = id(blob.name);
+    codes.scales = id(blob.scales_name);
+    codes.zero_points = id(blob.zero_points_name);
+    codes.bits = form_.bits;
+    codes.block = form_.block;
+    codes.rows = blob.rows;
+    codes.cols = blob.cols;
+    codes.transposed = blob.layout == onnx::MatrixLayout::kDequantizeLinear;
+    return Binding::dequantised(codes);
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  const onnx::OnnxForm& form_;
+};
+
+// Values of the tensors inside the ONNX file itself; of large ones, which no export of ours has there, a digest.
+std::map<std::string, std::string, std::less<>> inline_values(const Checkpoint& checkpoint, const onnx::OnnxFile& file) {
+  std::map<std::string, std::string, std::less<>> values;
+  for (const onnx::StoredTensor& tensor : file.tensors()) {
+    if (tensor.file_idx != 0) continue;
+    constexpr std::uint64_t kPiece = 1 << 20;
+    const TensorId id = *checkpoint.find(tensor.name);
+    std::string& value = values[tensor.name];
+    for (std::uint64_t at = 0; at < tensor.bytes; at += kPiece) {
+      std::string piece(static_cast<std::size_t>(std::min(kPiece, tensor.bytes - at)), '\0');
+      checkpoint.read(id, at, std::as_writable_bytes(std::span(piece)));
+      value += tensor.bytes <= kPiece ? piece : xxh128(std::as_bytes(std::span(piece))).hex();
+    }
+  }
+  return values;
+}
+
+// Whether the file holds the values of the checkpoint.
+bool is_exact(const onnx::OnnxForm& form) {
+  return form.weights == onnx::WeightForm::kFloat && form.dtype == DType::kF32;
+}
+
+void check_facts(const OnnxRecord& record) {
+  const ModelFacts& facts = record.facts;
+  const ir::Graph& graph = record.graph;
+  if (facts.hidden_size != graph.hidden_size || facts.vocab_size <= 0 ||
+      (facts.tied && facts.vocab_size != graph.vocab_size) || (graph.has_sliding_layers && facts.sliding_window <= 0))
+    fail(ErrorKind::kFormat, "its sizes do not fit its graph");
+}
+
+// The model of a file of our own: its record says what the graph is, and the graph must be just that.
+void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_view text) {
+  OnnxRecord record;
+  try {
+    record = parse_onnx_record(text);
+    check_facts(record);
+  } catch (Error& error) {
+    error.add_context(fmt::format("{}: metadata {}", file.files().front(), kRecordKey));
+    throw;
+  }
+  const Checkpoint& checkpoint = *plan.model.checkpoint;
+  const Sources sources(checkpoint, record.form);
+  Lowered& lowered = plan.model.lowered;
+  for (std::size_t i = 0; i < record.graph.weights.size(); ++i) {
+    LoweredWeight weight;
+    weight.role = record.roles[i];
+    weight.is_matrix = record.graph.weights[i].shape.size() == 2;
+    if (!weight.is_matrix) {
+      weight.binding = sources.vector(record.graph.weights[i].address);
+      if (weight.binding.rows() != record.graph.weights[i].shape.front() || weight.binding.cols() != 1)
+        fail(ErrorKind::kUnsupported, "tensor {}: not the shape that its record says", record.graph.weights[i].address);
+    }
+    lowered.weights.push_back(std::move(weight));
+  }
+  lowered.graph = std::move(record.graph);
+  const onnx::OnnxModel expected =
+      onnx::build_model(lowered.graph, decoder_facts(record.facts), record.form,
+                        [&](ir::WeightId id) { return read_vector(plan.model, id); });
+  onnx::check_same_model(file, expected, [&](const onnx::StoredTensor& tensor, std::uint64_t offset, std::span<std::byte> out) {
+    checkpoint.read(sources.id(tensor.name), offset, out);
+  });
+  for (const onnx::MatrixBlob& blob : expected.layout.matrices) {
+    Binding binding = sources.matrix(blob);
+    if (blob.weight)
+      lowered.weights[*blob.weight].binding = std::move(binding);
+    else
+      plan.model.embed_tokens = std::move(binding);
+  }
+  // A tied head is the table.
+  for (LoweredWeight& weight : lowered.weights)
+    if (weight.binding.is_empty()) weight.binding = plan.model.embed_tokens;
+
+  plan.model.facts = std::move(record.facts);
+  plan.tokenizer_record = std::move(record.tokenizer_record);
+  plan.tokenizer.notes = std::move(record.tokenizer_notes);
+  plan.tokenizer.txt_limits = std::move(record.txt_limits);
+  plan.tokenizer.vocab_size = record.tokenizer_vocab_size;
+  plan.has_own_template = record.has_own_template;
+  plan.options.allow_tokenizer_mismatch = record.allow_tokenizer_mismatch;
+  plan.options.type = std::move(record.type);
+  if (record.form.weights != onnx::WeightForm::kFloat) {
+    plan.source_notes.push_back(fmt::format("the ONNX file is quantised ({} bit, block {}): its rounding stays and this one's is added",
+                                            record.form.bits, record.form.block));
+  }
+  plan.source_digest = [dir = checkpoint.dir(), files = file.files(), values = inline_values(checkpoint, file),
+                        digests = record.digests, is_exact = is_exact(record.form)] {
+    const Digest128 weights = weights_digest(values, digest_of_files(dir, files));
+    // As exported, and nothing rounded: then it is the checkpoint's digest that says what the weights are.
+    return is_exact && weights == digests.weights ? digests.source : weights;
+  };
+}
+
+}  // namespace
+
+fs::path onnx_path(const fs::path& model) {
+  std::error_code error;
+  if (!fs::is_directory(model, error)) return model;
+  for (const char* name : {"llm.onnx", "onnx/llm.onnx"})
+    if (entry_exists(model / name)) return model / name;
+  fail(ErrorKind::kIo, "--model {}: no llm.onnx in it", shown(model.string()));
+}
+
+void plan_onnx_package(PackagePlan& plan, const ExportOptions& options) {
+  plan.options = options;
+  plan.destination = check_destination(options.dst_path, options.overwrite);
+  const fs::path path = onnx_path(options.path);
+  const onnx::OnnxFile file = onnx::OnnxFile::open(path);
+  plan.model.checkpoint = checkpoint_of(path, file);
+  const std::optional<std::string_view> record = file.metadata(kRecordKey);
+  if (!record) {
+    fail(ErrorKind::kUnsupported,
+         "{}: not an ONNX file of llm2mnn (its metadata has no {}); an optimiser may have dropped it: convert the file "
+         "as it was exported",
+         shown(path.filename().string()), kRecordKey);
+  }
+  read_own_model(plan, file, *record);
+  read_side_files(plan, path);
+}
+
+}  // namespace llm2mnn
