@@ -1,6 +1,7 @@
 #include "tokenizer/added_matcher.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/checked.h"
 #include "tokenizer/unicode_sets.h"
@@ -52,46 +53,64 @@ std::size_t with_blanks_behind(std::string_view text, std::size_t end) {
 
 void AddedMatcher::add(std::string_view content, const AddedToken& token) {
   if (content.empty()) return;
-  if (token_at_.empty()) token_at_.push_back(0);
-  starts_[static_cast<unsigned char>(content[0])] = true;
+  if (nodes_.empty()) nodes_.emplace_back();
   std::uint32_t node = 0;
-  for (const char c : content) {
-    const auto [it, is_new] =
-        edges_.try_emplace(edge_key(node, c), checked_cast<std::uint32_t>(token_at_.size()));
-    if (is_new) token_at_.push_back(0);
+  for (std::size_t i = content.size(); i-- > 0;) {
+    const auto next = checked_cast<std::uint32_t>(nodes_.size());
+    const auto [it, is_new] = edges_.try_emplace(edge_key(node, content[i]), next);
+    if (is_new) nodes_.push_back({node, content.size() - i, content[i], 0, 0});
     node = it->second;
   }
-  if (token_at_[node] != 0) return;
-  tokens_.push_back(&token);
-  token_at_[node] = checked_cast<std::uint32_t>(tokens_.size());
+  if (nodes_[node].longest != 0) return;
+  tokens_.push_back({&token, content.size()});
+  nodes_[node].longest = checked_cast<std::uint32_t>(tokens_.size());
 }
 
-AddedMatcher::Match AddedMatcher::longest_at(std::string_view text, std::size_t pos) const {
-  Match best;
-  std::uint32_t node = 0;
-  while (pos < text.size()) {
-    const auto it = edges_.find(edge_key(node, text[pos]));
-    if (it == edges_.end()) break;
-    node = it->second;
-    ++pos;
-    if (token_at_[node] != 0) best = {pos, tokens_[token_at_[node] - 1]};
+std::uint32_t AddedMatcher::step(std::uint32_t node, char byte) const {
+  for (;; node = nodes_[node].fallback) {
+    if (node == 0) return root_edges_[static_cast<unsigned char>(byte)];
+    const auto it = edges_.find(edge_key(node, byte));
+    if (it != edges_.end()) return it->second;
   }
-  return best;
+}
+
+void AddedMatcher::finish() {
+  std::vector<std::uint32_t> order(nodes_.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return nodes_[a].depth < nodes_[b].depth; });
+  for (const std::uint32_t index : order) {
+    Node& node = nodes_[index];
+    if (node.depth == 0) continue;
+    if (node.depth == 1) {
+      root_edges_[static_cast<unsigned char>(node.byte)] = index;
+      continue;
+    }
+    node.fallback = step(nodes_[node.parent].fallback, node.byte);
+    if (node.longest == 0) node.longest = nodes_[node.fallback].longest;
+  }
+}
+
+std::vector<AddedMatcher::Match> AddedMatcher::longest_matches(std::string_view text) const {
+  std::vector<Match> matches;
+  std::uint32_t node = 0;
+  for (std::size_t pos = text.size(); pos-- > 0;) {
+    node = step(node, text[pos]);
+    if (nodes_[node].longest == 0) continue;
+    const Token& token = tokens_[nodes_[node].longest - 1];
+    matches.push_back({pos, pos + token.size, token.token});
+  }
+  std::reverse(matches.begin(), matches.end());
+  return matches;
 }
 
 void AddedMatcher::split(std::string_view text, std::vector<TextPart>& parts) const {
-  std::size_t covered = 0;
-  for (std::size_t pos = 0; !tokens_.empty() && pos < text.size();) {
-    if (!starts_[static_cast<unsigned char>(text[pos])]) {
-      ++pos;
-      continue;
-    }
-    const Match match = longest_at(text, pos);
-    if (match.token == nullptr) {
-      ++pos;
-      continue;
-    }
-    std::size_t begin = pos;
+  std::size_t covered = 0, pos = 0;
+  std::vector<Match> matches;
+  if (!tokens_.empty()) matches = longest_matches(text);
+  for (const Match& match : matches) {
+    if (match.begin < pos) continue;
+    std::size_t begin = match.begin;
     std::size_t end = match.end;
     pos = match.end;
     if (match.token->single_word && !is_single_word(text, begin, end)) continue;

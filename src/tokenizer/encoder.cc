@@ -73,13 +73,13 @@ struct Encoder::State {
     }
     for (std::size_t i = 0; i < model.pieces.size(); ++i)
       longest_piece = std::max(longest_piece, model.pieces.text(i).size());
-    for (const AddedToken& token : model.added) {
-      if (!token.normalized || token.raw_too) raw_tokens.add(token.content, token);
-      if (token.normalized) add_normalized(token);
-      if (token.special) special_texts.insert(token.content, token.id);
-    }
+    add_tokens(true);  // of two that look alike when normalized the special one counts
+    add_tokens(false);
+    raw_tokens.finish();
+    normalized_tokens.finish();
   }
 
+  void add_tokens(bool special);
   void add_normalized(const AddedToken& token);
   std::unique_ptr<Scratch> take_scratch();
   void give_back(std::unique_ptr<Scratch> scratch);
@@ -106,6 +106,15 @@ struct Encoder::State {
   std::mutex mutex;
   std::vector<std::unique_ptr<Scratch>> idle;  // guarded by mutex
 };
+
+void Encoder::State::add_tokens(bool special) {
+  for (const AddedToken& token : model.added) {
+    if (token.special != special) continue;
+    if (!token.normalized || token.raw_too) raw_tokens.add(token.content, token);
+    if (token.normalized) add_normalized(token);
+    if (token.special) special_texts.insert(token.content, token.id);
+  }
+}
 
 void Encoder::State::add_normalized(const AddedToken& token) {
   const std::string text = normalizer.apply(token.content).text;

@@ -136,6 +136,37 @@ TEST(Encoder, DropsATokenOfBlanksThatTheOneBeforeHasTaken) {
   EXPECT_EQ(encoder.encode("<s>   ab", false), (Ids{300, 301, 302, 256}));
 }
 
+TEST(Encoder, FindsTheLeftmostAddedTokenThenTheLongest) {
+  TokenizerModel model = make_byte_level();
+  model.set_added({make_added(300, "ababx"), make_added(301, "bab"), make_added(302, "abab"),
+                   make_added(303, "b"), make_added(304, "xb")});
+  const Encoder encoder(std::move(model));
+  EXPECT_EQ(encoder.encode("ababx", false), (Ids{300}));
+  EXPECT_EQ(encoder.encode("ababab", false), (Ids{302, 'a', 303}));
+  EXPECT_EQ(encoder.encode("bababxb", false), (Ids{301, 'a', 303, 304}));
+  EXPECT_EQ(encoder.encode("babx", false), (Ids{301, 'x'}));
+}
+
+TEST(Encoder, OfTwoAddedTokensThatLookAlikeTheSpecialOneCounts) {
+  TokenizerModel model = make_byte_level();
+  NormalizerStep lower;
+  lower.kind = NormalizerStep::Kind::kLowercase;
+  model.normalizers.push_back(lower);
+  AddedToken plain = make_added(300, "<X>"), special = make_added(301, "<x>");
+  plain.normalized = special.normalized = true;
+  plain.special = false;
+  model.set_added({plain, special});
+  EXPECT_EQ(Encoder(model).encode("<X>", false), (Ids{301}));
+}
+
+// Looking from each place as far as some token goes would take 10^10 steps.
+TEST(Encoder, TakesAddedTokensThatBeginAlikeInItsStride) {
+  TokenizerModel model = make_byte_level();
+  model.set_added({make_added(300, std::string(50'000, '<') + "x"), make_added(301, "<<")});
+  const Encoder encoder(std::move(model));
+  EXPECT_EQ(encoder.encode(std::string(400'000, '<'), false).size(), 200'000u);
+}
+
 TEST(Encoder, MatchesNormalizedAddedTokensOnNormalizedText) {
   TokenizerModel model = make_byte_level();
   NormalizerStep lower;
