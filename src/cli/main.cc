@@ -17,6 +17,7 @@
 #include "cli/progress.h"
 #include "cli/text_commands.h"
 #include "convert/version.h"
+#include "jinja/family_templates.h"
 #include "kernels/simd_level.h"
 
 namespace llm2mnn::cli {
@@ -96,6 +97,15 @@ void add_run_flags(CLI::App& command, Words& words) {
   add_foreign_flags(command);
 }
 
+std::string built_in_templates() {
+  std::vector<std::string_view> names;
+  for (const jinja::FamilyTemplate& family : jinja::family_templates())
+    names.push_back(family.name);
+  const std::string_view last = names.back();
+  names.pop_back();
+  return fmt::format("{} or {}", fmt::join(names, ", "), last);
+}
+
 void add_export(CLI::App& command, Words& words) {
   command.add_option("--path", words.path, "checkpoint directory (config.json, safetensors, tokenizer.json)")
       ->type_name("DIR")
@@ -113,8 +123,9 @@ void add_export(CLI::App& command, Words& words) {
       ->type_name("DIR");
   command
       .add_option("--chat_template", words.chat_template,
-                  "a Jinja file instead of the checkpoint's chat template")
-      ->type_name("FILE");
+                  "a Jinja file, or a built-in simple template, instead of the checkpoint's:\n" +
+                      built_in_templates())
+      ->type_name("FILE|NAME");
   command.add_flag("--allow_tokenizer_mismatch", words.allow_tokenizer_mismatch,
                    "go on when the written tokenizer does not give Hugging Face's ids");
   add_quant_flags(command, words);
@@ -359,7 +370,7 @@ ExportOptions export_options(const CLI::App& command, const Words& words) {
     read_quant_flags(words, options);
   }
   read_run_flags(words, options);
-  options.chat_template_path = words.chat_template;
+  options.chat_template = words.chat_template;
   options.allow_tokenizer_mismatch = words.allow_tokenizer_mismatch;
   return options;
 }

@@ -120,7 +120,7 @@ void print_lowered(const jinja::TemplatePlan& plan) {
   for (const std::string& kind : plan.refused)
     fmt::print("refused by Hugging Face, rendered by the runtime: {}\n", kind);
   if (!plan.suggestion.empty()) {
-    fmt::print("a simple template that fits: {}\n", plan.suggestion);
+    fmt::print("a simple template that fits: --chat_template {}\n", plan.suggestion);
   }
   fmt::print("#}}\n");
 }

@@ -21,7 +21,7 @@ struct ExportOptions {
   std::filesystem::path dst_path = "model";  ///< package directory
   std::filesystem::path tokenizer_path;      ///< empty: the checkpoint
   std::filesystem::path family_path;         ///< `--family FILE`; empty: none
-  std::filesystem::path chat_template_path;  ///< `--chat_template FILE`; empty: the checkpoint's
+  std::string chat_template;  ///< `--chat_template`: a file or a family template; empty: the checkpoint's
   bool allow_tokenizer_mismatch = false;
   std::string type;  ///< `--type`; empty: config.json's model_type
 

@@ -1,10 +1,13 @@
 #include "convert/package_plan.h"
 
 #include <algorithm>
+#include <fmt/ranges.h>
 
+#include "base/file.h"
 #include "convert/manifest.h"
 #include "convert/package_names.h"
 #include "convert/publish.h"
+#include "jinja/family_templates.h"
 #include "tokenizer/checkpoint_config.h"
 #include "tokenizer/source.h"
 
@@ -47,10 +50,25 @@ void check_tokenizer_proof(const TokenizerProof& proof, const ExportOptions& opt
        first->failure.empty() ? "" : " (" + first->failure + ")");
 }
 
-std::string template_of_user(const std::filesystem::path& file) {
+// A file, or the name of a family template where there is no such file.
+std::string template_of_user(const std::string& word) {
+  std::error_code absent;
+  const auto families = jinja::family_templates();
+  const auto family =
+      std::find_if(families.begin(), families.end(), [&](const auto& known) { return known.name == word; });
+  if (family != families.end() && !std::filesystem::is_regular_file(word, absent))
+    return std::string(family->text);
+  if (!path_exists(word)) {
+    std::vector<std::string_view> names;
+    for (const jinja::FamilyTemplate& known : families)
+      names.push_back(known.name);
+    fail(ErrorKind::kInvalidArgument,
+         "--chat_template {}: neither a file nor one of the built-in templates {}", shown(word),
+         fmt::join(names, ", "));
+  }
   try {
-    std::string text = read_chat_template(file);
-    if (text.empty()) fail(ErrorKind::kFormat, "{}: the file is empty", shown(file.string()));
+    std::string text = read_chat_template(word);
+    if (text.empty()) fail(ErrorKind::kFormat, "{}: the file is empty", shown(word));
     return text;
   } catch (Error& error) {
     error.add_context("--chat_template");
@@ -62,8 +80,7 @@ void plan_tokenizer(PackagePlan& plan) {
   const ExportOptions& options = plan.options;
   TokenizerSource source =
       load_tokenizer_source(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
-  if (!options.chat_template_path.empty())
-    source.config.chat_template = template_of_user(options.chat_template_path);
+  if (!options.chat_template.empty()) source.config.chat_template = template_of_user(options.chat_template);
   plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.model.checkpoint));
   const Encoder encoder(std::move(source.model));
   plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);
@@ -82,7 +99,7 @@ std::uint64_t PackagePlan::package_bytes() const {
 
 void plan_package(PackagePlan& plan, const ExportOptions& options) {
   plan.options = options;
-  plan.has_own_template = !options.chat_template_path.empty();
+  plan.has_own_template = !options.chat_template.empty();
   plan.destination = check_destination(options.dst_path, options.overwrite);
   const FamilyRegistry registry = FamilyRegistry::with_file(options.family_path);
   plan.model = model_of_checkpoint(std::make_shared<const Checkpoint>(Checkpoint::open(options.path)),

@@ -100,7 +100,9 @@ void note_chat(const TokenizerModel& model, const jinja::TemplatePlan& plan,
     notes.push_back(fmt::format(
         "chat template: the runtime's prompt differs from Hugging Face's for {}{}",
         fmt::join(plan.differing, ", "),
-        plan.suggestion.empty() ? "" : fmt::format("; a simple template that fits: {}", plan.suggestion)));
+        plan.suggestion.empty()
+            ? ""
+            : fmt::format("; --chat_template {} takes a simple template that fits", plan.suggestion)));
   }
   if (plan.num_cases == 0 && plan.differing.empty() && !plan.source.empty()) {
     notes.emplace_back("chat template: not proved, since Hugging Face refuses every built-in conversation");

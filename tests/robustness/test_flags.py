@@ -100,7 +100,14 @@ class FlagsTest(SandboxCase):
             file.write_bytes(content)
             self.refuses(["--chat_template", "chat.jinja", reason], "--quant_block", "32", "--chat_template", str(file), code=BROKEN_INPUT)
         file.unlink()
-        self.refuses(["--chat_template", "chat.jinja"], "--quant_block", "32", "--chat_template", str(file), code=SYSTEM)
+        self.refuses(["--chat_template", "chat.jinja", "chatml, llama3"], "--quant_block", "32", "--chat_template", str(file))
+        self.refuses(["--chat_template"], "--quant_block", "32", "--chat_template", str(self.ckpt), code=SYSTEM)
+
+    def test_the_help_names_the_built_in_templates(self):
+        done = self.tool("export", "--path", self.ckpt, "--quant_block", "32", "--chat_template", "x")
+        names = done.text.strip().split("built-in templates ")[1].split(", ")
+        shown = " ".join(self.tool("export", "--help").stdout.decode().split())
+        self.assertIn(", ".join(names[:-1]) + " or " + names[-1], shown)
 
     def test_formats(self):
         for value in ("MNN", "gguf", "mnn,onnx", "\x1b[31m"):

@@ -202,6 +202,46 @@ class WithBos(CommonTests, TextCase):
         self.assertTrue(json.loads((package / "llm2mnn.json").read_text())["options"]["chat_template"])
 
 
+class FamilyTemplates(TextCase):
+    """The checkpoint's template prints what the runtime has nothing for; a built-in one is offered, and taken by its name."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.source = cls.tmp / "checkpoint"
+        tiny_checkpoint(cls.source, MODELS / "qwen_like")
+        config = json.loads((cls.source / "tokenizer_config.json").read_text(encoding="utf-8"))
+        config["chat_template"] = config["chat_template"].replace(
+            "message.content", "(message.content if message.content is string else '%r'|format(message.content))")
+        (cls.source / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+    def exported(self, *args, cwd=None):
+        package = self.tmp / "-".join(["package", *args]).replace("/", "_")
+        done = subprocess.run([executable(), "export", "--path", self.source, "--dst_path", package, "--quant_block", "32", *args],
+                              capture_output=True, text=True, timeout=120, cwd=cwd)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return package, done.stdout
+
+    def test_the_note_gives_the_flag(self):
+        _, said = self.exported()
+        self.assertIn("--chat_template chatml takes a simple template", said)
+        done = call("template", "--path", self.source, "--lowered")
+        self.assertIn(b"--chat_template chatml", done.stdout)
+
+    def test_a_name_is_a_built_in_template(self):
+        package, said = self.exported("--chat_template", "chatml")
+        self.assertNotIn("differs", said)
+        self.assertEqual(self.prompt([USER], package), f"<|im_start|>user\n{USER['content']}<|im_end|>\n<|im_start|>assistant\n")
+
+    def test_a_file_of_that_name_wins(self):
+        folder = self.tmp / "here"
+        (folder / "phi3").mkdir(parents=True)  # no file
+        (folder / "zephyr").write_text("of the file")
+        package, _ = self.exported("--chat_template", "zephyr", cwd=folder)
+        self.assertEqual(self.prompt([USER], package), "of the file")
+        package, _ = self.exported("--chat_template", "phi3", cwd=folder)
+        self.assertIn("<|user|>", self.prompt([USER], package))
+
+
 class Mismatch(TextCase):
     def test_ids_that_no_limit_explains_end_the_export(self):
         source = self.tmp / "checkpoint"
