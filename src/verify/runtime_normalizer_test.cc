@@ -91,7 +91,8 @@ TEST(RuntimeNormalizer, GrowthIsBounded) {
   doubling.content = "aa";
   MtokNormalizer sequence = step_of(Kind::kSequence);
   sequence.steps.assign(60, doubling);
-  EXPECT_THROW(normalized(sequence, "a"), Error);
+  WorkBudget budget(100'000);
+  EXPECT_THROW(normalize(sequence, "a", budget), Error);
 }
 
 }  // namespace

@@ -259,6 +259,10 @@ class Mismatch(TextCase):
         self.assertTrue(manifest["options"]["allow_tokenizer_mismatch"])
         mtok = manifest["tokenizer"]["self_test"][0]
         self.assertIn(None, [difference["reason"] for difference in mtok["differences"]])
+        # The package of --compat 3.1 names tokenizer.txt, an approximation whose other ids are known.
+        old = self.tmp / "old"
+        export(source, old, "--quant_block", 32, "--compat", "3.1")
+        self.assertEqual(json.loads((old / "config.json").read_text())["tokenizer_file"], "tokenizer.txt")
 
 
 if __name__ == "__main__":
