@@ -23,7 +23,7 @@ class Chain {
   explicit Chain(const TokenCursor& cursor) : cursor_(cursor) {}
   void add_link() {
     if (++links_ <= kMaxChain) return;
-    fail(ErrorKind::kFormat, "line {}: more than {} operators in a row", cursor_.peek().line, kMaxChain);
+    fail(ErrorKind::kUnsupported, "line {}: more than {} operators in a row", cursor_.peek().line, kMaxChain);
   }
 
  private:
@@ -175,7 +175,8 @@ ExpressionPtr parse_integer(TokenCursor& cursor) {
   ExpressionPtr node = make_expression(Kind::kInteger, token.line);
   const auto [end, error] =
       std::from_chars(token.text.data(), token.text.data() + token.text.size(), node->int_value);
-  if (error != std::errc{}) cursor.refuse("a number of 64 bits");
+  if (error != std::errc{})
+    fail(ErrorKind::kUnsupported, "line {}: an integer of more than 64 bits", token.line);
   cursor.take();
   return node;
 }
@@ -232,7 +233,9 @@ std::vector<Argument> parse_arguments(TokenCursor& cursor) {
   std::vector<Argument> arguments;
   cursor.expect_operator("(");
   while (!cursor.at_operator(")")) {
-    if (cursor.at_operator("*") || cursor.at_operator("**")) cursor.refuse("no '*' in front of an argument");
+    if (cursor.at_operator("*") || cursor.at_operator("**"))
+      fail(ErrorKind::kUnsupported, "line {}: '*' in front of an argument is not supported",
+           cursor.peek().line);
     Argument argument;
     const Token& next = cursor.peek(1);
     if (cursor.peek().kind == Token::Kind::kName && next.kind == Token::Kind::kOperator && next.text == "=") {
@@ -444,7 +447,7 @@ void TokenCursor::refuse(std::string_view expected) const {
 
 NestingLevel TokenCursor::nested() {
   return {depth_, kMaxDepth, [this] {
-            fail(ErrorKind::kFormat, "line {}: nested more than {} levels deep", peek().line, kMaxDepth);
+            fail(ErrorKind::kUnsupported, "line {}: nested more than {} levels deep", peek().line, kMaxDepth);
           }};
 }
 

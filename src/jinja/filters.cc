@@ -11,6 +11,12 @@ namespace {
 constexpr std::array<std::string_view, 7> kBeyond = {"filesizeformat", "pprint",   "random", "striptags",
                                                      "urlize",         "wordwrap", "xmlattr"};
 
+/// Filters that take no arguments.
+constexpr std::array<std::string_view, 19> kPlain = {
+    "abs",    "capitalize", "count",  "e",         "escape",   "first",   "forceescape",
+    "items",  "last",       "length", "list",      "lower",    "reverse", "safe",
+    "string", "title",      "upper",  "urlencode", "wordcount"};
+
 bool is_beyond(std::string_view name) {
   return std::find(kBeyond.begin(), kBeyond.end(), name) != kBeyond.end();
 }
@@ -30,7 +36,10 @@ const FilterTable& filters() {
 
 Value apply_filter(const std::string& name, const Value& input, Arguments& arguments) {
   const auto it = filters().find(name);
-  if (it != filters().end()) return it->second(input, arguments);
+  if (it != filters().end()) {
+    if (std::find(kPlain.begin(), kPlain.end(), name) != kPlain.end()) take_arguments(name, arguments, {});
+    return it->second(input, arguments);
+  }
   if (is_beyond(name)) beyond("the filter " + name);
   raise(fmt::format("No filter named '{}' found.", name));
 }

@@ -214,7 +214,7 @@ class Lexer {
     const char mark = pos_ + 1 < source_.size() ? source_[pos_ + 1] : '\0';
     if (source_[pos_] == '0' &&
         (mark == 'x' || mark == 'X' || mark == 'o' || mark == 'O' || mark == 'b' || mark == 'B')) {
-      refuse("a number that is not decimal");
+      fail(ErrorKind::kUnsupported, "line {}: a number that is not decimal is not supported", line_at(pos_));
     }
     std::string text;
     std::size_t end = digits_from(pos_, text);

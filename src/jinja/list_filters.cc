@@ -12,6 +12,19 @@ namespace {
 
 using Kind = Value::Kind;
 
+/// Python runs a generator when it is looked at, so an error of its items comes then. @param fill  adds the
+/// items to a list.
+template <typename Fill>
+Value lazily(Fill fill) {
+  std::vector<Value> items;
+  try {
+    fill(items);
+  } catch (const TemplateError& error) {
+    return Value::generator(std::move(items), error.message.empty() ? "an error" : error.message);
+  }
+  return Value::generator(std::move(items));
+}
+
 Value length_filter(const Value& input, Arguments&) {
   switch (input.kind()) {
     case Kind::kUndefined:
@@ -35,7 +48,7 @@ Value length_filter(const Value& input, Arguments&) {
 Value first_filter(const Value& input, Arguments&) {
   if (input.is_string() && !input.text().empty())
     return slice(Value::string(input.text()), Value::none(), Value::integer(1), Value::none());
-  if (input.is(Kind::kGenerator) && !input.items().empty()) {
+  if (input.is(Kind::kGenerator) && !input.items().empty()) {  // what follows is not looked at
     Value item = input.items().front();
     input.items().erase(input.items().begin());
     return item;
@@ -120,6 +133,8 @@ void sort_keyed(Keyed& keyed, bool reverse) {
 
 Value sort_filter(const Value& input, Arguments& arguments) {
   const auto taken = take_arguments("sort", arguments, {"reverse", "case_sensitive", "attribute"});
+  if (!taken[0].is_undefined() && !is_whole(taken[0]))
+    raise(fmt::format("'{}' object cannot be interpreted as an integer", taken[0].type_name()));
   Keyed keyed;
   for (const Value& item : iterate(input))
     keyed.emplace_back(sort_key(item, taken[2], taken[1].truth()), item);
@@ -149,61 +164,61 @@ Value dictsort_filter(const Value& input, Arguments& arguments) {
 
 Value items_filter(const Value& input, Arguments&) {
   if (input.is_undefined()) return Value::generator({});
-  if (!input.is(Kind::kDict)) raise("Can only get item pairs from a mapping.");
-  std::vector<Value> pairs;
-  for (const auto& [key, value] : input.entries().entries)
-    pairs.push_back(Value::tuple({key, value}));
-  return Value::generator(std::move(pairs));
+  return lazily([&](std::vector<Value>& pairs) {
+    if (!input.is(Kind::kDict)) raise("Can only get item pairs from a mapping.");
+    for (const auto& [key, value] : input.entries().entries)
+      pairs.push_back(Value::tuple({key, value}));
+  });
 }
 
-Value map_attribute(const Value& input, const Arguments& arguments) {
+void map_attribute(const Value& input, const Arguments& arguments, std::vector<Value>& out) {
   Value attribute, fallback;
   for (const auto& [name, value] : arguments.named) {
     if (name != "attribute" && name != "default")
       raise(fmt::format("Unexpected keyword argument '{}'", name));
     (name == "attribute" ? attribute : fallback) = value;
   }
-  std::vector<Value> out;
   for (const Value& item : iterate(input))
     out.push_back(is_absent(attribute) ? item : attribute_of(item, attribute, fallback));
-  return Value::generator(std::move(out));
 }
 
-Value map_filter(const Value& input, Arguments& arguments) {
-  if (!input.truth()) return Value::generator({});  // none too
+void map_items(const Value& input, const Arguments& arguments, std::vector<Value>& out) {
+  if (!input.truth()) return;  // none too
   const bool has_attribute = std::any_of(arguments.named.begin(), arguments.named.end(),
                                          [](const auto& named) { return named.first == "attribute"; });
-  if (arguments.positional.empty() && has_attribute) return map_attribute(input, arguments);
+  if (arguments.positional.empty() && has_attribute) return map_attribute(input, arguments, out);
   if (arguments.positional.empty()) raise("map requires a filter argument");
-  std::vector<Value> out;
   const std::string name = to_text(arguments.positional[0]);
   for (const Value& item : iterate(input)) {
     Arguments rest = arguments;
     rest.positional.erase(rest.positional.begin());
     out.push_back(apply_filter(name, item, rest));
   }
-  return Value::generator(std::move(out));
+}
+
+Value map_filter(const Value& input, Arguments& arguments) {
+  return lazily([&](std::vector<Value>& out) { map_items(input, arguments, out); });
 }
 
 /// select, reject, selectattr, rejectattr.
 Value select_items(const Value& input, const Arguments& arguments, bool keep, bool by_attribute) {
-  if (!input.truth()) return Value::generator({});  // none too
-  std::vector<Value> out;
-  const std::size_t first_test = by_attribute ? 1 : 0;
-  if (by_attribute && arguments.positional.empty()) raise("Missing parameter for attribute name");
-  for (const Value& item : iterate(input)) {
-    const Value subject = by_attribute ? attribute_of(item, arguments.positional[0]) : item;
-    bool passes = subject.truth();
-    if (arguments.positional.size() > first_test) {
-      Arguments rest;
-      rest.positional.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(first_test) + 1,
-                             arguments.positional.end());
-      rest.named = arguments.named;
-      passes = apply_test(to_text(arguments.positional[first_test]), subject, rest);
+  return lazily([&](std::vector<Value>& out) {
+    if (!input.truth()) return;  // none too
+    const std::size_t first_test = by_attribute ? 1 : 0;
+    if (by_attribute && arguments.positional.empty()) raise("Missing parameter for attribute name");
+    for (const Value& item : iterate(input)) {
+      const Value subject = by_attribute ? attribute_of(item, arguments.positional[0]) : item;
+      bool passes = subject.truth();
+      if (arguments.positional.size() > first_test) {
+        Arguments rest;
+        rest.positional.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(first_test) + 1,
+                               arguments.positional.end());
+        rest.named = arguments.named;
+        passes = apply_test(to_text(arguments.positional[first_test]), subject, rest);
+      }
+      if (passes == keep) out.push_back(item);
     }
-    if (passes == keep) out.push_back(item);
-  }
-  return Value::generator(std::move(out));
+  });
 }
 
 Value reverse_filter(const Value& input, Arguments&) {
@@ -216,15 +231,16 @@ Value reverse_filter(const Value& input, Arguments&) {
 
 Value unique_filter(const Value& input, Arguments& arguments) {
   const auto taken = take_arguments("unique", arguments, {"case_sensitive", "attribute"});
-  std::vector<Value> keys, out;
-  for (const Value& item : iterate(input)) {
-    Value key = key_of(item, taken[1], taken[0].truth());
-    check_hashable(key);
-    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
-    keys.push_back(std::move(key));
-    out.push_back(item);
-  }
-  return Value::generator(std::move(out));
+  return lazily([&](std::vector<Value>& out) {
+    std::vector<Value> keys;
+    for (const Value& item : iterate(input)) {
+      Value key = key_of(item, taken[1], taken[0].truth());
+      check_hashable(key);
+      if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+      keys.push_back(std::move(key));
+      out.push_back(item);
+    }
+  });
 }
 
 Value extreme(const Value& input, Arguments& arguments, bool largest) {
@@ -253,8 +269,8 @@ Value sum_filter(const Value& input, Arguments& arguments) {
 
 std::size_t count_argument(const Value& value, std::string_view filter) {
   constexpr std::int64_t kMost = 100'000;
-  if (!is_whole(value)) raise(fmt::format("{} needs a whole number", filter));
-  if (value.as_integer() < 1 || value.as_integer() > kMost)
+  if (value.is_undefined()) raise(fmt::format("{} needs a number", filter));
+  if (!is_whole(value) || value.as_integer() < 1 || value.as_integer() > kMost)
     beyond(fmt::format("{} with such a number", filter));
   return static_cast<std::size_t>(value.as_integer());
 }
@@ -262,38 +278,38 @@ std::size_t count_argument(const Value& value, std::string_view filter) {
 Value batch_filter(const Value& input, Arguments& arguments) {
   const auto taken = take_arguments("batch", arguments, {"linecount", "fill_with"});
   const std::size_t size = count_argument(taken[0], "batch");
-  std::vector<Value> rows;
-  std::vector<Value> row;
-  for (const Value& item : iterate(input)) {
-    if (row.size() == size) rows.push_back(Value::list(std::exchange(row, {})));
-    row.push_back(item);
-  }
-  if (!row.empty()) {
+  return lazily([&](std::vector<Value>& rows) {
+    std::vector<Value> row;
+    for (const Value& item : iterate(input)) {
+      if (row.size() == size) rows.push_back(Value::list(std::exchange(row, {})));
+      row.push_back(item);
+    }
+    if (row.empty()) return;
     if (!is_absent(taken[1])) row.resize(size, taken[1]);
     rows.push_back(Value::list(std::move(row)));
-  }
-  return Value::generator(std::move(rows));
+  });
 }
 
 Value slice_filter(const Value& input, Arguments& arguments) {
   const auto taken = take_arguments("slice", arguments, {"slices", "fill_with"});
   const std::size_t count = count_argument(taken[0], "slice");
-  const auto items = iterate(input);
-  const std::size_t each = items.size() / count, longer = items.size() % count;
-  std::vector<Value> columns;
-  auto next = items.begin();
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto end = next + static_cast<std::ptrdiff_t>(each + (i < longer ? 1 : 0));
-    std::vector<Value> column(next, end);
-    if (!is_absent(taken[1]) && i >= longer) column.push_back(taken[1]);
-    columns.push_back(Value::list(std::move(column)));
-    next = end;
-  }
-  return Value::generator(std::move(columns));
+  return lazily([&](std::vector<Value>& columns) {
+    const auto items = iterate(input);
+    const std::size_t each = items.size() / count, longer = items.size() % count;
+    auto next = items.begin();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto end = next + static_cast<std::ptrdiff_t>(each + (i < longer ? 1 : 0));
+      std::vector<Value> column(next, end);
+      if (!is_absent(taken[1]) && i >= longer) column.push_back(taken[1]);
+      columns.push_back(Value::list(std::move(column)));
+      next = end;
+    }
+  });
 }
 
 Value groupby_filter(const Value& input, Arguments& arguments) {
   const auto taken = take_arguments("groupby", arguments, {"attribute", "default", "case_sensitive"});
+  if (taken[0].is_undefined()) raise("groupby needs an attribute");
   const bool case_sensitive = taken[2].truth();
   Keyed keyed;
   for (const Value& item : iterate(input))
@@ -310,6 +326,7 @@ Value groupby_filter(const Value& input, Arguments& arguments) {
 
 Value attr_filter(const Value& input, Arguments& arguments) {
   const auto taken = take_arguments("attr", arguments, {"name"});
+  if (taken[0].is_undefined()) raise("attr needs a name");
   const std::string name = to_text(taken[0]);
   if (!input.is(Kind::kDict)) return get_member(input, name);
   // The attributes of Python only, not the keys.

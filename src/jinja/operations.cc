@@ -128,6 +128,7 @@ bool contains(const Value& container, const Value& item) {
       auto& items = container.items();
       const auto found = std::find(items.begin(), items.end(), item);
       const bool is_there = found != items.end();
+      if (!is_there) container.check_end();
       items.erase(items.begin(), is_there ? found + 1 : found);  // what was looked at is used up
       return is_there;
     }

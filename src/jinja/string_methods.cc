@@ -296,8 +296,8 @@ Value zfill_method(Text text, const Arguments& arguments) {
 
 Value lines_method(Text text, Arguments& arguments) {
   std::vector<Value> lines;
-  for (const std::string_view line :
-       lines_of(text, take_arguments("splitlines", arguments, {"keepends"})[0].truth()))
+  const Value keep = take_arguments("splitlines", arguments, {"keepends"})[0];
+  for (const std::string_view line : lines_of(text, !keep.is_undefined() && integer_argument(keep) != 0))
     lines.push_back(Value::string(std::string(line)));
   return Value::list(std::move(lines));
 }
@@ -328,6 +328,14 @@ bool has_only_case(Text text, Case wanted) {
   });
   return has_any && no_other;
 }
+
+template <Case kWanted>
+Value cased(Text text, const Arguments& arguments) {
+  take_positional("is...", arguments, 0, 0);
+  return Value::boolean(has_only_case(text, kWanted));
+}
+
+bool is_ascii(char32_t c) { return c < 0x80; }
 
 template <auto kMap>
 Value changed(Text text, const Arguments& arguments) {
@@ -377,11 +385,10 @@ const std::map<std::string_view, StringMethod>& string_methods() {
       {"isnumeric", [](Text s, A a) { return asked<is_numeric>(s, a); }},
       {"isspace", [](Text s, A a) { return asked<is_space>(s, a); }},
       {"isprintable",
-       [](Text s, A a) { return Value::boolean(s.empty() || asked<is_printable>(s, a).truth()); }},
-      {"isascii",
-       [](Text s, A) { return Value::boolean(all_characters(s, [](char32_t c) { return c < 0x80; })); }},
-      {"isupper", [](Text s, A) { return Value::boolean(has_only_case(s, Case::kUpper)); }},
-      {"islower", [](Text s, A) { return Value::boolean(has_only_case(s, Case::kLower)); }},
+       [](Text s, A a) { return Value::boolean(asked<is_printable>(s, a).truth() || s.empty()); }},
+      {"isascii", [](Text s, A a) { return Value::boolean(asked<is_ascii>(s, a).truth() || s.empty()); }},
+      {"isupper", [](Text s, A a) { return cased<Case::kUpper>(s, a); }},
+      {"islower", [](Text s, A a) { return cased<Case::kLower>(s, a); }},
   };
   return kMethods;
 }

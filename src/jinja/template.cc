@@ -90,7 +90,10 @@ class TemplateParser {
     }
     if (word.text == "print") {
       Statement statement = make(Kind::kOutput, word.line);
-      statement.expression = parse_tuple(cursor_, true);
+      statement.expression = parse_expression(cursor_);
+      if (cursor_.at_operator(",")) {
+        fail(ErrorKind::kUnsupported, "line {}: a 'print' of several values is not supported", word.line);
+      }
       end_tag();
       return statement;
     }

@@ -1,5 +1,5 @@
-// Plans of templates that do what those of real models do, in small: every prompt that Hugging Face makes must
-// be the runtime's.
+// Plans of templates that do what those of real models do, in small: every prompt that Hugging Face makes
+// must be the runtime's.
 
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace {
 
 struct Idiom {
   const char* name;
-  bool is_lowered;  ///< or rendered alike as it is
+  bool is_lowered;        ///< or rendered alike as it is
   std::size_t num_cases;  ///< that Hugging Face does not refuse
   const char* source;
 };
@@ -255,7 +255,8 @@ const Idiom kIdioms[] = {
     {%- endif -%}
     {{- '<' ~ message['role'].upper() ~ '>' ~ content ~ ('' if loop.last else '|') -}}
 {%- endfor -%})"},
-    {"plain turns", false, 27, R"({% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})"},
+    {"plain turns", false, 27,
+     R"({% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})"},
 };
 
 TEST(TemplateIdioms, ArePlannedToTheSamePrompts) {

@@ -27,8 +27,7 @@ Value text_like(const Value& input, std::string text) {
 }
 
 template <auto kMap>
-Value mapped(const Value& input, Arguments& arguments) {
-  take_arguments("the filter", arguments, {});
+Value mapped(const Value& input, Arguments&) {
   return text_like(input, kMap(to_text(input)));
 }
 
@@ -41,7 +40,7 @@ void set_indent(JsonFormat& format, const Value& indent) {
   if (indent.is_string()) {
     format.indent = indent.text();
   } else if (!is_whole(indent)) {
-    raise(fmt::format("can't multiply sequence by non-int of type '{}'", indent.type_name()));
+    beyond("tojson with such an indent");
   } else {
     if (indent.as_integer() > kMost) beyond("tojson with such an indent");
     format.indent =

@@ -194,9 +194,10 @@ Value Value::view(std::string type, std::vector<Value> items) {
   return value;
 }
 
-Value Value::generator(std::vector<Value> items) {
+Value Value::generator(std::vector<Value> items, std::string error) {
   Value value = list(std::move(items));
   value.kind_ = Kind::kGenerator;
+  if (!error.empty()) value.text_ = std::make_shared<const std::string>(std::move(error));
   return value;
 }
 
@@ -315,6 +316,10 @@ std::string_view Value::type_name() const {
   return "object";
 }
 
+void Value::check_end() const {
+  if (text_ != nullptr) raise(*text_);
+}
+
 void Value::check_defined() const {
   if (is_undefined()) raise(text_ == nullptr ? "value is undefined" : *text_);
 }
@@ -384,6 +389,7 @@ std::vector<Value> iterate(const Value& value) {
       charge_work(value.items().size() * kItemCost);
       return value.items();
     case Kind::kGenerator:
+      value.check_end();
       return std::exchange(value.items(), {});
     case Kind::kDict:
       charge_work(value.entries().entries.size() * kItemCost);

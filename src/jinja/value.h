@@ -76,7 +76,8 @@ class Value {
   static Value tuple(std::vector<Value> items);
   /// An item of `groupby`: a tuple whose members are called grouper and list too.
   static Value group(Value grouper, Value list);
-  static Value generator(std::vector<Value> items);
+  /// @param error  what Python raises behind the items; empty: nothing.
+  static Value generator(std::vector<Value> items, std::string error = {});
   /// @param text  as it prints; empty for a part of a range, which is not printed.
   static Value range(std::vector<Value> items, std::string text);
   /// @param type  "dict_keys", "dict_values" or "dict_items".
@@ -104,6 +105,8 @@ class Value {
   double as_real() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_); }
   /// Of a string; of undefined: the message; of a range or a view: see there.
   const std::string& text() const { return *text_; }
+  /// Of a generator: raises where its items end with an error.
+  void check_end() const;
   std::vector<Value>& items() const { return *items_; }
   Dict& entries() const { return *dict_; }  ///< of a dict, a namespace or an object
   const Function& callee() const { return *function_; }

@@ -82,7 +82,7 @@ std::string repr(const Value& value, int depth) {
     case Kind::kUndefined:
       return "Undefined";
     case Kind::kString:
-      return string_repr(value.text());
+      return value.is_safe() ? "Markup(" + string_repr(value.text()) + ")" : string_repr(value.text());
     case Kind::kList:
       return "[" + join_reprs(value.items(), depth + 1) + "]";
     case Kind::kTuple:
