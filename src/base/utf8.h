@@ -10,6 +10,14 @@ namespace llm2mnn {
 /// Whether `byte` goes on with a character that an earlier byte began.
 inline bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0u) == 0x80u; }
 
+/// Where the character in front of `end`, which is not 0, begins.
+inline std::size_t character_before(std::string_view text, std::size_t end) {
+  do {
+    --end;
+  } while (end > 0 && continues_character(text[end]));
+  return end;
+}
+
 /// Appends `code_point` as UTF-8.
 void append_utf8(std::string& out, char32_t code_point);
 /// The code point that starts at `pos`; moves `pos` behind it.

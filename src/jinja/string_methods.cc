@@ -59,12 +59,7 @@ std::vector<Value> split_at_spaces(std::string_view rest, std::int64_t max) {
 }
 
 /// The bytes of the last character.
-std::size_t last_size(std::string_view text) {
-  std::size_t begin = text.size() - 1;
-  while (begin > 0 && continues_character(text[begin]))
-    --begin;
-  return text.size() - begin;
-}
+std::size_t last_size(std::string_view text) { return text.size() - character_before(text, text.size()); }
 
 std::vector<Value> split_at_spaces_from_right(std::string_view rest, std::int64_t max) {
   const auto ends_with_space = [](std::string_view text) {

@@ -110,9 +110,7 @@ std::string_view without(std::string_view text, bool left, bool right, Drops dro
     text.remove_prefix(first.size());
   }
   while (right && !text.empty()) {
-    std::size_t begin = text.size() - 1;
-    while (begin > 0 && continues_character(text[begin]))
-      --begin;
+    const std::size_t begin = character_before(text, text.size());
     if (!drops(text.substr(begin))) break;
     text.remove_suffix(text.size() - begin);
   }

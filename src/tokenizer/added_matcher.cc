@@ -14,17 +14,9 @@ std::uint64_t edge_key(std::uint32_t node, char byte) {
   return (std::uint64_t{node} << 8) | static_cast<unsigned char>(byte);
 }
 
-/// Where the character in front of `end` begins.
-std::size_t previous(std::string_view text, std::size_t end) {
-  do {
-    --end;
-  } while (end > 0 && continues_character(text[end]));
-  return end;
-}
-
 bool is_single_word(std::string_view text, std::size_t begin, std::size_t end) {
   if (begin > 0) {
-    std::size_t pos = previous(text, begin);
+    std::size_t pos = character_before(text, begin);
     if (is_word(next_code_point(text, pos))) return false;
   }
   return end == text.size() || !is_word(next_code_point(text, end));
@@ -32,7 +24,7 @@ bool is_single_word(std::string_view text, std::size_t begin, std::size_t end) {
 
 std::size_t without_blanks_before(std::string_view text, std::size_t begin) {
   while (begin > 0) {
-    const std::size_t start = previous(text, begin);
+    const std::size_t start = character_before(text, begin);
     std::size_t pos = start;
     if (!is_whitespace(next_code_point(text, pos))) break;
     begin = start;

@@ -1,7 +1,6 @@
 #include "tokenizer/bpe_encoder.h"
 
 #include <algorithm>
-#include <bit>
 #include <fmt/format.h>
 #include <unordered_map>
 
@@ -13,15 +12,7 @@ namespace llm2mnn {
 namespace {
 
 constexpr std::uint32_t kNoRank = ~0u;
-constexpr std::size_t kShortWord = 24;              // symbols; up to here a scan beats the heap
-constexpr std::string_view kMark = "\xE2\x96\x81";  // U+2581, SentencePiece's blank
-
-std::uint64_t hash_of(std::uint64_t key) {
-  key *= 0x9E3779B97F4A7C15u;
-  return key ^ (key >> 32);
-}
-
-std::uint64_t key_of(std::uint32_t left, std::uint32_t right) { return (std::uint64_t{left} << 32) | right; }
+constexpr std::size_t kShortWord = 24;  // symbols; up to here a scan beats the heap
 
 /// Order of the heap: the smallest rank on top, the leftmost of equal ones.
 bool is_behind(const BpeEncoder::Scratch::Candidate& a, const BpeEncoder::Scratch::Candidate& b) {
@@ -43,7 +34,8 @@ BpeEncoder::BpeEncoder(const TokenizerModel& model, const BpeModel& bpe, bool sp
       byte_fallback_(bpe.byte_fallback),
       prefix_(bpe.continuing_subword_prefix),
       suffix_(bpe.end_of_word_suffix),
-      missing_unk_(bpe.missing_unk_token) {
+      missing_unk_(bpe.missing_unk_token),
+      merges_(bpe.merges) {
   if (!bpe.unk_token.empty()) {
     const auto id = pieces_.find_id(bpe.unk_token);
     has_unk_ = id.has_value();
@@ -55,7 +47,7 @@ BpeEncoder::BpeEncoder(const TokenizerModel& model, const BpeModel& bpe, bool sp
       append_utf8(piece, byte_alphabet(static_cast<std::uint8_t>(byte)));
       byte_ids_[byte] = pieces_.find_id(piece).value_or(0);
     }
-    const auto fallback = pieces_.find_id(fmt::format("<0x{:02X}>", byte));
+    const auto fallback = pieces_.find_id(byte_piece(byte));
     has_fallback_[byte] = fallback.has_value();
     fallback_ids_[byte] = fallback.value_or(0);
   }
@@ -65,38 +57,15 @@ BpeEncoder::BpeEncoder(const TokenizerModel& model, const BpeModel& bpe, bool sp
       if (from_byte_alphabet(pieces_.text(i), bytes)) raw_pieces_.insert(bytes, pieces_.id(i));
     }
   }
-  add_merges(bpe);
   find_stretch_ends(model, bpe);
-}
-
-void BpeEncoder::add_merges(const BpeModel& bpe) {
-  merges_.resize(std::bit_ceil(bpe.merges.size() * 2 + 2));
-  merge_mask_ = merges_.size() - 1;
-  for (std::size_t rank = 0; rank < bpe.merges.size(); ++rank) {
-    const BpeMerge& merge = bpe.merges[rank];
-    const std::uint64_t key = key_of(merge.left, merge.right);
-    std::uint64_t slot = hash_of(key) & merge_mask_;
-    while (merges_[slot].key != kNoKey && merges_[slot].key != key)
-      slot = (slot + 1) & merge_mask_;
-    merges_[slot] = {key, checked_cast<std::uint32_t>(rank), merge.merged};  // the later of two twins counts
-  }
-}
-
-const BpeEncoder::Merge* BpeEncoder::find(std::uint32_t left, std::uint32_t right) const {
-  const std::uint64_t key = key_of(left, right);
-  std::uint64_t slot = hash_of(key) & merge_mask_;
-  while (merges_[slot].key != key) {
-    if (merges_[slot].key == kNoKey) return nullptr;
-    slot = (slot + 1) & merge_mask_;
-  }
-  return &merges_[slot];
 }
 
 /// In a vocabulary of SentencePiece a text without pre-tokenizer is one word. Merges join symbols that stand
 /// side by side, so where no merge has `c` at the end of its left part and the mark at the start of its right
 /// part, what stands before and behind "c mark" is encoded alone.
 void BpeEncoder::find_stretch_ends(const TokenizerModel& model, const BpeModel& bpe) {
-  if (spells_bytes_ || ignore_merges_ || !prefix_.empty() || !suffix_.empty() || !pieces_.find(kMark)) return;
+  if (spells_bytes_ || ignore_merges_ || !prefix_.empty() || !suffix_.empty() || !pieces_.find(kMetaspace))
+    return;
   std::unordered_map<std::uint32_t, std::size_t> index_of;
   index_of.reserve(model.pieces.size());
   for (std::size_t i = 0; i < model.pieces.size(); ++i)
@@ -106,10 +75,8 @@ void BpeEncoder::find_stretch_ends(const TokenizerModel& model, const BpeModel& 
     const auto right = index_of.find(merge.right);
     if (left == index_of.end() || right == index_of.end()) return;
     const std::string_view text = pieces_.text(left->second);
-    if (!pieces_.text(right->second).starts_with(kMark) || text.empty()) continue;
-    std::size_t last = text.size() - 1;
-    while (last > 0 && continues_character(text[last]))
-      --last;
+    if (!pieces_.text(right->second).starts_with(kMetaspace) || text.empty()) continue;
+    std::size_t last = character_before(text, text.size());
     crossed_.push_back(next_code_point(text, last));
   }
   std::sort(crossed_.begin(), crossed_.end());
@@ -119,12 +86,10 @@ void BpeEncoder::find_stretch_ends(const TokenizerModel& model, const BpeModel& 
 
 std::size_t BpeEncoder::first_stretch(std::string_view word) const {
   if (!has_stretches_) return word.size();
-  for (std::size_t pos = word.find(kMark, 1); pos < word.size(); pos = word.find(kMark, pos + 1)) {
-    std::size_t last = pos - 1;
-    while (last > 0 && continues_character(word[last]))
-      --last;
+  for (std::size_t pos = word.find(kMetaspace, 1); pos < word.size(); pos = word.find(kMetaspace, pos + 1)) {
+    const std::size_t last = character_before(word, pos);
     const std::string_view character = word.substr(last, pos - last);
-    if (character == kMark) continue;
+    if (character == kMetaspace) continue;
     std::size_t start = last;
     if (std::binary_search(crossed_.begin(), crossed_.end(), next_code_point(word, start))) continue;
     // An unknown character is spelt in bytes or is the unknown token: its symbol ends otherwise.
@@ -191,7 +156,7 @@ void BpeEncoder::merge_short(Scratch& scratch) const {
   std::vector<std::uint32_t>& ranks = scratch.ranks;
   ranks.clear();
   const auto rank_at = [&](std::size_t i) {
-    const Merge* merge = find(ids[i], ids[i + 1]);
+    const MergeTable::Merge* merge = merges_.find(ids[i], ids[i + 1]);
     return merge == nullptr ? kNoRank : merge->rank;
   };
   for (std::size_t i = 0; i + 1 < ids.size(); ++i)
@@ -201,7 +166,7 @@ void BpeEncoder::merge_short(Scratch& scratch) const {
     if (*best == kNoRank) return;
     const auto at = best - ranks.begin();
     const auto i = static_cast<std::size_t>(at);
-    ids[i] = find(ids[i], ids[i + 1])->merged;
+    ids[i] = merges_.find(ids[i], ids[i + 1])->merged;
     ids.erase(ids.begin() + at + 1);
     ranks.erase(best);
     if (i < ranks.size()) ranks[i] = rank_at(i);
@@ -219,16 +184,16 @@ void BpeEncoder::merge_long(Scratch& scratch) const {
     symbols.push_back({scratch.ids[static_cast<std::size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1});
   const auto candidate = [&](std::int32_t at) {
     const auto& left = symbols[static_cast<std::size_t>(at)];
-    return left.next < 0 ? nullptr : find(left.id, symbols[static_cast<std::size_t>(left.next)].id);
+    return left.next < 0 ? nullptr : merges_.find(left.id, symbols[static_cast<std::size_t>(left.next)].id);
   };
   for (std::int32_t i = 0; i + 1 < count; ++i) {
-    if (const Merge* merge = candidate(i)) {
+    if (const MergeTable::Merge* merge = candidate(i)) {
       heap.push_back({merge->rank, static_cast<std::uint32_t>(i), merge->merged});
     }
   }
   std::make_heap(heap.begin(), heap.end(), is_behind);
   const auto push = [&](std::int32_t at) {
-    if (const Merge* merge = candidate(at)) {
+    if (const MergeTable::Merge* merge = candidate(at)) {
       heap.push_back({merge->rank, static_cast<std::uint32_t>(at), merge->merged});
       std::push_heap(heap.begin(), heap.end(), is_behind);
     }
@@ -239,7 +204,7 @@ void BpeEncoder::merge_long(Scratch& scratch) const {
     heap.pop_back();
     const auto at = static_cast<std::int32_t>(top.position);
     auto& left = symbols[top.position];
-    const Merge* merge = candidate(at);
+    const MergeTable::Merge* merge = candidate(at);
     if (merge == nullptr || merge->merged != top.merged) continue;  // one of the two was merged meanwhile
     auto& right = symbols[static_cast<std::size_t>(left.next)];
     left.id = top.merged;

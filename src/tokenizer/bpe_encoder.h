@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/merge_table.h"
 #include "tokenizer/tokenizer_model.h"
 
 namespace llm2mnn {
@@ -42,15 +43,7 @@ class BpeEncoder {
   std::size_t first_stretch(std::string_view word) const;
 
  private:
-  struct Merge {
-    std::uint64_t key = kNoKey;
-    std::uint32_t rank = 0, merged = 0;
-  };
-  static constexpr std::uint64_t kNoKey = ~std::uint64_t{0};
-
-  void add_merges(const BpeModel& bpe);
   void find_stretch_ends(const TokenizerModel& model, const BpeModel& bpe);
-  const Merge* find(std::uint32_t left, std::uint32_t right) const;
   void read_symbols(std::string_view word, std::vector<std::uint32_t>& ids) const;
   void add_unknown(std::string_view piece, std::vector<std::uint32_t>& ids, bool& is_pending) const;
   void merge_short(Scratch& scratch) const;
@@ -67,10 +60,8 @@ class BpeEncoder {
   std::array<std::uint32_t, 256> byte_ids_{};  // with spells_bytes_
   std::array<std::uint32_t, 256> fallback_ids_{};
   bool has_fallback_[256] = {};
-  std::vector<Merge> merges_;  // open addressing; the size is a power of two
-  std::uint64_t merge_mask_ = 0;
+  MergeTable merges_;
   bool has_stretches_ = false;
-  std::string mark_;               // the blank's piece, in front of which a stretch may end
   std::vector<char32_t> crossed_;  // characters that some merge joins with a mark behind them
 };
 

@@ -70,22 +70,6 @@ void byte_level(std::vector<std::string>& tokens) {
   tokens.assign(1, to_valid_utf8(all));
 }
 
-/// The byte that `<0xHH>` names.
-std::optional<char> named_byte(std::string_view token) {
-  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
-  int value = 0;
-  for (std::size_t i = 3; i < 5; ++i) {
-    const char c = token[i];
-    const int digit = c >= '0' && c <= '9'   ? c - '0'
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                             : -1;
-    if (digit < 0) return std::nullopt;
-    value = value * 16 + digit;
-  }
-  return static_cast<char>(static_cast<unsigned char>(value));
-}
-
 /// Runs of byte tokens become text, or one U+FFFD for each byte when the run is no valid UTF-8.
 void byte_fallback(std::vector<std::string>& tokens) {
   std::vector<std::string> out;
@@ -100,8 +84,8 @@ void byte_fallback(std::vector<std::string>& tokens) {
     bytes.clear();
   };
   for (std::string& token : tokens) {
-    if (const auto byte = named_byte(token)) {
-      bytes += *byte;
+    if (const auto byte = byte_of_piece(token)) {
+      bytes += static_cast<char>(*byte);
       continue;
     }
     flush();

@@ -115,15 +115,6 @@ std::string model_type(const TokenizerJson& document) {
   fail(ErrorKind::kFormat, "model: expected a type");
 }
 
-void check_ids(const PieceTable& pieces) {
-  std::vector<std::uint32_t> ids(pieces.size());
-  for (std::size_t i = 0; i < pieces.size(); ++i)
-    ids[i] = pieces.id(i);
-  std::sort(ids.begin(), ids.end());
-  const auto twin = std::adjacent_find(ids.begin(), ids.end());
-  if (twin != ids.end()) fail(ErrorKind::kFormat, "model.vocab: id {} appears twice", *twin);
-}
-
 }  // namespace
 
 void read_model(TokenizerJson& document, TokenizerModel& model) {
@@ -134,7 +125,7 @@ void read_model(TokenizerJson& document, TokenizerModel& model) {
     fail(ErrorKind::kFormat, "model.vocab: expected {}",
          is_unigram ? "a list of pieces and scores" : "an object of pieces and ids");
   }
-  check_ids(document.vocab);
+  check_unique_ids(document.vocab, "model.vocab");
   const JsonValue members = JsonValue::make_object(std::move(document.model));
   if (type == "BPE") {
     model.model = read_bpe(members, document);

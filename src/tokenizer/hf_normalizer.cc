@@ -1,8 +1,8 @@
 // Normalizers and decoders.
 
 #include <array>
-#include <optional>
 
+#include "tokenizer/base64.h"
 #include "tokenizer/hf_components.h"
 #include "tokenizer/hf_json.h"
 
@@ -25,30 +25,6 @@ constexpr std::array<PlainKind, 8> kPlainKinds = {{{"NFC", Kind::kNfc},
                                                    {"Nmt", Kind::kNmt},
                                                    {"ByteLevel", Kind::kByteLevel}}};
 
-std::optional<std::string> base64_bytes(std::string_view text) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::array<int, 256> value_of{};
-  value_of.fill(-1);
-  for (std::size_t i = 0; i < kDigits.size(); ++i)
-    value_of[static_cast<unsigned char>(kDigits[i])] = static_cast<int>(i);
-  if (text.size() % 4 != 0) return std::nullopt;
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  std::string out;
-  out.reserve(text.size() / 4 * 3);
-  unsigned bits = 0;
-  int num_bits = 0;
-  for (const char c : text.substr(0, text.size() - padding)) {
-    const int value = value_of[static_cast<unsigned char>(c)];
-    if (value < 0) return std::nullopt;
-    bits = (bits << 6) | static_cast<unsigned>(value);
-    num_bits += 6;
-    if (num_bits < 8) continue;
-    num_bits -= 8;
-    out += static_cast<char>(static_cast<unsigned char>((bits >> num_bits) & 0xFF));
-  }
-  return out;
-}
-
 void read_bert(const JsonValue& component, NormalizerStep& step) {
   constexpr std::string_view kWhat = "normalizer BertNormalizer";
   check_members(component, {"clean_text", "handle_chinese_chars", "strip_accents", "lowercase"}, kWhat);
@@ -64,9 +40,9 @@ void read_precompiled(const JsonValue& component, NormalizerStep& step) {
   constexpr std::string_view kWhat = "normalizer Precompiled";
   check_members(component, {"precompiled_charsmap"}, kWhat);
   step.kind = Kind::kPrecompiled;
-  const auto bytes = base64_bytes(string_member(component, "precompiled_charsmap", "", kWhat));
-  if (!bytes) fail(ErrorKind::kFormat, "{}: precompiled_charsmap: expected base64", kWhat);
-  step.charsmap = *bytes;
+  if (!decode_base64(string_member(component, "precompiled_charsmap", "", kWhat), step.charsmap)) {
+    fail(ErrorKind::kFormat, "{}: precompiled_charsmap: expected base64", kWhat);
+  }
 }
 
 NormalizerStep normalizer_step(const JsonValue& component) {

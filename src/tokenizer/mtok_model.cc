@@ -47,8 +47,6 @@ void write_entry(const Entry& entry, Bytes& out) {
   out.u32(entry.id);
 }
 
-std::string byte_piece(unsigned byte) { return fmt::format("<0x{:02X}>", byte); }
-
 /// The runtime knows no unknown token for BPE, but looks for `<0xHH>` for each byte of a character that is no
 /// piece: the lead bytes' names stand for the unknown token, those of the other bytes for nothing.
 void add_unknown_entries(const TokenizerModel& model, const BpeModel& bpe, std::vector<std::string>& names,
@@ -131,18 +129,6 @@ void write_word_piece(const TokenizerModel& model, const std::string& unk_token,
     write_entry(entry, out);
 }
 
-/// Which byte a `<0xHH>` piece stands for.
-bool parse_byte_piece(std::string_view piece, unsigned& byte) {
-  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return false;
-  byte = 0;
-  for (const char c : piece.substr(3, 2)) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-    if (digit < 0) return false;
-    byte = 16 * byte + static_cast<unsigned>(digit);
-  }
-  return true;
-}
-
 /// Scores by id. The runtime weighs byte pieces against the others, the reference puts them in afterwards for
 /// an unknown character: its first byte costs what the character would, the others nothing.
 std::vector<double> runtime_scores(const TokenizerModel& model, const UnigramModel& unigram,
@@ -156,9 +142,9 @@ std::vector<double> runtime_scores(const TokenizerModel& model, const UnigramMod
   for (std::size_t i = 0; i < model.pieces.size(); ++i) {
     double& score = scores[model.pieces.id(i)];
     score = unigram.scores[i];
-    unsigned byte = 0;
-    if (unigram.byte_fallback && parse_byte_piece(model.pieces.text(i), byte))
-      score = byte >= 0x80 && byte < 0xC0 ? 0 : lowest - kUnkPenalty;
+    const std::string_view text = model.pieces.text(i);
+    const auto byte = unigram.byte_fallback ? byte_of_piece(text) : std::nullopt;
+    if (byte && byte_piece(*byte) == text) score = *byte >= 0x80 && *byte < 0xC0 ? 0 : lowest - kUnkPenalty;
   }
   scores[unk_id] = lowest - kUnkPenalty;
   return scores;

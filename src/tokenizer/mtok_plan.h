@@ -11,7 +11,6 @@
 namespace llm2mnn {
 
 /// SentencePiece's visible blank, U+2581.
-inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";
 
 /// How blanks that become U+2581 are written. The runtime's BPE is quadratic in the length of one pre-token,
 /// and Hugging Face's pipelines of this kind have one pre-token for the whole text; so the text keeps its

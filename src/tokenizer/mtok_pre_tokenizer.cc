@@ -131,9 +131,7 @@ std::string crossing_classes(const TokenizerModel& model) {
     const std::string_view piece = model.pieces.text(i);
     std::size_t pos = piece.find(kMetaspace, 1);
     for (; pos != std::string_view::npos; pos = piece.find(kMetaspace, pos + kMetaspace.size())) {
-      std::size_t begin = pos - 1;
-      while (begin > 0 && continues_character(piece[begin]))
-        --begin;
+      const std::size_t begin = character_before(piece, pos);
       if (piece.substr(begin, pos - begin) != kMetaspace) {
         std::size_t cursor = begin;
         found[folded_byte(next_code_point(piece, cursor))] = true;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tokenizer/bpe.h"
+#include "tokenizer/merge_table.h"
 #include "tokenizer/nfc.h"
 #include "tokenizer/tokenizer_model.h"
 #include "tokenizer/unicode_sets.h"
@@ -63,6 +64,23 @@ TEST(Bpe, MergesAreSortedByTheirPartsAndTheLaterOfTwoEqualOnesCounts) {
   ASSERT_EQ(merges.size(), 2u);
   EXPECT_EQ(merges[0].left, 0u);
   EXPECT_EQ(merges[1].rank, 2u);
+}
+
+TEST(MergeTable, OfTwoEqualMergesTheLaterCounts) {
+  const MergeTable table({{1, 2, 4}, {2, 1, 5}, {1, 2, 6}});
+  EXPECT_EQ(table.find(1, 2)->rank, 2u);
+  EXPECT_EQ(table.find(1, 2)->merged, 6u);
+  EXPECT_EQ(table.find(2, 1)->merged, 5u);
+  EXPECT_EQ(table.find(2, 2), nullptr);
+  EXPECT_EQ(MergeTable({}).find(0, 0), nullptr);
+}
+
+TEST(BytePiece, NamesAByte) {
+  for (unsigned byte = 0; byte < 256; ++byte)
+    EXPECT_EQ(byte_of_piece(byte_piece(byte)), byte);
+  EXPECT_EQ(byte_of_piece("<0xaF>"), 0xAF);
+  for (const char* other : {"", "<0x0>", "<0x+5>", "<0x0G>", "<0x00", "<0x000>", "<1x00>"})
+    EXPECT_FALSE(byte_of_piece(other)) << other;
 }
 
 std::string nfc(std::string text) {

@@ -7,20 +7,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tokenizer/base64.h"
 #include "tokenizer/merge_search.h"
 #include "tokenizer/vocab_files.h"
 
 namespace llm2mnn {
 
 namespace {
-
-int base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  return c == '/' ? 63 : -1;
-}
 
 struct RankLine {
   std::string bytes;
@@ -163,28 +156,6 @@ TokenizerModel build(const PieceTable& ranked, const TiktokenClass& kind, const 
 }
 
 }  // namespace
-
-bool decode_base64(std::string_view text, std::string& out) {
-  out.clear();
-  if (text.size() % 4 != 0) return false;
-  std::size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=')
-    ++padding;
-  text.remove_suffix(padding);
-  std::uint32_t bits = 0;
-  unsigned num_bits = 0;
-  for (const char c : text) {
-    const int digit = base64_digit(c);
-    if (digit < 0) return false;
-    bits = (bits << 6) | static_cast<std::uint32_t>(digit);
-    num_bits += 6;
-    if (num_bits < 8) continue;
-    num_bits -= 8;
-    out += static_cast<char>(static_cast<unsigned char>(bits >> num_bits));
-    bits &= (1u << num_bits) - 1;
-  }
-  return bits == 0;
-}
 
 bool looks_like_tiktoken(std::string_view text) {
   LineReader lines(text);

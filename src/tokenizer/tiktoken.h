@@ -33,7 +33,4 @@ void set_ranked_vocabulary(const PieceTable& ranked, TokenizerModel& model);
 /// Text is cut by `pattern`, then becomes bytes.
 void add_ranked_pipeline(std::string pattern, bool nfc, TokenizerModel& model);
 
-/// Bytes of strict base64 (RFC 4648, with padding); false when `text` is something else.
-bool decode_base64(std::string_view text, std::string& out);
-
 }  // namespace llm2mnn

@@ -1,5 +1,6 @@
 #include "tokenizer/tiktoken.h"
 
+#include "tokenizer/base64.h"
 #include "tokenizer/merge_search.h"
 #include "tokenizer/test_folder.h"
 
@@ -8,6 +9,17 @@ namespace {
 
 using Strings = std::vector<std::string>;
 using Ids = std::vector<std::uint32_t>;
+
+TEST(Base64, GoesThereAndBack) {
+  std::string bytes, text, back;
+  for (int i = 0; i < 7; ++i) {
+    text.clear();
+    append_base64(bytes, text);
+    EXPECT_TRUE(decode_base64(text, back)) << text;
+    EXPECT_EQ(back, bytes);
+    bytes += static_cast<char>(250 + i);
+  }
+}
 
 TEST(Base64, IsStrict) {
   std::string out;

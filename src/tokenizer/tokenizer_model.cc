@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
+#include "base/error.h"
 #include "base/overloaded.h"
 
 namespace llm2mnn {
@@ -36,6 +38,25 @@ const Alphabet& alphabet() {
 }
 
 }  // namespace
+
+std::string byte_piece(unsigned byte) { return fmt::format("<0x{:02X}>", byte); }
+
+std::optional<std::uint8_t> byte_of_piece(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
+  std::uint8_t byte = 0;
+  const auto [end, error] = std::from_chars(piece.data() + 3, piece.data() + 5, byte, 16);
+  if (error != std::errc{} || end != piece.data() + 5) return std::nullopt;
+  return byte;
+}
+
+void check_unique_ids(const PieceTable& pieces, std::string_view where) {
+  std::vector<std::uint32_t> ids(pieces.size());
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    ids[i] = pieces.id(i);
+  std::sort(ids.begin(), ids.end());
+  const auto twin = std::adjacent_find(ids.begin(), ids.end());
+  if (twin != ids.end()) fail(ErrorKind::kFormat, "{}: id {} appears twice", where, *twin);
+}
 
 char32_t byte_alphabet(std::uint8_t byte) { return alphabet().of_byte[byte]; }
 

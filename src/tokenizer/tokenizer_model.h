@@ -190,6 +190,17 @@ bool is_byte_level(const TokenizerModel& model);
 /// "byte-level BPE", "BPE", "Unigram", "WordPiece" or "WordLevel".
 std::string kind_name(const TokenizerModel& model);
 
+/// U+2581, SentencePiece's blank.
+inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+
+/// `<0xHH>`, SentencePiece's name of `byte`.
+std::string byte_piece(unsigned byte);
+/// The byte that `<0xHH>` names, in digits of either case.
+std::optional<std::uint8_t> byte_of_piece(std::string_view piece);
+
+/// @throws Error kFormat when two pieces have one id; `where` stands in front.
+void check_unique_ids(const PieceTable& pieces, std::string_view where);
+
 /// GPT-2's byte alphabet: the code point that stands for `byte`.
 char32_t byte_alphabet(std::uint8_t byte);
 /// `text` (UTF-8) spelt in the byte alphabet.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/base64.h"
 #include "tokenizer/mtok_plan.h"
 
 namespace llm2mnn {
@@ -74,17 +75,6 @@ bool append_merge(std::string_view left, std::string_view right, std::string& ou
   return true;
 }
 
-void append_base64(std::string_view bytes, std::string& out) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      group = (group << 8) | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += i + k <= bytes.size() ? kDigits[(group >> (18 - 6 * k)) & 0x3F] : '=';
-  }
-}
-
 void append_hugging_face(const BpeModel& bpe, const IdTable& table, std::string& out) {
   // Parts of merges are pieces, and the table has the pieces' own texts: an added token with a piece's id has
   // its text too.
@@ -115,10 +105,6 @@ struct ScoredPiece {
   PieceType type = PieceType::kUserDefined;  // found as a whole, never merged
 };
 
-bool is_byte_piece(std::string_view text) {
-  return text.size() == 6 && text.starts_with("<0x") && text.back() == '>';
-}
-
 /// A piece's score is the rank of the first merge that makes it: higher is earlier.
 std::vector<ScoredPiece> scores_of(const BpeModel& bpe, const TokenizerModel& model, const IdTable& table) {
   std::vector<ScoredPiece> pieces(table.size());
@@ -127,7 +113,7 @@ std::vector<ScoredPiece> scores_of(const BpeModel& bpe, const TokenizerModel& mo
   for (std::size_t i = 0; i < model.pieces.size(); ++i) {
     const std::string_view text = model.pieces.text(i);
     ScoredPiece& piece = pieces[model.pieces.id(i)];
-    if (is_byte_piece(text)) piece = {0, PieceType::kByte};
+    if (byte_of_piece(text)) piece = {0, PieceType::kByte};
     if (!bpe.unk_token.empty() && text == bpe.unk_token) piece = {0, PieceType::kUnknown};
   }
   return pieces;
@@ -140,7 +126,7 @@ std::vector<ScoredPiece> scores_of(const UnigramModel& unigram, const TokenizerM
     const std::uint32_t id = model.pieces.id(i);
     const std::string_view text = model.pieces.text(i);
     pieces[id] = {unigram.scores[i], PieceType::kNormal};
-    if (is_byte_piece(text)) pieces[id].type = PieceType::kByte;
+    if (byte_of_piece(text)) pieces[id].type = PieceType::kByte;
     if (unigram.unk_id == id) pieces[id].type = PieceType::kUnknown;
   }
   return pieces;

@@ -30,7 +30,7 @@ UnigramEncoder::UnigramEncoder(const TokenizerModel& model, const UnigramModel& 
     lowest = std::min(lowest, score);
   unknown_score_ = lowest - kUnknownPenalty;
   for (unsigned byte = 0; byte < 256; ++byte)
-    fallback_ids_[byte] = pieces_.find_id(fmt::format("<0x{:02X}>", byte));
+    fallback_ids_[byte] = pieces_.find_id(byte_piece(byte));
   build_trie();
 }
 

@@ -75,14 +75,12 @@ class VocabHandler : public JsonHandler {
 void check_ids(const PieceTable& pieces) {
   constexpr std::size_t kMaxHoles = 65'536;  // as for tokenizer.json
   if (pieces.empty()) fail(ErrorKind::kFormat, "'vocab.json': no pieces");
-  std::vector<std::uint32_t> ids(pieces.size());
+  check_unique_ids(pieces, "'vocab.json'");
+  std::uint32_t largest = 0;
   for (std::size_t i = 0; i < pieces.size(); ++i)
-    ids[i] = pieces.id(i);
-  std::sort(ids.begin(), ids.end());
-  const auto twin = std::adjacent_find(ids.begin(), ids.end());
-  if (twin != ids.end()) fail(ErrorKind::kFormat, "'vocab.json': id {} appears twice", *twin);
-  if (ids.back() > ids.size() + kMaxHoles) {
-    fail(ErrorKind::kFormat, "'vocab.json': id {} is too large for {} pieces", ids.back(), ids.size());
+    largest = std::max(largest, pieces.id(i));
+  if (largest > pieces.size() + kMaxHoles) {
+    fail(ErrorKind::kFormat, "'vocab.json': id {} is too large for {} pieces", largest, pieces.size());
   }
 }
 

@@ -10,58 +10,17 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "tokenizer/merge_table.h"
 #include "tokenizer/unicode.h"
 
 namespace llm2mnn {
 
 namespace {
 
-/// Merges by their parts, in a table of open addressing: a quarter of a million pieces ask for twenty pairs
-/// each.
-class MergeIndex {
- public:
-  struct Slot {
-    std::uint64_t parts;
-    std::uint32_t rank;  // kNone: empty
-    std::uint32_t merged;
-  };
-  static constexpr std::uint32_t kNone = 0xFFFFFFFF;
-
-  explicit MergeIndex(const std::vector<BpeMerge>& merges) {
-    std::size_t size = 16;
-    while (size < 2 * merges.size())
-      size *= 2;
-    slots_.assign(size, {0, kNone, 0});
-    for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-      const BpeMerge& merge = merges[rank];
-      // Of two with the same parts the later counts.
-      slots_[slot_of(parts_of(merge.left, merge.right))] = {parts_of(merge.left, merge.right),
-                                                            checked_cast<std::uint32_t>(rank), merge.merged};
-    }
-  }
-
-  const Slot& find(std::uint32_t left, std::uint32_t right) const {
-    return slots_[slot_of(parts_of(left, right))];
-  }
-
- private:
-  static std::uint64_t parts_of(std::uint32_t left, std::uint32_t right) {
-    return (std::uint64_t{left} << 32) | right;
-  }
-  std::size_t slot_of(std::uint64_t parts) const {
-    std::size_t slot = (parts * 0x9E3779B97F4A7C15u) >> 20 & (slots_.size() - 1);
-    while (slots_[slot].rank != kNone && slots_[slot].parts != parts)
-      slot = (slot + 1) & (slots_.size() - 1);
-    return slot;
-  }
-
-  std::vector<Slot> slots_;  // the size is a power of two
-};
-
 /// Tells whether merges make a piece a single symbol.
 class Merger {
  public:
-  explicit Merger(const TokenizerModel& model) : index_(model.bpe()->merges) {
+  explicit Merger(const TokenizerModel& model) : merges_(model.bpe()->merges) {
     for (unsigned byte = 0; byte < 256; ++byte) {
       const char32_t c = byte_alphabet(static_cast<std::uint8_t>(byte));
       std::string text;
@@ -78,12 +37,12 @@ class Merger {
       const auto symbol = c < symbol_of_.size() ? symbol_of_[c] : std::nullopt;
       if (!symbol) return true;  // outside the alphabet: no text spells it
       symbols_.push_back(*symbol);
-      if (symbols_.size() > 1) pairs_.push_back(index_.find(symbols_[symbols_.size() - 2], *symbol));
+      if (symbols_.size() > 1) pairs_.push_back(merge_of(symbols_[symbols_.size() - 2], *symbol));
     }
     while (!pairs_.empty()) {
       const auto best = std::min_element(pairs_.begin(), pairs_.end(),
                                          [](const auto& a, const auto& b) { return a.rank < b.rank; });
-      if (best->rank == MergeIndex::kNone) return false;
+      if (best->rank == kNone) return false;
       const auto i = best - pairs_.begin();
       symbols_[static_cast<std::size_t>(i)] = best->merged;
       symbols_.erase(symbols_.begin() + i + 1);
@@ -95,17 +54,23 @@ class Merger {
   }
 
  private:
+  static constexpr std::uint32_t kNone = ~0u;  // rank of two symbols that are not merged
+
+  MergeTable::Merge merge_of(std::uint32_t left, std::uint32_t right) const {
+    const MergeTable::Merge* merge = merges_.find(left, right);
+    return merge == nullptr ? MergeTable::Merge{0, kNone, 0} : *merge;
+  }
   void look_up(std::ptrdiff_t i) {
     if (i < 0 || i >= std::ssize(pairs_)) return;
     const auto at = static_cast<std::size_t>(i);
-    pairs_[at] = index_.find(symbols_[at], symbols_[at + 1]);
+    pairs_[at] = merge_of(symbols_[at], symbols_[at + 1]);
   }
 
   static constexpr std::size_t kAlphabetEnd = 0x144;
-  MergeIndex index_;
+  MergeTable merges_;
   std::array<std::optional<std::uint32_t>, kAlphabetEnd> symbol_of_;
   std::vector<std::uint32_t> symbols_;
-  std::vector<MergeIndex::Slot> pairs_;  // of each symbol and the next
+  std::vector<MergeTable::Merge> pairs_;  // of each symbol and the next
 };
 
 struct Word {
