@@ -10,6 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from parity.compare import PREFILL, relative_rms  # noqa: E402
+from support.decoded import decoded_checkpoint  # noqa: E402
 from support.mnn_package import Package  # noqa: E402
 from support.runtime_case import RuntimeCase  # noqa: E402
 from support.tool import export, make_fixture  # noqa: E402
@@ -20,21 +21,6 @@ MODELS = ("llama_gqa", "qwen3_tied")
 
 
 class RuntimeReadsCodes(RuntimeCase):
-    def decoded_checkpoint(self, name, package, out):
-        """A float32, untied checkpoint that holds the weights of `package`. The table must be exact in bf16."""
-        fixture = make_fixture.Fixture(name)
-        linears = package.linears()
-        tensors = []
-        for stored, (role, values) in fixture.source().items():
-            layer = next((p for p in stored.split(".") if p.isdigit()), None)
-            address = role if layer is None else f"layers.{layer}.{role}"
-            decoded = linears[address].weight if address in linears else values
-            tensors.append((stored, np.asarray(decoded, np.float32)))
-        if fixture.tied:
-            tensors.append(("lm_head.weight", linears["lm_head"].weight.astype(np.float32)))
-        make_fixture.make_float(fixture, out, tensors, tie_word_embeddings=False)
-        return out
-
     def check(self, name, bits, symmetric, scale_bits):
         tag = f"{name}-{bits}-{symmetric}-{scale_bits}"
         quantised, reference = self.tmp / f"q-{tag}", self.tmp / f"r-{tag}"
@@ -42,7 +28,7 @@ class RuntimeReadsCodes(RuntimeCase):
         separate = ["--seperate_embed"] if make_fixture.Fixture(name).tied else []
         export(self.checkpoint(name), quantised, "--quant_bit", bits, "--quant_block", 32, "--scale_bit", scale_bits,
                *["--sym"] * symmetric, *separate)
-        decoded = self.decoded_checkpoint(name, Package(quantised), self.tmp / f"c-{tag}")
+        decoded = decoded_checkpoint(name, Package(quantised).linears(), self.tmp / f"c-{tag}")
         export(decoded, reference, "--quant_bit", 32)
         ids = make_fixture.token_ids(make_fixture.Fixture(name).config["vocab_size"])
         error = relative_rms(self.runtime.logits(quantised, ids, PREFILL), self.runtime.logits(reference, ids, PREFILL))
@@ -64,7 +50,7 @@ class RuntimeReadsCodes(RuntimeCase):
                 fixture = make_fixture.Fixture("qwen3_tied")
                 ids = make_fixture.token_ids(fixture.config["vocab_size"])
                 expected = self.tmp / f"untied-{bits}-{symmetric}-{scale_bits}"
-                checkpoint = self.decoded_checkpoint("qwen3_tied", package, self.tmp / f"ct-{bits}-{symmetric}-{scale_bits}")
+                checkpoint = decoded_checkpoint("qwen3_tied", package.linears(), self.tmp / f"ct-{bits}-{symmetric}-{scale_bits}")
                 export(checkpoint, expected, "--quant_bit", 32)
                 # Its table by hand: the decoded one, rounded to bf16 as any table file is.
                 table = package.embedding(fixture.config["vocab_size"]).astype(np.float32)

@@ -16,12 +16,16 @@ def check_file(directory):
 
 
 class OnnxCase(TempDirCase):
-    def stored_checkpoint(self, name, mutate=None):
-        """The directory of a float32 checkpoint with the values that `logits_16` of the golden was computed on."""
-        out = self.tmp / "-".join(filter(None, ("stored", name, mutate)))
+    def stored_checkpoint(self, name, mutate=None, bf16_table=False):
+        """The directory of a float32 checkpoint with the values that `logits_16` of the golden was computed on; with
+        `bf16_table` another table where bf16 cannot hold that one."""
+        out = self.tmp / "-".join(filter(None, ("stored", name, mutate, "bf16" if bf16_table else None)))
         if not out.exists():
             fixture = make_fixture.Fixture(name)
-            tensors = [(n, make_fixture.as_stored_at_16_bit(role, v, fixture.tied)) for n, (role, v) in fixture.source(mutate).items()]
+            tensors = []
+            for stored, (role, values) in fixture.source(mutate).items():
+                values = make_fixture.as_stored_at_16_bit(role, values, fixture.tied)
+                tensors.append((stored, make_fixture.round_to(values, "bf16") if bf16_table and role == "embed_tokens" else values))
             make_fixture.make_float(fixture, out, tensors, **fixture.mutated_config(mutate))
         return out
 
