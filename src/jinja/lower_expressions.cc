@@ -204,6 +204,29 @@ bool is_truth_value(const Expression& expression) {
   }
 }
 
+bool is_list(const Expression& value, const State& state) {
+  switch (value.kind) {
+    case Kind::kList:
+    case Kind::kTuple:
+      return true;
+    case Kind::kSlice:
+      return is_list(*value.items[0], state);
+    case Kind::kTernary:  // of a split with a limit
+      return value.items[2] && is_list(*value.items[0], state) && is_list(*value.items[2], state);
+    case Kind::kMember:  // what a loop of ours filled
+      return value.text == "v" && value.items[0]->kind == Kind::kName &&
+             value.items[0]->text.starts_with(state.prefix);
+    case Kind::kFilter:
+      return value.text == "map" || value.text == "items";
+    case Kind::kCall: {
+      const Expression& callee = *value.items[0];
+      return tree::is_name(callee, "range") || (callee.kind == Kind::kMember && callee.text == "split");
+    }
+    default:
+      return tree::is_messages(value);
+  }
+}
+
 bool is_text(const Expression& expression, const State& state) {
   switch (expression.kind) {
     case Kind::kString:

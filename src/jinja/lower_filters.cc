@@ -72,6 +72,7 @@ ExpressionPtr lower_join(ExpressionPtr expression, State& state) {
   state.changed("`join` became a macro");
   auto separator = take_argument(*expression, 0, "d");
   auto attribute = take_argument(*expression, 1, "attribute");
+  if (is_text(*expression->items[0], state)) state.limited("join of a string", expression->line);
   std::vector<ExpressionPtr> values;
   values.push_back(std::move(expression->items[0]));
   if (attribute) {
@@ -147,28 +148,11 @@ ExpressionPtr lower_trim_of(ExpressionPtr expression, State& state) {
   return lower_method(std::move(call), Place::kValue, state);
 }
 
-/// Whether the value is certainly a list.
-bool is_list(const Expression& value, const State& state) {
-  switch (value.kind) {
-    case Kind::kList:
-    case Kind::kTuple:
-      return true;
-    case Kind::kSlice:
-      return is_list(*value.items[0], state);
-    case Kind::kTernary:  // of a split with a limit
-      return value.items[2] && is_list(*value.items[0], state) && is_list(*value.items[2], state);
-    case Kind::kMember:  // what a loop of ours filled
-      return value.text == "v" && value.items[0]->kind == Kind::kName &&
-             value.items[0]->text.starts_with(state.prefix);
-    case Kind::kFilter:
-      return value.text == "map" || value.text == "items";
-    case Kind::kCall: {
-      const Expression& callee = *value.items[0];
-      return tree::is_name(callee, "range") || (callee.kind == Kind::kMember && callee.text == "split");
-    }
-    default:
-      return tree::is_messages(value);
-  }
+/// The runtime changes the case of ASCII letters.
+ExpressionPtr lower_case(ExpressionPtr expression, State& state) {
+  state.limited_once("upper and lower case beyond ASCII", expression->line);
+  expression->items[0] = text_of(std::move(expression->items[0]), state);
+  return expression;
 }
 
 /// first, last and reverse.
@@ -228,6 +212,8 @@ ExpressionPtr lower_filter(ExpressionPtr expression, State& state) {
   if (name == "trim" && !expression->arguments.empty()) return lower_trim_of(std::move(expression), state);
   if (name == "first" || name == "last" || name == "reverse") return lower_ends(std::move(expression), state);
   if (name == "int") return lower_integer(std::move(expression), state);
+  if (name == "upper" || name == "lower" || name == "capitalize")
+    return lower_case(std::move(expression), state);
   if (name == "string" || name == "trim") return lower_text_filter(std::move(expression), state);
   if (name == "safe") return expression;  // the runtime passes the value through
   if (name == "title" || name == "e" || name == "escape" || name == "float" || name == "abs" ||

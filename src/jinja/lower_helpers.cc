@@ -91,7 +91,7 @@ constexpr Helper kHelpers[] = {
     {"join", R"({%- macro @join(parts, separator) -%}
 {%- for part in parts -%}
 {{- separator if not loop.first else "" -}}
-{{- part|string -}}
+{{- part if part is string else @text(part) -}}
 {%- endfor -%}
 {%- endmacro -%}
 )"},
@@ -244,7 +244,8 @@ ExpressionPtr as_text(ExpressionPtr value, State& state) {
 
 ExpressionPtr helper_call(std::string_view helper, std::vector<ExpressionPtr> values, State& state) {
   state.helpers.insert(std::string(helper));
-  if (helper == "text") state.helpers.insert("repr");
+  if (helper == "join") state.helpers.insert("text");
+  if (helper == "text" || helper == "join") state.helpers.insert("repr");
   if (helper == "strip") state.helpers.insert({"lstrip", "rstrip"});
   auto result = tree::call(tree::name(state.prefix + std::string(helper)));
   for (auto& value : values)

@@ -106,6 +106,7 @@ ExpressionPtr lower_map(ExpressionPtr expression, State& state) {
     return expression;
   const bool attribute = expression->arguments[0].name == "attribute";
   const std::string what = expression->arguments[0].value->text;
+  const std::uint32_t line = expression->line;
   if (!attribute && !tree::is_identifier(what)) {
     state.limited("map with a filter whose name is no name", expression->line);
     return expression;
@@ -123,6 +124,7 @@ ExpressionPtr lower_map(ExpressionPtr expression, State& state) {
                            value = when_defined(std::move(value), std::move(arguments[1].value), state);
                        } else {
                          value = tree::filter(tree::name(item), what);
+                         value->line = line;
                          for (std::size_t i = 1; i < arguments.size(); ++i)
                            value->arguments.push_back(std::move(arguments[i]));
                          value = lower_filter(std::move(value), state);
@@ -275,6 +277,8 @@ ExpressionPtr lower_sum(ExpressionPtr expression, State& state) {
 
 ExpressionPtr lower_list_filter(ExpressionPtr expression, State& state) {
   const std::string name = expression->text;
+  if (is_text(*expression->items[0], state) && expression->items[0]->kind != Kind::kInteger)
+    state.limited("filter " + name + " of a string", expression->line);
   if (name == "selectattr" || name == "rejectattr" || name == "select" || name == "reject") {
     return lower_selection(std::move(expression), state);
   }
@@ -285,6 +289,8 @@ ExpressionPtr lower_list_filter(ExpressionPtr expression, State& state) {
   if (name == "min" || name == "max") return lower_extreme(std::move(expression), state);
   if (name == "sum") return lower_sum(std::move(expression), state);
   if (name == "list") {
+    if (!is_list(*expression->items[0], state))
+      state.limited("filter list, should its subject be no list", expression->line);
     state.changed("`x|list` became `x`");
     return std::move(expression->items[0]);
   }

@@ -272,6 +272,7 @@ ExpressionPtr lower_method(ExpressionPtr expression, Place place, State& state) 
   if (name == "get" && count >= 1) return lower_get(std::move(method), place, state);
   if (name == "items" && count == 0) return as_filter(std::move(method), "items", state);
   if ((name == "upper" || name == "lower" || name == "capitalize") && count == 0) {
+    state.limited_once("upper and lower case beyond ASCII", line);
     return as_filter(std::move(method), name, state);
   }
   if ((name == "keys" || name == "values") && count == 0) return lower_keys(std::move(method), state);

@@ -17,6 +17,10 @@ void append(Block& to, Block from) {
 /// Jinja prints None, True and Python's lists; the runtime prints null, true and JSON.
 ExpressionPtr printable(ExpressionPtr value, State& state) {
   if (is_text(*value, state)) return value;
+  const bool is_range = value->kind == Kind::kCall && tree::is_name(*value->items[0], "range");
+  const bool is_view = value->kind == Kind::kFilter && value->text == "items";
+  if (value->kind == Kind::kTuple || is_range || is_view)
+    state.limited("a tuple, a range or the items of a mapping, printed", value->line);
   switch (value->kind) {
     case Kind::kTernary:
       value->items[0] = printable(std::move(value->items[0]), state);

@@ -45,6 +45,11 @@ void State::limited(std::string_view what, std::uint32_t line) {
   if (std::find(limits.begin(), limits.end(), text) == limits.end()) limits.push_back(std::move(text));
 }
 
+void State::limited_once(std::string_view what, std::uint32_t line) {
+  const auto names_it = [&](const std::string& limit) { return limit.ends_with(what); };
+  if (std::none_of(limits.begin(), limits.end(), names_it)) limited(what, line);
+}
+
 std::string State::fresh(std::string_view stem) {
   return prefix + std::string(stem) + std::to_string(++num_fresh_);
 }

@@ -24,6 +24,8 @@ class State {
   void changed(std::string_view what);
   /// Notes a construct without a rewrite, with its line.
   void limited(std::string_view what, std::uint32_t line);
+  /// The same for what many lines may have: the first is enough.
+  void limited_once(std::string_view what, std::uint32_t line);
   /// A name that the template does not use.
   std::string fresh(std::string_view stem);
   bool uses(const std::string& name) const;  ///< whether the source names it
@@ -77,6 +79,8 @@ ExpressionPtr when_defined(ExpressionPtr value, ExpressionPtr otherwise, State& 
 ExpressionPtr repeatable(ExpressionPtr value, State& state);
 /// Whether the value is certainly a string (or the runtime prints it as Jinja does).
 bool is_text(const Expression& expression, const State& state);
+/// Whether the value is certainly a list.
+bool is_list(const Expression& value, const State& state);
 /// Whether Jinja would escape what is added to the value (`"x"|safe + y`).
 bool is_markup(const Expression& expression);
 bool is_truth_value(const Expression& expression);  ///< certainly a boolean

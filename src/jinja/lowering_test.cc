@@ -157,6 +157,12 @@ TEST(Lowering, ConstructsWithoutARewriteAreNamedWithTheirLine) {
   EXPECT_TRUE(has_limit("{{ ('a' ~ x)|reverse }}", "line 1: filter reverse of a string"));
   EXPECT_TRUE(has_limit("{{ (x ~ y)[0] }}", "line 1: index of a string"));
   EXPECT_TRUE(has_limit("{{ x[:-1] }}", "line 1: a slice that drops characters beyond ASCII"));
+  EXPECT_TRUE(has_limit("{{ x|upper }}\n{{ y.lower() }}", "line 1: upper and lower case beyond ASCII"));
+  EXPECT_FALSE(has_limit("{{ x|upper }}\n{{ y.lower() }}", "line 2"));
+  EXPECT_TRUE(has_limit("{{ x|list }}", "line 1: filter list, should its subject be no list"));
+  EXPECT_TRUE(has_limit("{{ ('a' ~ x)|max }}", "line 1: filter max of a string"));
+  EXPECT_TRUE(has_limit("{{ ('a' ~ x)|join('b') }}", "line 1: join of a string"));
+  EXPECT_TRUE(has_limit("{{ (x, y) }}", "line 1: a tuple, a range or the items of a mapping, printed"));
   EXPECT_TRUE(has_limit("{{ x|sort(up) }}", "line 1: sort with other arguments"));
   EXPECT_TRUE(has_limit("{{ x|sort(attribute='a,b') }}", "line 1: sort with other arguments"));
   EXPECT_TRUE(has_limit("{{ x|unique(attribute=k) }}", "line 1: unique with other arguments"));

@@ -253,7 +253,7 @@ const Idiom kIdioms[] = {
     {%- if content is string and '</think>' in content -%}
         {%- set content = (content.split('</think>', 1) | last).lstrip() -%}
     {%- endif -%}
-    {{- '<' ~ message['role'].upper() ~ '>' ~ content ~ ('' if loop.last else '|') -}}
+    {{- '<' ~ message['role'] ~ '>' ~ content ~ ('' if loop.last else '|') -}}
 {%- endfor -%})"},
     {"plain turns", false, 27,
      R"({% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %})"},

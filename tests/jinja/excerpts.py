@@ -72,12 +72,18 @@ EXCERPTS = {
                  "{{ 'a-b-c'.rsplit('-')[-1] }} {{ '{b}{0}{{}}{0}{b}'.format(none, b=true) }} {{ '<<a>'|trim('<>') }} {{ '<a>'|trim(chars='<') }}",
     "equal mappings": "{% set d = {'a': 1, 'b': [2]} %}{{ d == {'b': [2], 'a': 1} }} {{ d == {'a': 1, 'b': [3]} }} {{ d != {} }} {{ {} == {} }} "
                       "{{ messages[0] == {'role': 'user'} }}",
+    "joined values": "{{ [none, true, [1, 'a'], missing, 2]|join('-') }} {{ messages|join(';') }} {{ true|upper }} {{ none|lower }}",
     "generation": "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
     "plain": CHAT,
 }
 
 # Limits that are named for excerpts which are rendered right all the same.
+CASE = "limit: line 1: upper and lower case beyond ASCII"
 LIMITS = {
-    "selections": ["limit: line 1: filter first, should its subject be no list"],
+    "set block": [CASE.replace("line 1", "line 2")],
+    "filter block": [CASE],
+    "selections": ["limit: line 1: filter first, should its subject be no list", CASE],
+    "splits": [CASE],
     "slices": ["limit: line 1: a slice that drops characters beyond ASCII, should its subject be a string"],
+    "joined values": [CASE],
 }

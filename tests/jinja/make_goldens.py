@@ -13,7 +13,7 @@ from runtime_chat import BOS, EOS, list_cases
 KINDS = ["system, multi-turn", "tools", "markup", "blanks of Unicode", "tool call"]
 
 # Python's repr escapes blanks beyond ASCII; the engine has no way to.
-BEYOND = [("printed values", "blanks of Unicode")]
+BEYOND = [("printed values", "blanks of Unicode"), ("joined values", "blanks of Unicode")]
 
 
 def main():
