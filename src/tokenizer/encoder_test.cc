@@ -85,15 +85,55 @@ TEST(Encoder, MergesBytesOfWordsByRank) {
   EXPECT_EQ(encoder.decode(Ids{256, 257, 0xC3}, false), "ab ab\xEF\xBF\xBD");
 }
 
-TEST(Encoder, EncodesLongWordsAsShortOnes) {
-  const Encoder encoder(make_byte_level());
-  std::string text;
-  Ids ids;
-  for (int i = 0; i < 1000; ++i) {
-    text += "ab";
-    ids.push_back(256);
+/// Merges one pair after the other: the lowest rank, the leftmost of equal ones.
+Ids merged_one_by_one(const TokenizerModel& model, std::string_view word) {
+  std::vector<std::string> symbols;
+  for (const char c : word)
+    symbols.emplace_back(1, c);
+  for (bool is_merged = true; is_merged;) {
+    is_merged = false;
+    for (const BpeMerge& merge : model.bpe()->merges) {
+      for (std::size_t i = 0; i + 1 < symbols.size() && !is_merged; ++i) {
+        if (symbols[i] != model.text_of(merge.left) || symbols[i + 1] != model.text_of(merge.right)) continue;
+        symbols[i] += symbols[i + 1];
+        symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+        is_merged = true;
+      }
+      if (is_merged) break;
+    }
   }
-  EXPECT_EQ(encoder.encode(text, false), ids);
+  Ids ids;
+  for (const std::string& symbol : symbols)
+    ids.push_back(model.find_id(symbol).value());
+  return ids;
+}
+
+// Words of up to 24 symbols are merged by another loop than longer ones.
+TEST(Encoder, EncodesLongWordsAsShortOnes) {
+  TokenizerModel model;
+  model.pieces = make_pieces({"a", "b", "c", "bc", "ab", "aa", "aaa", "abc", "abab", "aab", "ca", "cab"});
+  BpeModel bpe;
+  for (const auto& [left, right] : std::initializer_list<std::pair<const char*, const char*>>{{"b", "c"},
+                                                                                              {"a", "a"},
+                                                                                              {"a", "b"},
+                                                                                              {"aa", "a"},
+                                                                                              {"a", "bc"},
+                                                                                              {"ab", "ab"},
+                                                                                              {"aa", "b"},
+                                                                                              {"c", "a"},
+                                                                                              {"c", "ab"}})
+    add_merge(model, bpe, left, right);
+  model.model = bpe;
+  const Encoder encoder(model);
+  std::uint32_t state = 1;
+  for (std::size_t size = 1; size <= 90; ++size) {
+    std::string word;
+    for (std::size_t i = 0; i < size; ++i) {
+      state = state * 1664525 + 1013904223;
+      word += "aaabbc"[(state >> 16) % 6];
+    }
+    EXPECT_EQ(encoder.encode(word, false), merged_one_by_one(model, word)) << word;
+  }
 }
 
 TEST(Encoder, PutsPrefixAndSuffixAroundTheText) {
