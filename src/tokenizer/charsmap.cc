@@ -1,6 +1,7 @@
 #include "tokenizer/charsmap.h"
 
 #include <utf8proc.h>
+#include <utility>
 
 #include "base/error.h"
 #include "tokenizer/tokenizer_model.h"
@@ -16,44 +17,48 @@ std::uint32_t read_u32(std::string_view bytes, std::size_t pos) {
   return value;
 }
 
-// A unit of darts-clone: bit 31 set: a value in the other bits. Else bits 0 to 7 are the label, bit 8 says
-// whether a value stands at the offset, bits 10 to 30 are the offset, shifted by 8 when bit 9 is set.
-bool has_leaf(std::uint32_t unit) { return ((unit >> 8) & 1) != 0; }
-std::uint32_t label_of(std::uint32_t unit) { return unit & ((1u << 31) | 0xFF); }
-std::uint32_t offset_of(std::uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
-std::uint32_t value_of(std::uint32_t unit) { return unit & ((1u << 31) - 1); }
-
 constexpr std::size_t kMaxClusterBytes = 5;
 
 }  // namespace
 
-Charsmap::Charsmap(std::string_view bytes) {
-  if (bytes.size() < 4)
-    fail(ErrorKind::kFormat, "precompiled charsmap: {} bytes are too short", bytes.size());
-  const std::size_t trie_bytes = read_u32(bytes, 0);
-  if (trie_bytes % 4 != 0 || trie_bytes < 4 || trie_bytes > bytes.size() - 4) {
-    fail(ErrorKind::kFormat, "precompiled charsmap: a trie of {} bytes does not fit into {}", trie_bytes,
+CharsmapParts split_charsmap(std::string_view bytes) {
+  if (bytes.size() < 4) {
+    fail(ErrorKind::kFormat, "normalizer Precompiled: precompiled_charsmap: {} bytes are too short",
          bytes.size());
   }
-  units_.reserve(trie_bytes / 4);
+  const std::size_t trie_bytes = read_u32(bytes, 0);
+  if (trie_bytes % 4 != 0 || trie_bytes < 4 || trie_bytes > bytes.size() - 4) {
+    fail(ErrorKind::kFormat,
+         "normalizer Precompiled: precompiled_charsmap: a trie of {} bytes does not fit into {}", trie_bytes,
+         bytes.size());
+  }
+  CharsmapParts parts;
+  parts.units.reserve(trie_bytes / 4);
   for (std::size_t pos = 4; pos < 4 + trie_bytes; pos += 4)
-    units_.push_back(read_u32(bytes, pos));
-  replacements_ = bytes.substr(4 + trie_bytes);
+    parts.units.emplace_back(read_u32(bytes, pos));
+  parts.replacements = bytes.substr(4 + trie_bytes);
+  return parts;
+}
+
+Charsmap::Charsmap(std::string_view bytes) {
+  CharsmapParts parts = split_charsmap(bytes);
+  units_ = std::move(parts.units);
+  replacements_ = parts.replacements;
 }
 
 std::optional<std::string_view> Charsmap::find(std::string_view text) const {
-  std::uint32_t node = offset_of(units_[0]);
+  std::uint32_t node = units_[0].offset();
   for (const char c : text) {
     const std::uint32_t byte = static_cast<unsigned char>(c);
     if (byte == 0) return std::nullopt;
     node ^= byte;
     if (node >= units_.size()) return std::nullopt;
-    const std::uint32_t unit = units_[node];
-    if (label_of(unit) != byte) return std::nullopt;
-    node ^= offset_of(unit);
-    if (!has_leaf(unit)) continue;
+    const CharsmapUnit unit = units_[node];
+    if (unit.label() != byte) return std::nullopt;
+    node ^= unit.offset();
+    if (!unit.has_value()) continue;
     if (node >= units_.size()) return std::nullopt;
-    const std::size_t begin = value_of(units_[node]);
+    const std::size_t begin = units_[node].value();
     if (begin > replacements_.size()) return std::nullopt;
     const std::string_view rest = std::string_view(replacements_).substr(begin);
     return rest.substr(0, rest.find('\0'));

@@ -12,9 +12,8 @@ struct CharsmapEntry {
 };
 
 /// All entries, ascending by `from`.
-/// Layout: u32 size of the trie in bytes, the trie (a Darts double array of u32 units), then the
-/// replacements, each ended by a NUL.
-/// @throws Error kFormat for a map that is cut off or whose trie leads out of itself.
+/// @throws Error kFormat as `split_charsmap`, for a trie that does not end or leads out of itself, and for
+/// text that is no UTF-8.
 std::vector<CharsmapEntry> read_charsmap(std::string_view bytes);
 
 }  // namespace llm2mnn
