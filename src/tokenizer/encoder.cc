@@ -12,6 +12,7 @@
 #include "tokenizer/added_matcher.h"
 #include "tokenizer/bpe_encoder.h"
 #include "tokenizer/decode.h"
+#include "tokenizer/id_table.h"
 #include "tokenizer/normalize.h"
 #include "tokenizer/pre_tokenize.h"
 #include "tokenizer/unigram.h"
@@ -31,25 +32,6 @@ struct Scratch {
   WordCache cache;
   Words words;
 };
-
-/// The text of every id, added tokens first.
-struct IdTable {
-  std::vector<std::int32_t> index;  // >= 0: a piece, < -1: added token -2 - i, -1: none
-  explicit IdTable(const TokenizerModel& model);
-};
-
-// Ids up to here are looked up in a table; a larger one (some file has a single id of a billion) is searched.
-constexpr std::uint32_t kMaxTableIds = 1u << 22;
-
-IdTable::IdTable(const TokenizerModel& model) {
-  index.assign(std::min(model.num_ids(), kMaxTableIds), -1);
-  for (std::size_t i = model.pieces.size(); i-- > 0;) {
-    if (model.pieces.id(i) < index.size()) index[model.pieces.id(i)] = checked_cast<std::int32_t>(i);
-  }
-  for (std::size_t i = 0; i < model.added.size(); ++i) {
-    if (model.added[i].id < index.size()) index[model.added[i].id] = -2 - checked_cast<std::int32_t>(i);
-  }
-}
 
 bool keeps_bytes(const TokenizerModel& model) {
   return model.bpe() != nullptr && !model.pre_tokenizers.empty() &&
@@ -89,7 +71,6 @@ struct Encoder::State {
                     std::vector<std::uint32_t>& out) const;
   void encode_word(std::string_view word, Scratch& scratch, std::vector<std::uint32_t>& out) const;
   void encode_cached(std::string_view word, Scratch& scratch, std::vector<std::uint32_t>& out) const;
-  std::optional<std::string_view> text_of(std::uint32_t id) const;
 
   TokenizerModel model;
   bool spells_bytes;
@@ -204,22 +185,6 @@ void Encoder::State::encode_raw(std::string_view text, bool is_first, Scratch& s
   }
 }
 
-std::optional<std::string_view> Encoder::State::text_of(std::uint32_t id) const {
-  if (id < ids.index.size()) {
-    const std::int32_t index = ids.index[id];
-    if (index == -1) return std::nullopt;
-    if (index >= 0) return model.pieces.text(static_cast<std::size_t>(index));
-    return model.added[static_cast<std::size_t>(-2 - index)].content;
-  }
-  for (const AddedToken& token : model.added) {
-    if (token.id == id) return token.content;
-  }
-  for (std::size_t i = 0; i < model.pieces.size(); ++i) {
-    if (model.pieces.id(i) == id) return model.pieces.text(i);
-  }
-  return std::nullopt;
-}
-
 Encoder::Encoder(TokenizerModel model) : state_(std::make_unique<State>(std::move(model))) {}
 Encoder::~Encoder() = default;
 Encoder::Encoder(Encoder&&) noexcept = default;
@@ -253,9 +218,10 @@ std::string Encoder::decode(std::span<const std::uint32_t> ids, bool skip_specia
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const std::uint32_t id : ids) {
-    const auto text = state_->text_of(id);
-    if (!text || (skip_special_tokens && state_->special_texts.find(*text))) continue;
-    tokens.emplace_back(*text);
+    if (!state_->ids.is_used(id)) continue;
+    const std::string_view text = state_->ids.text(id);
+    if (skip_special_tokens && state_->special_texts.find(text)) continue;
+    tokens.emplace_back(text);
   }
   return state_->decoder.decode(std::move(tokens));
 }

@@ -69,25 +69,6 @@ void write_added_tokens(const TokenizerModel& model, std::vector<std::string>& n
 
 }  // namespace
 
-IdTable::IdTable(const TokenizerModel& model) : texts_(model.num_ids()) {
-  std::vector<bool> used(texts_.size());
-  const auto set = [&](std::uint32_t id, std::string_view text) {
-    texts_[id] = text;
-    used[id] = true;
-  };
-  for (std::size_t i = 0; i < model.pieces.size(); ++i)
-    set(model.pieces.id(i), model.pieces.text(i));
-  for (const AddedToken& token : model.added)
-    set(token.id, token.content);
-  for (std::size_t id = 0; id < texts_.size(); ++id) {
-    if (used[id]) continue;
-    std::string filler = fmt::format("<|unused_{}|>", id);
-    while (model.find_id(filler))
-      filler += '_';
-    texts_[id] = fillers_.emplace_back(std::move(filler));
-  }
-}
-
 std::string write_mtok(const TokenizerModel& model, const IdTable& table, const RuntimeTexts& texts,
                        std::vector<std::string>& notes) {
   Bytes out;

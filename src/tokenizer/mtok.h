@@ -3,11 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/id_table.h"
 #include "tokenizer/tokenizer_model.h"
 
 namespace llm2mnn {
@@ -20,19 +20,6 @@ struct RuntimeTexts {
   std::vector<std::int64_t> stop_ids;
   std::string chat_template, bos_token, eos_token;
   bool clean_up_tokenization_spaces = false;
-};
-
-/// The text of each id below `num_ids()`: a piece, an added token, or a filler where an id is unused. Texts
-/// are unique. Refers to the model, which must stay.
-class IdTable {
- public:
-  explicit IdTable(const TokenizerModel& model);
-  std::size_t size() const { return texts_.size(); }
-  std::string_view text(std::size_t id) const { return texts_[id]; }
-
- private:
-  std::vector<std::string_view> texts_;
-  std::deque<std::string> fillers_;
 };
 
 /// Bytes of tokenizer.mtok. Lines about what the runtime cannot express go to `notes`.

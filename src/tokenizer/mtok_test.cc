@@ -233,10 +233,10 @@ TokenizerModel ignoring_merges() {
 
 TEST(WholeWords, AWordGetsAChainOfMergesThatComesFirst) {
   const WholeWordPlan plan = plan_whole_words(ignoring_merges(), 7);
-  EXPECT_EQ(plan.num_words, 2u);  // abc and abcd; ab is reachable
   EXPECT_EQ(plan.marker, "\x0F\x0E");
   EXPECT_TRUE(plan.complete);
-  // The mark of the inner level stays in front of both, that of the outer one in front of abcd only.
+  // Words are abc and abcd; ab is reachable. The mark of the inner level stays in front of both, that of the
+  // outer one in front of abcd only.
   EXPECT_EQ(plan.pattern, "\x0F(?!\x0E(?:abcd)$)|\x0E(?!(?:a(?:b(?:c(?:d)?)))$)|\u0120\x0E");
   ASSERT_FALSE(plan.entries.empty());
   EXPECT_EQ(plan.entries.front().id, 7u);

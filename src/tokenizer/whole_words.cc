@@ -281,7 +281,6 @@ WholeWordPlan plan_whole_words(const TokenizerModel& model, std::uint32_t num_id
   plan.marker = marker_of(num_levels - 1);
   plan.quick_pattern = quick_pattern(words, plan.marker);
   plan.pattern = std::move(pattern);
-  plan.num_words = words.size();
   return plan;
 }
 

@@ -25,8 +25,7 @@ struct WholeWordPlan {
   std::string pattern;        ///< exact, and slow
   std::vector<Entry> entries;
   std::vector<RankedMerge> merges;  ///< ranks from 0 on; all others come behind
-  std::size_t num_words = 0;
-  bool complete = true;  ///< false when words are left out
+  bool complete = true;             ///< false when words are left out
 };
 
 /// @param num_ids  ids from here on are free.
