@@ -161,6 +161,8 @@ void read_tokenizer_config(const JsonValue& value, TokenizerConfig& config) {
   config.add_bos_token = optional_bool(value, "add_bos_token");
   config.add_eos_token = optional_bool(value, "add_eos_token");
   config.add_prefix_space = optional_bool(value, "add_prefix_space");
+  config.has_prefix_space_key = value.find("add_prefix_space") != nullptr;
+  config.legacy = optional_bool(value, "legacy");
   config.do_lower_case = optional_bool(value, "do_lower_case");
   config.strip_accents = optional_bool(value, "strip_accents");
   config.tokenize_chinese_chars = optional_bool(value, "tokenize_chinese_chars");

@@ -36,7 +36,8 @@ struct TokenizerConfig {
   std::vector<AddedToken> added_tokens;
   bool has_added_tokens_decoder = false;
   std::optional<bool> add_bos_token, add_eos_token;
-  std::optional<bool> add_prefix_space, do_lower_case, strip_accents, tokenize_chinese_chars;
+  std::optional<bool> add_prefix_space, do_lower_case, strip_accents, tokenize_chinese_chars, legacy;
+  bool has_prefix_space_key = false;  ///< if only as null
   /// By role; absent: no key, so that the class's own counts.
   std::array<std::optional<NamedToken>, kNumTokenRoles> role_tokens;
   std::vector<NamedToken> additional_tokens;  ///< `additional_special_tokens`

@@ -108,9 +108,9 @@ void add_byte_fallback_decoder(bool strips_prefix, TokenizerModel& model) {
 }
 
 void add_replace_pipeline(const SourceOptions& options, TokenizerModel& model) {
-  const bool has_prefix =
-      options.config.find("add_prefix_space") == nullptr ? true : options.flag("add_prefix_space", false);
-  if (options.flag("legacy", true)) {
+  const TokenizerConfig& config = options.config;
+  const bool has_prefix = config.add_prefix_space.value_or(!config.has_prefix_space_key);
+  if (config.legacy.value_or(true)) {
     if (has_prefix) model.normalizers.push_back(prepend_step());
     model.normalizers.push_back(replace_step(" ", false, kBlank));
   } else {
@@ -194,7 +194,7 @@ std::vector<std::string> first_texts(const SentencePieceFile& file, const Senten
     case Pipeline::kReplace:
       for (std::uint32_t id = 0; id < 3 && id < file.pieces.size(); ++id) {
         texts.emplace_back(file.pieces.text(id));
-        for (const AddedToken& token : options.listed) {
+        for (const AddedToken& token : options.config.added_tokens) {
           if (token.id == id) texts.back() = token.content;
         }
       }
@@ -295,8 +295,10 @@ void add_text_ends(const SentencePieceClass& kind, const SourceOptions& options,
     model.suffix_ids = {id_of(TokenRole::kSep, kind.name)};
     return;
   }
-  if (options.flag("add_bos_token", true)) model.prefix_ids = {id_of(TokenRole::kBos, "add_bos_token")};
-  if (options.flag("add_eos_token", false)) model.suffix_ids = {id_of(TokenRole::kEos, "add_eos_token")};
+  if (options.config.add_bos_token.value_or(true))
+    model.prefix_ids = {id_of(TokenRole::kBos, "add_bos_token")};
+  if (options.config.add_eos_token.value_or(false))
+    model.suffix_ids = {id_of(TokenRole::kEos, "add_eos_token")};
 }
 
 }  // namespace
@@ -322,7 +324,7 @@ TokenizerModel build_sentencepiece(const SentencePieceFile& file, const SourceOp
   build_model(file, kind, make_vocabulary(file, kind, options), model);
   add_tokens(file, kind, options, model);
   add_text_ends(kind, options, model);
-  apply_class_tokens(options, kind.tokens, config);
+  apply_class_tokens(kind.tokens, config);
   return model;
 }
 

@@ -59,7 +59,7 @@ constexpr std::array<SourceFile, 8> kSourceFiles = {{
 }};
 
 void load_other(const std::filesystem::path& dir, TokenizerSource& source) {
-  const SourceOptions options = load_source_options(dir, source.config);
+  const SourceOptions options(source.config);
   if (entry_exists(dir / "vocab.json") && entry_exists(dir / "merges.txt")) {
     source.file = "vocab.json and merges.txt";
     source.model = load_vocab_and_merges(dir, options, source.config);

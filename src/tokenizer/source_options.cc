@@ -5,69 +5,31 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "tokenizer/tokenizer_json.h"
+#include "base/json.h"
 
 namespace llm2mnn {
 
 namespace {
 
-JsonValue load_object(const std::filesystem::path& dir, const char* name) {
-  if (!entry_exists(dir / name)) return JsonValue::make_object({});
-  constexpr std::uint64_t kMaxBytes = 2u << 20;  // as load_tokenizer_config
-  JsonLimits limits;
-  limits.max_bytes = kMaxBytes;
-  JsonValue value = load_json(dir / name, limits);
-  if (!value.is_object()) fail(ErrorKind::kFormat, "{}: expected an object", shown(name));
-  return value;
-}
-
-/// A named token: text, or an object with flags.
-AddedToken read_named(const JsonValue& value, bool normalized) {
-  AddedToken token;
-  if (value.is_string()) {
-    token.content = value.as_string();
-    token.normalized = normalized;
-  } else {
-    token = parse_added_token(value);
-  }
+AddedToken token_of(const NamedToken& named, bool normalized) {
+  AddedToken token = named.object.value_or(AddedToken{});
+  token.content = named.text;
+  if (!named.object) token.normalized = normalized;
   token.special = true;
   return token;
 }
 
 }  // namespace
 
-bool SourceOptions::flag(const char* key, bool fallback) const {
-  return optional_flag(key).value_or(fallback);
-}
-
-std::optional<bool> SourceOptions::optional_flag(const char* key) const {
-  const JsonValue* member = config.find(key);
-  if (member == nullptr || member->is_null()) return std::nullopt;
-  if (!member->is_bool()) {
-    fail(ErrorKind::kFormat, "'tokenizer_config.json': {}: expected true or false", key);
-  }
-  return member->as_bool();
-}
-
 std::optional<AddedToken> SourceOptions::named(TokenRole role, const ClassTokens& defaults) const {
   const auto index = static_cast<std::size_t>(role);
-  const bool lstrip = role == TokenRole::kMask && defaults.lstrip_mask;
-  const bool normalized = defaults.normalized && role != TokenRole::kMask;
-  const JsonValue* member = special_map.find(kTokenRoleKeys[index]);
-  if (member == nullptr) member = config.find(kTokenRoleKeys[index]);
-  AddedToken token;
-  if (member == nullptr) {
-    if (defaults.text[index] == nullptr) return std::nullopt;
-    token = read_named(JsonValue::make_string(defaults.text[index]), normalized);
-    token.lstrip = lstrip;
-  } else {
-    if (member->is_null()) return std::nullopt;
-    token = read_named(*member, normalized);
-    if (member->is_string()) token.lstrip = lstrip;
-  }
-  if (token.content.empty()) return std::nullopt;
+  NamedToken name = config.role_tokens[index].value_or(NamedToken{});
+  if (!config.role_tokens[index] && defaults.text[index] != nullptr) name.text = defaults.text[index];
+  if (name.text.empty()) return std::nullopt;
+  AddedToken token = token_of(name, defaults.normalized && role != TokenRole::kMask);
+  if (!name.object) token.lstrip = role == TokenRole::kMask && defaults.lstrip_mask;
   // The listed token of this text, where there is one, says how it is matched.
-  for (const AddedToken& other : listed) {
+  for (const AddedToken& other : config.added_tokens) {
     if (other.content == token.content) token = other;
   }
   token.special = true;
@@ -75,29 +37,16 @@ std::optional<AddedToken> SourceOptions::named(TokenRole role, const ClassTokens
 }
 
 std::vector<AddedToken> SourceOptions::additional() const {
-  constexpr const char* kKey = "additional_special_tokens";
   std::vector<AddedToken> tokens;
-  for (const JsonValue* object : {&config, &special_map}) {
-    const JsonValue* member = object->find(kKey);
-    if (member == nullptr || member->is_null()) continue;
-    for (const JsonValue& item : member->as_array())
-      tokens.push_back(read_named(item, false));
-  }
+  for (const NamedToken& name : config.additional_tokens)
+    tokens.push_back(token_of(name, false));
   return tokens;
 }
 
-SourceOptions load_source_options(const std::filesystem::path& dir, const TokenizerConfig& config) {
-  SourceOptions options;
-  options.config = load_object(dir, "tokenizer_config.json");
-  options.special_map = JsonValue::make_object({});
-  options.tokenizer_class = config.tokenizer_class;
+SourceOptions::SourceOptions(const TokenizerConfig& of_checkpoint)
+    : tokenizer_class(of_checkpoint.tokenizer_class), config(of_checkpoint) {
   constexpr std::string_view kFast = "Fast";
-  if (options.tokenizer_class.ends_with(kFast)) {
-    options.tokenizer_class.resize(options.tokenizer_class.size() - kFast.size());
-  }
-  if (!config.has_added_tokens_decoder) options.special_map = load_object(dir, "special_tokens_map.json");
-  options.listed = config.added_tokens;
-  return options;
+  if (tokenizer_class.ends_with(kFast)) tokenizer_class.resize(tokenizer_class.size() - kFast.size());
 }
 
 void require_class(const SourceOptions& options, std::span<const std::string_view> known,
@@ -128,7 +77,7 @@ void put_configured(const SourceOptions& options, const ClassTokens& defaults, A
     special.insert(token.content, 0);
   for (const AddedToken& token : additional)
     special.insert(token.content, 0);
-  for (AddedToken token : options.listed) {
+  for (AddedToken token : options.config.added_tokens) {
     token.special = token.special || special.find(token.content).has_value();
     if (token.content.empty()) continue;
     const std::uint32_t id = added.put(token);
@@ -155,17 +104,12 @@ std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& opti
   return *id;
 }
 
-void apply_class_tokens(const SourceOptions& options, const ClassTokens& defaults, TokenizerConfig& config) {
+void apply_class_tokens(const ClassTokens& defaults, TokenizerConfig& config) {
   for (std::size_t role = 0; role < kNumTokenRoles; ++role) {
-    const auto token = options.named(static_cast<TokenRole>(role), defaults);
-    if (!token) continue;
-    auto& special = config.special_tokens;
-    if (std::find(special.begin(), special.end(), token->content) == special.end()) {
-      special.push_back(token->content);
-    }
-    if (static_cast<TokenRole>(role) == TokenRole::kBos) config.bos_token = token->content;
-    if (static_cast<TokenRole>(role) == TokenRole::kEos) config.eos_token = token->content;
+    auto& token = config.role_tokens[role];
+    if (!token && defaults.text[role] != nullptr) token = NamedToken{defaults.text[role], std::nullopt, true};
   }
+  collect_special_tokens(config);
 }
 
 bool LineReader::next() {

@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
 #include "tokenizer/added_token_ids.h"
 #include "tokenizer/checkpoint_config.h"
 #include "tokenizer/tokenizer_model.h"
@@ -26,23 +25,14 @@ struct ClassTokens {
 };
 
 struct SourceOptions {
-  std::string tokenizer_class;  ///< without "Fast"; empty when tokenizer_config.json does not say
-  JsonValue config;             ///< tokenizer_config.json; an empty object when there is none
-  JsonValue special_map;        ///< special_tokens_map.json, which counts without added_tokens_decoder only
-  std::vector<AddedToken> listed;  ///< added_tokens_decoder, or else added_tokens.json; ascending by id
+  std::string tokenizer_class;    ///< without "Fast"; empty when tokenizer_config.json does not say
+  const TokenizerConfig& config;  ///< must stay
 
-  /// Absent or null: `fallback`. @throws Error kFormat for what is neither true nor false.
-  bool flag(const char* key, bool fallback) const;
-  std::optional<bool> optional_flag(const char* key) const;
+  explicit SourceOptions(const TokenizerConfig& of_checkpoint);
   /// The named token as transformers passes it on, or the class's own; absent when there is none.
-  /// `is_plain` tells whether it stands as a string in the file (or in the class).
   std::optional<AddedToken> named(TokenRole role, const ClassTokens& defaults) const;
   std::vector<AddedToken> additional() const;
 };
-
-/// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json of `dir`.
-/// @throws Error kFormat for a broken one, with the file's name.
-SourceOptions load_source_options(const std::filesystem::path& dir, const TokenizerConfig& config);
 
 /// @throws Error kUnsupported, with the list, unless the tokenizer class is one of `known`.
 void require_class(const SourceOptions& options, std::span<const std::string_view> known,
@@ -56,8 +46,8 @@ void put_configured(const SourceOptions& options, const ClassTokens& defaults, A
 std::uint32_t required_id(const TokenizerModel& model, const SourceOptions& options, TokenRole role,
                           const ClassTokens& defaults, std::string_view key);
 
-/// Completes bos_token, eos_token and special_tokens of `config` by the class's own.
-void apply_class_tokens(const SourceOptions& options, const ClassTokens& defaults, TokenizerConfig& config);
+/// Completes the named tokens of `config` by the class's own.
+void apply_class_tokens(const ClassTokens& defaults, TokenizerConfig& config);
 
 /// Largest vocabulary of text lines that is read; the largest public ones have 5 MB.
 inline constexpr std::uint64_t kMaxVocabularyBytes = 8u << 20;

@@ -52,6 +52,17 @@ TEST_F(Source, ADanglingLinkIsNotPassedOver) {
   EXPECT_NE(refusal(ErrorKind::kIo).find("tekken.json"), std::string::npos);
 }
 
+TEST_F(Source, TemplatesSeeTheNamedTokensOfTheClass) {
+  write("vocab.txt", "[CLS]\n[SEP]\n[UNK]\n");
+  write("tokenizer_config.json",
+        R"({"tokenizer_class":"BertTokenizer","pad_token":"<p>","mask_token":null})");
+  const TokenizerConfig config = load().config;
+  EXPECT_EQ(
+      config.named_tokens,
+      (std::vector<std::pair<std::string, std::string>>{
+          {"unk_token", "[UNK]"}, {"sep_token", "[SEP]"}, {"pad_token", "<p>"}, {"cls_token", "[CLS]"}}));
+}
+
 TEST_F(Source, BrokenSmallFilesNameThemselves) {
   write("vocab.txt", "[CLS]\n[SEP]\n[UNK]\n");
   write("tokenizer_config.json", R"({"tokenizer_class":"BertTokenizer"})");

@@ -214,10 +214,10 @@ TokenizerModel build(TekkenReader& reader, const SourceOptions& options, Tokeniz
   add_special_tokens(read_special_tokens(reader.special_tokens, num_special), num_special, added);
   put_configured(options, tokens, added);
   model.set_added(added.take());
-  if (options.flag("add_bos_token", true)) {
+  if (config.add_bos_token.value_or(true)) {
     model.prefix_ids = {required_id(model, options, TokenRole::kBos, tokens, "add_bos_token")};
   }
-  apply_class_tokens(options, tokens, config);
+  apply_class_tokens(tokens, config);
   return model;
 }
 

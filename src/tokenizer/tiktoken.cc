@@ -211,7 +211,7 @@ TokenizerModel load_tiktoken(const std::filesystem::path& path, const SourceOpti
   const std::string text = read_vocabulary(path);
   try {
     TokenizerModel model = build(parse_tiktoken(text, kind.by_position), kind, options);
-    apply_class_tokens(options, kind.tokens, config);
+    apply_class_tokens(kind.tokens, config);
     return model;
   } catch (Error& error) {
     error.add_context(shown(path.filename().string()));

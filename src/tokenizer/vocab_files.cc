@@ -141,7 +141,7 @@ void add_byte_level(TokenizerModel& model, bool add_prefix_space, bool use_regex
 
 void add_components(const BpeClass& kind, const SourceOptions& options, TokenizerModel& model) {
   if (!kind.is_newer) {
-    add_byte_level(model, options.flag("add_prefix_space", false), true);
+    add_byte_level(model, options.config.add_prefix_space.value_or(false), true);
     return;
   }
   model.normalizers.emplace_back();  // NFC
@@ -181,9 +181,9 @@ std::uint32_t read_word_pieces(std::string_view text, PieceTable& pieces) {
 void add_bert_components(const SourceOptions& options, TokenizerModel& model) {
   NormalizerStep normalizer;
   normalizer.kind = NormalizerStep::Kind::kBert;
-  normalizer.handle_chinese_chars = options.flag("tokenize_chinese_chars", true);
-  normalizer.lowercase = options.flag("do_lower_case", true);
-  normalizer.strip_accents = options.optional_flag("strip_accents");
+  normalizer.handle_chinese_chars = options.config.tokenize_chinese_chars.value_or(true);
+  normalizer.lowercase = options.config.do_lower_case.value_or(true);
+  normalizer.strip_accents = options.config.strip_accents;
   model.normalizers.push_back(std::move(normalizer));
   PreTokenizerStep split;
   split.kind = PreTokenizerStep::Kind::kBert;
@@ -223,10 +223,10 @@ TokenizerModel load_vocab_and_merges(const std::filesystem::path& dir, const Sou
   if (kind.wraps_in_cls) {
     model.prefix_ids = {id_of(TokenRole::kCls, kind.name)};
     model.suffix_ids = {id_of(TokenRole::kSep, kind.name)};
-  } else if (!kind.is_newer && options.flag("add_bos_token", false)) {
+  } else if (!kind.is_newer && config.add_bos_token.value_or(false)) {
     model.prefix_ids = {id_of(TokenRole::kBos, "add_bos_token")};
   }
-  apply_class_tokens(options, kind.tokens, config);
+  apply_class_tokens(kind.tokens, config);
   return model;
 }
 
@@ -249,7 +249,7 @@ TokenizerModel load_vocab_txt(const std::filesystem::path& path, const SourceOpt
   model.set_added(added.take());
   model.prefix_ids = {required_id(model, options, TokenRole::kCls, tokens, options.tokenizer_class)};
   model.suffix_ids = {required_id(model, options, TokenRole::kSep, tokens, options.tokenizer_class)};
-  apply_class_tokens(options, tokens, config);
+  apply_class_tokens(tokens, config);
   return model;
 }
 
