@@ -103,8 +103,9 @@ struct OnnxModel {
 /// Values of a vector weight (bias, gamma, beta).
 using VectorReader = std::function<std::vector<float>(ir::WeightId)>;
 
-/// "model.layers.0.self_attn.q_proj.weight" of the address "layers.0.self_attn.q_proj.weight": Llama's name
-/// of a tensor, but for the norms behind attention, which are called by what they do ("pre_mlp_norm").
+/// "model.layers.0.self_attn.q_proj.weight" of the address "layers.0.self_attn.q_proj.weight": Hugging Face's
+/// usual name of a tensor, but for the norms behind attention, which are called by what they do
+/// ("pre_mlp_norm").
 std::string tensor_name(std::string_view address);
 
 /// The whole graph. Precondition: `form` passes check_form.
