@@ -1,5 +1,7 @@
 #include "convert/mnn_stream.h"
 
+#include <set>
+
 #include "base/checked.h"
 #include "quant/rounding.h"
 
@@ -40,7 +42,9 @@ class QuantizeSink final : public RowSink {
 // Every weight in file order. With closed files (offsets only) it serves the estimate of memory, too.
 std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, const File& embedding_file) {
   std::vector<RowTarget> targets;
+  std::set<const Binding*> streamed;
   const auto add = [&](const Binding& binding, std::unique_ptr<RowSink> sink) {
+    streamed.insert(&binding);
     targets.push_back({&binding, std::move(sink)});
   };
   const auto add_vector = [&](ir::WeightId weight, std::uint64_t offset) {
@@ -62,6 +66,9 @@ std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, con
     add(plan.model.embed_tokens,
         std::make_unique<QuantizeSink>(embedding_file, embedding.scheme, 0, embedding.codes_bytes));
   }
+  // Vectors that went into the graph (norms of heads) only count for the digest.
+  for (const LoweredWeight& weight : plan.model.lowered.weights)
+    if (!weight.is_matrix && !streamed.contains(&weight.binding)) add(weight.binding, nullptr);
   return targets;
 }
 
