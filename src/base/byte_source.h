@@ -1,5 +1,5 @@
 #pragma once
-// Where the parsers of this folder read from: a file, or memory in tests and fuzz targets.
+// Where parsers of files read from: a file, or memory in tests and fuzz targets.
 
 #include <algorithm>
 #include <cstddef>

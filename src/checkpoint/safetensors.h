@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "checkpoint/byte_source.h"
+#include "base/byte_source.h"
 #include "checkpoint/tensor_info.h"
 
 namespace llm2mnn {

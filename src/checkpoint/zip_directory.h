@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "checkpoint/byte_source.h"
+#include "base/byte_source.h"
 
 namespace llm2mnn {
 
