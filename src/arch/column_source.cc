@@ -12,8 +12,8 @@ namespace {
 
 std::size_t size_of(std::int64_t value) { return checked_cast<std::size_t>(value); }
 
-// Columns [begin, begin + count) of a stored [rows, all_columns] matrix of `bits` bits a value, without gaps: one
-// read a row, or one in all. `begin * bits` and `count * bits` are whole bytes.
+// Columns [begin, begin + count) of a stored [rows, all_columns] matrix of `bits` bits a value, without gaps:
+// one read a row, or one in all. `begin * bits` and `count * bits` are whole bytes.
 void read_columns(const Checkpoint& checkpoint, TensorId tensor, std::int64_t rows, std::int64_t all_columns,
                   std::int64_t bits, std::int64_t begin, std::int64_t count, std::byte* out) {
   const std::size_t run = size_of(count * bits / 8);
@@ -41,15 +41,17 @@ void unpack_nibbles(const std::byte* packed, std::size_t rows, std::size_t lengt
 }
 
 // Codes of the rows, one a byte, [row_count, cols].
-void read_codes(const Checkpoint& checkpoint, TensorId tensor, const Binding::ZeroPointCodes& form, std::int64_t cols,
-                std::int64_t row_begin, std::int64_t row_count, std::span<std::uint8_t> out, std::vector<std::byte>& work) {
+void read_codes(const Checkpoint& checkpoint, TensorId tensor, const Binding::ZeroPointCodes& form,
+                std::int64_t cols, std::int64_t row_begin, std::int64_t row_count,
+                std::span<std::uint8_t> out, std::vector<std::byte>& work) {
   const std::size_t count = size_of(row_count * cols);
   const auto memory = sized(work, 2 * count + size_of(row_count));
   auto* const unpacked = reinterpret_cast<std::uint8_t*>(memory.data());
   std::byte* const packed = memory.data() + count;
   if (!form.transposed) {
     const std::int64_t row_bytes = ceil_div<std::int64_t>(cols * form.bits, 8);
-    checkpoint.read(tensor, checked_cast<std::uint64_t>(row_begin * row_bytes), {packed, size_of(row_count * row_bytes)});
+    checkpoint.read(tensor, checked_cast<std::uint64_t>(row_begin * row_bytes),
+                    {packed, size_of(row_count * row_bytes)});
     if (form.bits == 4)
       unpack_nibbles(packed, size_of(row_count), size_of(cols), out.data());
     else
@@ -67,8 +69,8 @@ void read_codes(const Checkpoint& checkpoint, TensorId tensor, const Binding::Ze
 
 }  // namespace
 
-void read_transposed(const Checkpoint& checkpoint, TensorId tensor, std::int64_t row_begin, std::int64_t row_count,
-                     float* out, std::vector<std::byte>& scratch) {
+void read_transposed(const Checkpoint& checkpoint, TensorId tensor, std::int64_t row_begin,
+                     std::int64_t row_count, float* out, std::vector<std::byte>& scratch) {
   const TensorInfo& info = checkpoint.tensor(tensor);
   const std::int64_t cols = info.shape[0];
   const std::int64_t value_bytes = dtype_bytes(info.dtype);
@@ -87,8 +89,9 @@ void read_transposed(const Checkpoint& checkpoint, TensorId tensor, std::int64_t
   transpose(values, size_of(cols), size_of(row_count), out);
 }
 
-void read_dequantised(const Checkpoint& checkpoint, const Binding::ZeroPointCodes& form, std::int64_t row_begin,
-                      std::int64_t row_count, float* out, std::vector<std::byte>& scratch) {
+void read_dequantised(const Checkpoint& checkpoint, const Binding::ZeroPointCodes& form,
+                      std::int64_t row_begin, std::int64_t row_count, float* out,
+                      std::vector<std::byte>& scratch) {
   const std::int64_t groups = form.cols / form.block;
   const std::size_t num_groups = size_of(row_count * groups);
   std::vector<std::uint8_t> codes(size_of(row_count * form.cols));
@@ -99,9 +102,11 @@ void read_dequantised(const Checkpoint& checkpoint, const Binding::ZeroPointCode
   if (form.transposed) {
     const auto columns = sized(scratch, 4 * num_groups);
     read_columns(checkpoint, form.scales, groups, form.rows, 32, row_begin, row_count, columns.data());
-    transpose(reinterpret_cast<const float*>(columns.data()), size_of(groups), size_of(row_count), scales.data());
+    transpose(reinterpret_cast<const float*>(columns.data()), size_of(groups), size_of(row_count),
+              scales.data());
   } else {
-    checkpoint.read(form.scales, checked_cast<std::uint64_t>(4 * row_begin * groups), std::as_writable_bytes(std::span(scales)));
+    checkpoint.read(form.scales, checked_cast<std::uint64_t>(4 * row_begin * groups),
+                    std::as_writable_bytes(std::span(scales)));
   }
   const std::size_t block = size_of(form.block);
   for (std::size_t group = 0; group < num_groups; ++group) {
@@ -109,8 +114,9 @@ void read_dequantised(const Checkpoint& checkpoint, const Binding::ZeroPointCode
     for (std::size_t i = group * block; i < (group + 1) * block; ++i)
       out[i] = (static_cast<float>(codes[i]) - zero) * scales[group];
     if (!std::isfinite(scales[group]) || !std::isfinite(255.0F * scales[group])) {
-      fail(ErrorKind::kFormat, "tensor {}: a scale of row {} is {}", shown(checkpoint.tensor(form.scales).name),
-           row_begin + checked_cast<std::int64_t>(group) / groups, scales[group]);
+      fail(ErrorKind::kFormat, "tensor {}: a scale of row {} is {}",
+           shown(checkpoint.tensor(form.scales).name), row_begin + checked_cast<std::int64_t>(group) / groups,
+           scales[group]);
     }
   }
 }

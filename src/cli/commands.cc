@@ -1,9 +1,11 @@
 #include "cli/commands.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <fmt/ranges.h>
+#include <functional>
 #include <system_error>
 
 #include "base/cancel.h"
@@ -172,6 +174,51 @@ void print_checkpoint(const std::filesystem::path& path, const CheckpointReport&
   }
 }
 
+// "input_ids int64 [batch, seq], attention_mask ..., and 60 of past_key_values.0.key's kind".
+std::string values_text(const std::vector<onnx::OnnxFile::Value>& values, bool all) {
+  std::string text;
+  std::size_t caches = 0;
+  for (const onnx::OnnxFile::Value& value : values) {
+    const bool is_cache = value.name.starts_with("past_key_values.") || value.name.starts_with("present.");
+    if (is_cache && !all && ++caches > 2) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", bare(value.name), bare(value.type));
+  }
+  if (caches > 2) text += fmt::format(" and {} more (--verbose)", caches - 2);
+  return text;
+}
+
+void print_onnx(const OnnxReport& report, const Output& output) {
+  const onnx::OnnxFile::Summary& summary = report.summary;
+  fmt::print("{}: ONNX{}\n", bare(report.name),
+             summary.producer.empty() ? "" : " of " + bare(summary.producer));
+  if (report.facts) line("model", model_text(*report.facts));
+  if (!report.flavour.empty()) line("flavour", report.flavour);
+  if (!report.weights.empty()) line("weights", report.weights);
+  std::string opsets = fmt::format("ir {}", summary.ir_version);
+  for (const auto& [domain, version] : summary.opsets)
+    opsets += fmt::format(", {} {}", domain.empty() ? "opset" : bare(domain), version);
+  line("version", opsets);
+  line("inputs", values_text(summary.inputs, output.verbose));
+  line("outputs", values_text(summary.outputs, output.verbose));
+  std::vector<std::pair<std::int64_t, std::string>> operators;
+  std::int64_t nodes = 0;
+  for (const auto& [name, count] : summary.operators) {
+    operators.emplace_back(count, name);
+    nodes += count;
+  }
+  std::ranges::sort(operators, std::ranges::greater());
+  std::vector<std::string> counts;
+  for (const auto& [count, name] : operators)
+    counts.push_back(fmt::format("{} {}", count, name));
+  line("nodes", fmt::format("{}", nodes));
+  print_list("", counts, output.verbose);
+  print_list("functions", summary.functions, output.verbose);
+  for (const auto& [type, total] : report.types)
+    line("tensors", fmt::format("{}: {} of {}", bare(type), total.tensors, size_text(total.bytes)));
+  for (const auto& [name, bytes] : report.files)
+    line("", fmt::format("{:<22} {:>14} bytes", bare(name), bytes));
+}
+
 void print_package(const std::filesystem::path& path, const PackageReport& report) {
   fmt::print("{}: MNN package{}\n", bare(path.string()),
              report.has_manifest ? "" : " (made by another tool)");
@@ -244,6 +291,7 @@ template <typename AnyPlan>
 void export_plan(const AnyPlan& plan, bool dry_run, const Output& output,
                  std::chrono::steady_clock::time_point start) {
   throw_if_cancelled();
+  dump_ir(plan);
   if (dry_run) {
     print_result([&] {
       if (output.json) {
@@ -293,6 +341,18 @@ void run_convert_command(const ExportOptions& options, bool dry_run, const Outpu
 void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,
                          const Output& output) {
   check_output_flags(output);
+  if (const std::filesystem::path file = find_onnx(path); !file.empty()) {
+    const OnnxReport report = inspect_onnx(file);
+    print_result([&] {
+      if (output.json) {
+        fmt::print("{}\n", onnx_report_json(report));
+      } else if (!output.quiet) {
+        print_onnx(report, output);
+      }
+    });
+    if (std::filesystem::is_directory(path) && is_package(path)) check_package_files(inspect_package(path));
+    return;
+  }
   if (is_package(path)) {
     const PackageReport report = inspect_package(path);
     print_result([&] {

@@ -72,7 +72,22 @@ void finish(const AnyPlan& plan, StagingDirectory& staging, PackageFiles& files,
   staging.publish(plan.options.overwrite);
 }
 
+void dump_ir(const PackagePlan& plan, std::string_view format, std::string_view lowered) {
+  const std::string text = fmt::format("# The semantic graph\n\n{}\n# {}\n\n{}",
+                                       ir::print(plan.model.lowered.graph), format, lowered);
+  const File file = File::create(plan.options.dump_ir_path);
+  file.write_all(0, bytes_of(text));
+}
+
 }  // namespace
+
+void dump_ir(const Plan& plan) {
+  if (!plan.options.dump_ir_path.empty()) dump_ir(plan, kGraphName, mnn::print_graph(plan.graph_bytes));
+}
+
+void dump_ir(const OnnxPlan& plan) {
+  if (!plan.options.dump_ir_path.empty()) dump_ir(plan, kOnnxName, onnx::print_model(plan.onnx));
+}
 
 void check_free_space(const PackagePlan& plan) {
   const std::uint64_t free = free_bytes_for(plan.destination);

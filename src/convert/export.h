@@ -7,6 +7,11 @@
 
 namespace llm2mnn {
 
+/// Writes the semantic graph and what it became to `options.dump_ir_path`, if there is one.
+/// @throws Error(kIo) when the file exists: nothing of the user's is overwritten.
+void dump_ir(const Plan& plan);
+void dump_ir(const OnnxPlan& plan);
+
 /// Refuses a plan whose package does not fit on the destination's disk.
 /// @throws Error(kNoSpace) with both figures.
 void check_free_space(const PackagePlan& plan);

@@ -1,5 +1,6 @@
 #include "convert/inspect.h"
 
+#include "convert/onnx_record.h"
 #include "convert/package_names.h"
 
 namespace llm2mnn {
@@ -112,6 +113,44 @@ PackageReport inspect_package(const fs::path& dir) {
   if (files == nullptr || !files->is_array()) fail(ErrorKind::kFormat, "{}: no list 'files'", kManifestName);
   for (const JsonValue& entry : files->as_array())
     report.files.push_back(file_state(dir, entry));
+  return report;
+}
+
+fs::path find_onnx(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path.extension() == ".onnx" ? path : fs::path();
+  // A package of MNN's may lie beside the file that it was made from.
+  return !path_exists(path / kGraphName) && entry_exists(path / kOnnxName) ? path / kOnnxName : fs::path();
+}
+
+OnnxReport inspect_onnx(const fs::path& path) {
+  const onnx::OnnxFile file = onnx::OnnxFile::open(path);
+  OnnxReport report;
+  report.name = path.filename().string();
+  report.summary = file.summary();
+  if (const auto text = file.metadata(kRecordKey)) {
+    try {
+      const OnnxRecord record = parse_onnx_record(*text);
+      report.flavour = onnx::flavour_name(record.form.flavour);
+      report.weights = onnx::weights_text(record.form);
+      report.facts = record.facts;
+    } catch (Error& error) {
+      error.add_context(fmt::format("{}: metadata {}", shown(report.name), kRecordKey));
+      throw;
+    }
+  } else if (report.summary.opsets.contains("LlmExporter")) {
+    report.flavour = "llmexport";
+  }
+  for (const onnx::StoredTensor& tensor : file.tensors()) {
+    OnnxReport::TypeTotal& total = report.types[onnx::elem_type_name(tensor.elem_type)];
+    total.tensors += 1;
+    total.bytes += tensor.bytes;
+  }
+  for (const std::string& name : file.files()) {
+    std::error_code error;
+    const std::uintmax_t bytes = fs::file_size(path.parent_path() / name, error);
+    report.files.emplace_back(name, error ? 0 : bytes);
+  }
   return report;
 }
 

@@ -10,6 +10,7 @@
 #include "arch/family.h"
 #include "checkpoint/checkpoint.h"
 #include "convert/model.h"
+#include "formats/onnx/onnx_file.h"
 
 namespace llm2mnn {
 
@@ -42,6 +43,27 @@ struct PackageReport {
   std::vector<FileState> files;
   std::optional<double> bits_per_weight;  ///< as the manifest says
 };
+
+/// An ONNX file, without reading its weights.
+struct OnnxReport {
+  std::string name;  ///< of the file
+  onnx::OnnxFile::Summary summary;
+  std::string flavour;              ///< "one", "ort", "genai", "llmexport"; empty: another tool's
+  std::string weights;              ///< as onnx::weights_text; empty: another tool's
+  std::optional<ModelFacts> facts;  ///< of a file of ours
+  struct TypeTotal {
+    std::int64_t tensors = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::map<std::string, TypeTotal> types;  ///< of the initializers
+  std::vector<std::pair<std::string, std::uint64_t>>
+      files;  ///< the file and its data files, with their sizes
+};
+
+/// The ONNX file that `path` is or, as a directory, holds; empty when there is none.
+std::filesystem::path find_onnx(const std::filesystem::path& path);
+/// @throws Error as OnnxFile::open; kFormat for a broken record.
+OnnxReport inspect_onnx(const std::filesystem::path& file);
 
 /// Whether `dir` is an MNN package (as opposed to a checkpoint).
 bool is_package(const std::filesystem::path& dir);

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "convert/genai_config.h"
 #include "convert/manifest.h"
 #include "convert/onnx_record.h"
 #include "convert/package_config.h"
 #include "convert/package_names.h"
+#include "convert/version.h"
 
 namespace llm2mnn {
 namespace {
@@ -63,18 +65,42 @@ Digest128 weights_digest(const std::map<std::string, std::string, std::less<>>& 
 }
 
 std::string onnx_file_bytes(const OnnxPlan& plan, const OnnxDigests& digests) {
-  return onnx::with_metadata(plan.onnx.bytes, kRecordKey, make_onnx_record(plan, digests));
+  return onnx::with_metadata(plan.onnx.bytes, kVersion, kRecordKey, make_onnx_record(plan, digests));
 }
 
 onnx::DecoderFacts decoder_facts(const ModelFacts& facts) {
   // Beyond these a cache of cosines costs more than the model's own limit is worth.
   constexpr std::int64_t kMostCachedPositions = 1 << 18;
   const std::int64_t positions = facts.max_position_embeddings > 0 ? facts.max_position_embeddings : 32768;
-  return {.vocab_rows = facts.vocab_size,
-          .tied = facts.tied,
-          .sliding_window = facts.sliding_window,
-          .num_positions = std::min(positions, kMostCachedPositions)};
+  onnx::DecoderFacts decoder;
+  decoder.vocab_rows = facts.vocab_size;
+  decoder.tied = facts.tied;
+  decoder.sliding_window = facts.sliding_window;
+  decoder.num_positions = std::min(positions, kMostCachedPositions);
+  return decoder;
 }
+
+namespace {
+
+// Fills in the names of the initializers.
+void name_weights(const Model& model, onnx::DecoderFacts& decoder) {
+  std::set<std::string> used;
+  const auto name_of = [&](const Binding& binding, std::string_view address) {
+    const std::optional<TensorId> tensor = binding.plain_source();
+    std::string name = tensor ? model.checkpoint->tensor(*tensor).name : "";
+    // A tensor that serves twice, or a part of one, goes by its canonical name.
+    if (name.empty() || used.contains(name))
+      name = (address.starts_with("lm_head.") ? "" : "model.") + std::string(address);
+    used.insert(name);
+    return name;
+  };
+  decoder.embedding_name = name_of(model.embed_tokens, "embed_tokens.weight");
+  for (std::size_t i = 0; i < model.lowered.weights.size(); ++i)
+    decoder.weight_names.push_back(
+        name_of(model.lowered.weights[i].binding, model.lowered.graph.weights[i].address));
+}
+
+}  // namespace
 
 OnnxPlan make_onnx_plan(const ExportOptions& options) {
   onnx::check_form(options.onnx);
@@ -82,7 +108,9 @@ OnnxPlan make_onnx_plan(const ExportOptions& options) {
   plan_package(plan, options);
   check_blocks(plan);
   plan.embedding = bf16_embedding(plan.model);
-  plan.onnx = onnx::build_model(plan.model.lowered.graph, decoder_facts(plan.model.facts), options.onnx,
+  plan.decoder = decoder_facts(plan.model.facts);
+  name_weights(plan.model, plan.decoder);
+  plan.onnx = onnx::build_model(plan.model.lowered.graph, plan.decoder, options.onnx,
                                 [&](ir::WeightId id) { return read_vector(plan.model, id); });
   plan.config_json = make_config_json(plan, plan.embedding, mnn::GraphForm::kPacked);
   plan.llm_config_json = make_llm_config_json(plan);

@@ -9,6 +9,7 @@ namespace llm2mnn {
 
 struct OnnxPlan : PackagePlan {
   EmbeddingPlan embedding;  ///< embeddings_bf16.bin: what MNN's engine reads beside a converted llm.mnn
+  onnx::DecoderFacts decoder;
   onnx::OnnxModel onnx;
   std::string genai_config_json;  ///< genai_config.json of the genai flavour; else empty
 
@@ -21,7 +22,7 @@ struct OnnxPlan : PackagePlan {
 /// @throws Error for everything that can be known to fail before the long work starts.
 OnnxPlan make_onnx_plan(const ExportOptions& options);
 
-/// What the graph of `facts`' model does not say.
+/// What the graph of `facts`' model does not say; without names.
 onnx::DecoderFacts decoder_facts(const ModelFacts& facts);
 
 /// Digests of an ONNX package that its own file records.

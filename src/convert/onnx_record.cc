@@ -1,6 +1,7 @@
 #include "convert/onnx_record.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "convert/graph_json.h"
 #include "convert/json_fields.h"
@@ -137,6 +138,7 @@ std::string make_onnx_record(const OnnxPlan& plan, const OnnxDigests& digests) {
   json["graph"] = graph_json(plan.model.lowered.graph);
   for (const LoweredWeight& weight : plan.model.lowered.weights)
     json["roles"].push_back(role_name(weight.role));
+  json["names"] = {{"weights", plan.decoder.weight_names}, {"embedding", plan.decoder.embedding_name}};
   json["tokenizer"] = {{"record", plan.tokenizer_record},
                        {"notes", plan.tokenizer.notes},
                        {"txt_limits", plan.tokenizer.txt_limits},
@@ -162,6 +164,14 @@ OnnxRecord parse_onnx_record(std::string_view text) {
     record.roles.push_back(parse_role(role.as_string()));
   if (record.roles.size() != record.graph.weights.size())
     fail(ErrorKind::kFormat, "{} roles of {} weights", record.roles.size(), record.graph.weights.size());
+  record.weight_names = fields.object("names").texts("weights");
+  record.embedding_name = fields.object("names").text("embedding");
+  if (record.weight_names.size() != record.graph.weights.size())
+    fail(ErrorKind::kFormat, "{} names of {} weights", record.weight_names.size(),
+         record.graph.weights.size());
+  std::set<std::string_view> unique(record.weight_names.begin(), record.weight_names.end());
+  unique.insert(record.embedding_name);
+  if (unique.size() != record.weight_names.size() + 1) fail(ErrorKind::kFormat, "two weights have one name");
   const Fields tokenizer = fields.object("tokenizer");
   record.tokenizer_record = tokenizer.text("record");
   record.tokenizer_notes = tokenizer.texts("notes");

@@ -16,7 +16,9 @@ inline constexpr std::string_view kRecordKey = "llm2mnn.config";
 struct OnnxRecord {
   onnx::OnnxForm form;
   ir::Graph graph;
-  std::vector<WeightRole> roles;  ///< parallel to graph.weights
+  std::vector<WeightRole> roles;          ///< parallel to graph.weights
+  std::vector<std::string> weight_names;  ///< parallel to graph.weights
+  std::string embedding_name;
   ModelFacts facts;
   std::string tokenizer_record;              ///< the manifest's "tokenizer"
   std::vector<std::string> tokenizer_notes;  ///< TokenizerPackage::notes

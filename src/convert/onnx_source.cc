@@ -54,15 +54,16 @@ fs::path side_file(const fs::path& onnx, const char* name) {
 fs::path needed_side_file(const fs::path& onnx, const char* name) {
   fs::path path = side_file(onnx, name);
   if (path.empty())
-    fail(ErrorKind::kIo, "{} is neither beside {} nor in the directory above; it was written with the file", name,
-         shown(onnx.filename().string()));
+    fail(ErrorKind::kIo, "{} is neither beside {} nor in the directory above; it was written with the file",
+         name, shown(onnx.filename().string()));
   return path;
 }
 
 JsonValue json_or_null(const fs::path& path) {
   if (path.empty()) return {};
   JsonValue value = load_json(path);
-  if (!value.is_object()) fail(ErrorKind::kFormat, "{}: expected a JSON object", shown(path.filename().string()));
+  if (!value.is_object())
+    fail(ErrorKind::kFormat, "{}: expected a JSON object", shown(path.filename().string()));
   return value;
 }
 
@@ -79,7 +80,8 @@ std::shared_ptr<const Checkpoint> checkpoint_of(const fs::path& onnx, const onnx
   std::vector<TensorInfo> tensors;
   for (const onnx::StoredTensor& tensor : file.tensors())
     tensors.push_back(info_of(tensor));
-  return std::make_shared<const Checkpoint>(Checkpoint::of_tensors(onnx.parent_path(), file.files(), std::move(tensors)));
+  return std::make_shared<const Checkpoint>(
+      Checkpoint::of_tensors(onnx.parent_path(), file.files(), std::move(tensors)));
 }
 
 // Tensors of the file by name.
@@ -89,10 +91,12 @@ class Sources {
 
   TensorId id(const std::string& name) const {
     const std::optional<TensorId> found = checkpoint_.find(name);
-    if (!found) fail(ErrorKind::kUnsupported, "tensor {} is missing: its weights were renamed, folded or stripped", shown(name));
+    if (!found)
+      fail(ErrorKind::kUnsupported, "tensor {} is missing: its weights were renamed, folded or stripped",
+           shown(name));
     return *found;
   }
-  Binding vector(std::string_view address) const { return Binding::source(checkpoint_, id(onnx::tensor_name(address))); }
+  Binding vector(const std::string& name) const { return Binding::source(checkpoint_, id(name)); }
   Binding matrix(const onnx::MatrixBlob& blob) const {
     switch (blob.layout) {
       case onnx::MatrixLayout::kRows:
@@ -120,8 +124,10 @@ class Sources {
   const onnx::OnnxForm& form_;
 };
 
-// Values of the tensors inside the ONNX file itself; of large ones, which no export of ours has there, a digest.
-std::map<std::string, std::string, std::less<>> inline_values(const Checkpoint& checkpoint, const onnx::OnnxFile& file) {
+// Values of the tensors inside the ONNX file itself; of large ones, which no export of ours has there, a
+// digest.
+std::map<std::string, std::string, std::less<>> inline_values(const Checkpoint& checkpoint,
+                                                              const onnx::OnnxFile& file) {
   std::map<std::string, std::string, std::less<>> values;
   for (const onnx::StoredTensor& tensor : file.tensors()) {
     if (tensor.file_idx != 0) continue;
@@ -146,7 +152,8 @@ void check_facts(const OnnxRecord& record) {
   const ModelFacts& facts = record.facts;
   const ir::Graph& graph = record.graph;
   if (facts.hidden_size != graph.hidden_size || facts.vocab_size <= 0 ||
-      (facts.tied && facts.vocab_size != graph.vocab_size) || (graph.has_sliding_layers && facts.sliding_window <= 0))
+      (facts.tied && facts.vocab_size != graph.vocab_size) ||
+      (graph.has_sliding_layers && facts.sliding_window <= 0))
     fail(ErrorKind::kFormat, "its sizes do not fit its graph");
 }
 
@@ -168,19 +175,23 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
     weight.role = record.roles[i];
     weight.is_matrix = record.graph.weights[i].shape.size() == 2;
     if (!weight.is_matrix) {
-      weight.binding = sources.vector(record.graph.weights[i].address);
+      weight.binding = sources.vector(record.weight_names[i]);
       if (weight.binding.rows() != record.graph.weights[i].shape.front() || weight.binding.cols() != 1)
-        fail(ErrorKind::kUnsupported, "tensor {}: not the shape that its record says", record.graph.weights[i].address);
+        fail(ErrorKind::kUnsupported, "tensor {}: not the shape that its record says",
+             shown(record.weight_names[i]));
     }
     lowered.weights.push_back(std::move(weight));
   }
   lowered.graph = std::move(record.graph);
-  const onnx::OnnxModel expected =
-      onnx::build_model(lowered.graph, decoder_facts(record.facts), record.form,
-                        [&](ir::WeightId id) { return read_vector(plan.model, id); });
-  onnx::check_same_model(file, expected, [&](const onnx::StoredTensor& tensor, std::uint64_t offset, std::span<std::byte> out) {
-    checkpoint.read(sources.id(tensor.name), offset, out);
-  });
+  onnx::DecoderFacts decoder = decoder_facts(record.facts);
+  decoder.weight_names = std::move(record.weight_names);
+  decoder.embedding_name = std::move(record.embedding_name);
+  const onnx::OnnxModel expected = onnx::build_model(
+      lowered.graph, decoder, record.form, [&](ir::WeightId id) { return read_vector(plan.model, id); });
+  onnx::check_same_model(
+      file, expected, [&](const onnx::StoredTensor& tensor, std::uint64_t offset, std::span<std::byte> out) {
+        checkpoint.read(sources.id(tensor.name), offset, out);
+      });
   for (const onnx::MatrixBlob& blob : expected.layout.matrices) {
     Binding binding = sources.matrix(blob);
     if (blob.weight)
@@ -201,11 +212,13 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
   plan.options.allow_tokenizer_mismatch = record.allow_tokenizer_mismatch;
   plan.options.type = std::move(record.type);
   if (record.form.weights != onnx::WeightForm::kFloat) {
-    plan.source_notes.push_back(fmt::format("the ONNX file is quantised ({} bit, block {}): its rounding stays and this one's is added",
-                                            record.form.bits, record.form.block));
+    plan.source_notes.push_back(fmt::format(
+        "the ONNX file is quantised ({} bit, block {}): its rounding stays and this one's is added",
+        record.form.bits, record.form.block));
   }
-  plan.source_digest = [dir = checkpoint.dir(), files = file.files(), values = inline_values(checkpoint, file),
-                        digests = record.digests, is_exact = is_exact(record.form)] {
+  plan.source_digest = [dir = checkpoint.dir(), files = file.files(),
+                        values = inline_values(checkpoint, file), digests = record.digests,
+                        is_exact = is_exact(record.form)] {
     const Digest128 weights = weights_digest(values, digest_of_files(dir, files));
     // As exported, and nothing rounded: then it is the checkpoint's digest that says what the weights are.
     return is_exact && weights == digests.weights ? digests.source : weights;
@@ -231,7 +244,8 @@ void plan_onnx_package(PackagePlan& plan, const ExportOptions& options) {
   const std::optional<std::string_view> record = file.metadata(kRecordKey);
   if (!record) {
     fail(ErrorKind::kUnsupported,
-         "{}: not an ONNX file of llm2mnn (its metadata has no {}); an optimiser may have dropped it: convert the file "
+         "{}: not an ONNX file of llm2mnn (its metadata has no {}); an optimiser may have dropped it: "
+         "convert the file "
          "as it was exported",
          shown(path.filename().string()), kRecordKey);
   }

@@ -39,6 +39,7 @@ struct ExportOptions {
 
   unsigned threads = 0;  ///< 0: one per processor
   bool overwrite = false;
+  std::filesystem::path dump_ir_path;  ///< `--dump_ir FILE`; empty: none
 
   ScaleType effective_scale_type() const {
     return scale_type.value_or(form == mnn::GraphForm::kCompat ? ScaleType::kF32 : ScaleType::kF16);

@@ -109,6 +109,32 @@ std::string checkpoint_report_json(const CheckpointReport& report) {
   return text_of(json);
 }
 
+std::string onnx_report_json(const OnnxReport& report) {
+  const auto values_json = [](const std::vector<onnx::OnnxFile::Value>& values) {
+    Json list = Json::array();
+    for (const onnx::OnnxFile::Value& value : values)
+      list.push_back({{"name", value.name}, {"type", value.type}});
+    return list;
+  };
+  Json json;
+  json["kind"] = "onnx";
+  json["producer"] = report.summary.producer;
+  json["flavour"] = report.flavour.empty() ? Json(nullptr) : Json(report.flavour);
+  if (report.facts) json["model"] = facts_json(*report.facts);
+  if (!report.weights.empty()) json["weights"] = report.weights;
+  json["ir_version"] = report.summary.ir_version;
+  json["opsets"] = report.summary.opsets;
+  json["inputs"] = values_json(report.summary.inputs);
+  json["outputs"] = values_json(report.summary.outputs);
+  json["operators"] = report.summary.operators;
+  json["functions"] = report.summary.functions;
+  for (const auto& [type, total] : report.types)
+    json["tensors"][type] = {{"tensors", total.tensors}, {"bytes", total.bytes}};
+  for (const auto& [name, bytes] : report.files)
+    json["files"].push_back({{"name", name}, {"bytes", bytes}});
+  return text_of(json);
+}
+
 std::string package_report_json(const PackageReport& report) {
   Json json;
   json["kind"] = "package";

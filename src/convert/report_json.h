@@ -14,6 +14,7 @@ namespace llm2mnn {
 std::string plan_report_json(const Plan& plan, std::string_view status);
 std::string plan_report_json(const OnnxPlan& plan, std::string_view status);
 std::string checkpoint_report_json(const CheckpointReport& report);
+std::string onnx_report_json(const OnnxReport& report);
 std::string package_report_json(const PackageReport& report);
 std::string families_report_json(const std::vector<FamilySummary>& families);
 

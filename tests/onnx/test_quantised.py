@@ -71,8 +71,8 @@ def code_faults(name, stored, source):
 
 class Quantised(OnnxCase):
     def source(self, fixture):
-        """{name in the ONNX file: float64 array}. There the norm in front of the MLP is called by what it does."""
-        return {n.replace("post_attention_layernorm", "pre_mlp_norm"): v.astype(np.float64) for n, (_, v) in fixture.source().items()}
+        """{name: float64 array}, named in the ONNX file as in the checkpoint."""
+        return {n: v.astype(np.float64) for n, (_, v) in fixture.source().items()}
 
     def check_weights(self, fixture, model, bits, block):
         source = self.source(fixture)

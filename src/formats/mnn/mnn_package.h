@@ -81,6 +81,9 @@ using VectorReader = std::function<std::vector<float>(ir::WeightId)>;
 std::vector<std::byte> write_graph(const ir::Graph& graph, const WeightFileLayout& layout, GraphForm form,
                                    const VectorReader& read_vector);
 
+/// The ops of an llm.mnn of ours, one a line.
+std::string print_graph(std::span<const std::byte> bytes);
+
 /// A runtime release, such as 3.6.1.
 struct RuntimeVersion {
   int major = 0, minor = 0, patch = 0;

@@ -23,10 +23,6 @@ std::string present_name(std::int64_t layer, std::string_view kind) {
 
 }  // namespace
 
-std::string tensor_name(std::string_view address) {
-  return address.starts_with("lm_head.") ? std::string(address) : "model." + std::string(address);
-}
-
 Emitter::Emitter(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,
                  const VectorReader& read_vector)
     : graph_(graph),
@@ -79,23 +75,26 @@ std::string Emitter::heads(ir::ValueId value, std::int64_t num_heads, std::int64
 
 std::string Emitter::vector(ir::WeightId id) {
   const ir::Weight& weight = graph_.weights[id];
-  return net_.initializer(tensor_name(weight.address), ElemType::kFloat, weight.shape,
+  return net_.initializer(facts_.weight_names[id], ElemType::kFloat, weight.shape,
                           raw_bytes(read_vector_(id)));
 }
 
 bool Emitter::is_quantised(const ir::Linear& op) const {
-  return form_.weights != WeightForm::kFloat && op.y != graph_.logits &&
-         !graph_.weights[op.weight].address.starts_with("lm_head.");
+  return form_.weights != WeightForm::kFloat && !is_head(op);
+}
+
+bool Emitter::is_head(const ir::Linear& op) const {
+  return graph_.weights[op.weight].address == "lm_head.weight";
 }
 
 std::string Emitter::matrix(const std::string& prefix, const ir::Linear& op) {
-  const std::string name = tensor_name(graph_.weights[op.weight].address);
+  const std::string& name = facts_.weight_names[op.weight];
   const bool half = form_.dtype == DType::kF16;
   const auto as_float = [&](const std::string& stored) {
     return half ? net_.node("Cast", {stored}, prefix + "/weight", {{"to", std::int64_t{1}}}) : stored;
   };
-  if (facts_.tied && name == "lm_head.weight") {
-    return as_float(net_.node("Transpose", {kEmbeddingName}, prefix + "/table_t",
+  if (facts_.tied && is_head(op)) {
+    return as_float(net_.node("Transpose", {facts_.embedding_name}, prefix + "/table_t",
                               {{"perm", std::vector<std::int64_t>{1, 0}}}));
   }
   MatrixBlob blob;
@@ -114,7 +113,7 @@ std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear&
   const std::int64_t groups = op.in_features / form_.block;
   const std::int64_t group_bytes = form_.block * form_.bits / 8;
   const std::int64_t zero_bytes = ceil_div<std::int64_t>(groups * form_.bits, 8);
-  const std::string name = tensor_name(graph_.weights[op.weight].address);
+  const std::string& name = facts_.weight_names[op.weight];
   MatrixBlob blob;
   blob.name = name + "_codes";
   blob.scales_name = name + "_scales";
@@ -142,7 +141,7 @@ std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear&
 
 std::string Emitter::dequantised(const std::string& prefix, const ir::Linear& op) {
   const std::int64_t groups = op.in_features / form_.block;
-  const std::string name = tensor_name(graph_.weights[op.weight].address);
+  const std::string& name = facts_.weight_names[op.weight];
   const ElemType type = form_.bits == 4 ? ElemType::kUint4 : ElemType::kUint8;
   const auto code_bytes = [this](std::int64_t count) {
     return checked_cast<std::uint64_t>(ceil_div<std::int64_t>(count * form_.bits, 8));

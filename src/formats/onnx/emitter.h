@@ -57,6 +57,7 @@ class Emitter {
   /// The matrix of a Linear as MatMul wants it, [I, O]; made of a quantised form when there is one.
   std::string matrix(const std::string& prefix, const ir::Linear& op);
   bool is_quantised(const ir::Linear& op) const;
+  bool is_head(const ir::Linear& op) const;
   std::string mat_mul_n_bits(const std::string& output, const ir::Linear& op, const std::string& x);
   std::string dequantised(const std::string& prefix, const ir::Linear& op);
   std::string vector(ir::WeightId id);
@@ -82,7 +83,6 @@ class Emitter {
   std::string logits_index_;
 };
 
-inline constexpr const char* kEmbeddingName = "model.embed_tokens.weight";
 inline constexpr const char* kDomain = "org.llm2mnn";
 inline constexpr const char* kMicrosoftDomain = "com.microsoft";
 

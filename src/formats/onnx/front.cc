@@ -84,12 +84,12 @@ void Emitter::emit_front() {
 
   const bool half = form_.dtype == DType::kF16;
   MatrixBlob table;
-  table.name = kEmbeddingName;
+  table.name = facts_.embedding_name;
   table.layout = MatrixLayout::kRows;
   table.rows = facts_.vocab_rows;
   table.cols = graph_.hidden_size;
   table.bytes = checked_cast<std::uint64_t>(table.rows * table.cols * (half ? 2 : 4));
-  table.offset = net_.reserve(kEmbeddingName, half ? ElemType::kFloat16 : ElemType::kFloat,
+  table.offset = net_.reserve(facts_.embedding_name, half ? ElemType::kFloat16 : ElemType::kFloat,
                               {table.rows, table.cols}, table.bytes);
   net_.add_matrix(std::move(table));
 
@@ -97,7 +97,7 @@ void Emitter::emit_front() {
   if (form_.flavour == Flavour::kOne) {
     net_.import_domain(kDomain, 1);
     const std::string embedded =
-        net_.node_of(kDomain, "Dropout", {"input_ids", kEmbeddingName}, {"inputs_embeds"});
+        net_.node_of(kDomain, "Dropout", {"input_ids", facts_.embedding_name}, {"inputs_embeds"});
     NodeList& lookup = net_.add_function(kDomain, "Dropout", {"ids", "table"}, "y");
     lookup.node("Gather", {"table", "ids"}, "y", {{"axis", std::int64_t{0}}});
     net_.node_of(kDomain, "Reshape", {embedded, net_.ints({1, -1, graph_.hidden_size})}, {entry});
@@ -107,7 +107,7 @@ void Emitter::emit_front() {
     index.node("Identity", {index.ints({0})}, "y");
   } else {
     const std::string embedded = half ? entry + "/half" : entry;
-    net_.node("Gather", {kEmbeddingName, "input_ids"}, embedded, {{"axis", std::int64_t{0}}});
+    net_.node("Gather", {facts_.embedding_name, "input_ids"}, embedded, {{"axis", std::int64_t{0}}});
     if (half) net_.node("Cast", {embedded}, entry, {{"to", kToFloat}});
   }
   set_rows(graph_.input, entry, graph_.hidden_size);

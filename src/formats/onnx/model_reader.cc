@@ -19,9 +19,9 @@ using google::protobuf::io::CodedInputStream;
 // More than any model: the largest published ones, with each expert written out, have 200,000 nodes.
 constexpr std::size_t kMostNodes = 500'000;
 constexpr std::size_t kMostTensors = 250'000;
-constexpr std::size_t kMostOthers = 20'000;               // inputs, outputs, functions, metadata
-constexpr std::uint64_t kMostParsedBytes = 256u << 20;    // of all messages that are held in memory
-constexpr std::uint64_t kMostBytes = 0x7FFFFFFF;          // of a protobuf message
+constexpr std::size_t kMostOthers = 20'000;             // inputs, outputs, functions, metadata
+constexpr std::uint64_t kMostParsedBytes = 256u << 20;  // of all messages that are held in memory
+constexpr std::uint64_t kMostBytes = 0x7FFFFFFF;        // of a protobuf message
 
 /// Reads a file in pieces; what is skipped is not read.
 class FileStream final : public google::protobuf::io::ZeroCopyInputStream {
@@ -170,7 +170,8 @@ class Reader {
       limit(dims.size(), kMostDims, "dimensions of a tensor");
       dims.push_back(static_cast<std::int64_t>(value));
     };
-    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) return add(varint(tag));
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED)
+      return add(varint(tag));
     nested(tag, [&] {
       while (input_.BytesUntilLimit() > 0) {
         std::uint64_t value = 0;
@@ -182,7 +183,8 @@ class Reader {
 
   // Bytes that are values as they stand.
   void read_span(std::uint32_t tag, FoundTensor& tensor) {
-    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED || tensor.num_bytes > 0) {
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+        tensor.num_bytes > 0) {
       // Unpacked floats, or data in two places.
       tensor.in_typed_field = true;
       skip(tag);
@@ -215,7 +217,8 @@ class Reader {
   void parse(std::uint32_t tag, MessageLite& message) {
     const int bytes = length(tag);
     parsed_bytes_ += static_cast<std::uint64_t>(bytes) + 64;
-    if (parsed_bytes_ > kMostParsedBytes) fail(ErrorKind::kUnsupported, "more than {} bytes of graph", kMostParsedBytes);
+    if (parsed_bytes_ > kMostParsedBytes)
+      fail(ErrorKind::kUnsupported, "more than {} bytes of graph", kMostParsedBytes);
     const CodedInputStream::Limit outer = input_.PushLimit(bytes);
     if (!message.MergePartialFromCodedStream(&input_) || input_.BytesUntilLimit() != 0) fail_broken();
     input_.PopLimit(outer);
@@ -231,14 +234,19 @@ class Reader {
 
   std::uint64_t varint(std::uint32_t tag) {
     std::uint64_t value = 0;
-    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_VARINT || !input_.ReadVarint64(&value)) fail_broken();
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_VARINT ||
+        !input_.ReadVarint64(&value))
+      fail_broken();
     return value;
   }
   /// Of what follows; at most the bytes that are left.
   int length(std::uint32_t tag) {
     std::uint32_t bytes = 0;
-    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED || !input_.ReadVarint32(&bytes)) fail_broken();
-    const auto left = static_cast<std::uint64_t>(std::max(0, input_.BytesUntilLimit() < 0 ? std::numeric_limits<int>::max() : input_.BytesUntilLimit()));
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
+        !input_.ReadVarint32(&bytes))
+      fail_broken();
+    const auto left = static_cast<std::uint64_t>(std::max(
+        0, input_.BytesUntilLimit() < 0 ? std::numeric_limits<int>::max() : input_.BytesUntilLimit()));
     if (bytes > left) fail_broken();
     return static_cast<int>(bytes);
   }
@@ -254,7 +262,8 @@ class Reader {
     if (!WireFormatLite::SkipField(&input_, tag)) fail_broken();
   }
   [[noreturn]] void fail_broken() {
-    fail(ErrorKind::kFormat, "this is no whole ONNX model: it breaks off or is damaged at byte {}", input_.CurrentPosition());
+    fail(ErrorKind::kFormat, "this is no whole ONNX model: it breaks off or is damaged at byte {}",
+         input_.CurrentPosition());
   }
 
   FileStream stream_;
@@ -269,7 +278,9 @@ class Reader {
 
 std::vector<FoundTensor> read_model(const File& file, proto::Model& model) {
   if (file.size() > kMostBytes) {
-    fail(ErrorKind::kFormat, "{} bytes, and a protobuf message has less than 2 GiB; save the weights as external data", file.size());
+    fail(ErrorKind::kFormat,
+         "{} bytes, and a protobuf message has less than 2 GiB; save the weights as external data",
+         file.size());
   }
   return Reader(file, model).run();
 }

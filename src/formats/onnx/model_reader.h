@@ -1,6 +1,6 @@
 #pragma once
-// The bytes of an ONNX model, walked field by field, so that the values of tensors are never in memory. Private to
-// this folder.
+// The bytes of an ONNX model, walked field by field, so that the values of tensors are never in memory.
+// Private to this folder.
 
 #include <cstdint>
 #include <string>
@@ -26,7 +26,8 @@ struct FoundTensor {
 };
 
 /// Fills `model` with everything but initializers, which are returned in the file's order.
-/// @throws Error(kFormat) with the offset for bytes that are no model; kUnsupported for more than this tool holds.
+/// @throws Error(kFormat) with the offset for bytes that are no model; kUnsupported for more than this tool
+/// holds.
 std::vector<FoundTensor> read_model(const File& file, proto::Model& model);
 
 }  // namespace llm2mnn::onnx

@@ -18,15 +18,18 @@ struct ElemInfo {
   const char* name;
   int bits;  // 0: not to be stored
 };
-constexpr std::array<ElemInfo, 27> kElems = {{{"UNDEFINED", 0}, {"FLOAT", 32},  {"UINT8", 8},      {"INT8", 8},       {"UINT16", 16},
-                                              {"INT16", 16},    {"INT32", 32},  {"INT64", 64},     {"STRING", 0},     {"BOOL", 8},
-                                              {"FLOAT16", 16},  {"DOUBLE", 64}, {"UINT32", 32},    {"UINT64", 64},    {"COMPLEX64", 64},
-                                              {"COMPLEX128", 128}, {"BFLOAT16", 16}, {"FLOAT8E4M3FN", 8}, {"FLOAT8E4M3FNUZ", 8}, {"FLOAT8E5M2", 8},
-                                              {"FLOAT8E5M2FNUZ", 8}, {"UINT4", 4}, {"INT4", 4}, {"FLOAT4E2M1", 4}, {"FLOAT8E8M0", 8},
-                                              {"UINT2", 2}, {"INT2", 2}}};
+constexpr std::array<ElemInfo, 27> kElems = {
+    {{"UNDEFINED", 0},      {"FLOAT", 32},    {"UINT8", 8},        {"INT8", 8},           {"UINT16", 16},
+     {"INT16", 16},         {"INT32", 32},    {"INT64", 64},       {"STRING", 0},         {"BOOL", 8},
+     {"FLOAT16", 16},       {"DOUBLE", 64},   {"UINT32", 32},      {"UINT64", 64},        {"COMPLEX64", 64},
+     {"COMPLEX128", 128},   {"BFLOAT16", 16}, {"FLOAT8E4M3FN", 8}, {"FLOAT8E4M3FNUZ", 8}, {"FLOAT8E5M2", 8},
+     {"FLOAT8E5M2FNUZ", 8}, {"UINT4", 4},     {"INT4", 4},         {"FLOAT4E2M1", 4},     {"FLOAT8E8M0", 8},
+     {"UINT2", 2},          {"INT2", 2}}};
 
 int elem_bits(std::int32_t type) {
-  return type >= 0 && static_cast<std::size_t>(type) < kElems.size() ? kElems[static_cast<std::size_t>(type)].bits : 0;
+  return type >= 0 && static_cast<std::size_t>(type) < kElems.size()
+             ? kElems[static_cast<std::size_t>(type)].bits
+             : 0;
 }
 
 // Bytes of the values of a tensor, packed to whole bytes at its end.
@@ -56,7 +59,8 @@ std::uint64_t parse_offset(std::string_view key, const std::string& text) {
 void check_location(const std::string& location) {
   const std::filesystem::path path(location);
   if (location.empty()) fail(ErrorKind::kFormat, "external data without a location");
-  if (location.find('\0') != std::string::npos) fail(ErrorKind::kFormat, "external data: {} is no file name", shown(location));
+  if (location.find('\0') != std::string::npos)
+    fail(ErrorKind::kFormat, "external data: {} is no file name", shown(location));
   if (path.is_absolute() || std::ranges::find(path, "..") != path.end())
     fail(ErrorKind::kFormat, "external data: {} is outside the file's directory", shown(location));
 }
@@ -72,9 +76,11 @@ class DataFiles {
     const auto found = std::find(names_.begin() + 1, names_.end(), location);
     if (found != names_.end()) return checked_cast<std::uint32_t>(found - names_.begin());
     constexpr std::size_t kMostFiles = 10'000;
-    if (names_.size() > kMostFiles) fail(ErrorKind::kUnsupported, "more than {} files of external data", kMostFiles);
+    if (names_.size() > kMostFiles)
+      fail(ErrorKind::kUnsupported, "more than {} files of external data", kMostFiles);
     if (!entry_exists(dir_ / location)) {
-      fail(ErrorKind::kIo, "its weights are in {}, which is not beside it; copy both files together", shown(location));
+      fail(ErrorKind::kIo, "its weights are in {}, which is not beside it; copy both files together",
+           shown(location));
     }
     sizes_.push_back(File::open_regular(dir_ / location).size());
     names_.push_back(location);
@@ -116,13 +122,13 @@ StoredTensor locate(const FoundTensor& found, DataFiles& files) {
   }
   tensor.file_idx = files.index_of(location);
   if (length && *length != tensor.bytes) {
-    fail(ErrorKind::kFormat, "{} {} needs {} bytes and its external data has {}", elem_type_name(tensor.elem_type),
-         shape_text(tensor.shape), tensor.bytes, *length);
+    fail(ErrorKind::kFormat, "{} {} needs {} bytes and its external data has {}",
+         elem_type_name(tensor.elem_type), shape_text(tensor.shape), tensor.bytes, *length);
   }
   const std::uint64_t size = files.size(tensor.file_idx);
   if (tensor.offset > size || tensor.bytes > size - tensor.offset) {
-    fail(ErrorKind::kFormat, "bytes {} to {} of {}, which has {}", tensor.offset, tensor.offset + tensor.bytes,
-         shown(files.name(tensor.file_idx)), size);
+    fail(ErrorKind::kFormat, "bytes {} to {} of {}, which has {}", tensor.offset,
+         tensor.offset + tensor.bytes, shown(files.name(tensor.file_idx)), size);
   }
   return tensor;
 }
@@ -131,14 +137,17 @@ std::string type_text(const proto::ValueInfo& info) {
   const proto::TensorType& type = info.type().tensor_type();
   std::vector<std::string> dims;
   for (const proto::Dimension& dim : type.shape().dim())
-    dims.push_back(dim.has_dim_value() ? fmt::format("{}", dim.dim_value()) : dim.has_dim_param() ? dim.dim_param() : "?");
+    dims.push_back(dim.has_dim_value()   ? fmt::format("{}", dim.dim_value())
+                   : dim.has_dim_param() ? dim.dim_param()
+                                         : "?");
   return fmt::format("{} [{}]", elem_type_name(type.elem_type()), fmt::join(dims, ", "));
 }
 
 }  // namespace
 
 std::string elem_type_name(std::int32_t elem_type) {
-  if (elem_type < 0 || static_cast<std::size_t>(elem_type) >= kElems.size()) return fmt::format("{}", elem_type);
+  if (elem_type < 0 || static_cast<std::size_t>(elem_type) >= kElems.size())
+    return fmt::format("{}", elem_type);
   return kElems[static_cast<std::size_t>(elem_type)].name;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // An ONNX file as it is found: graph, functions and metadata in memory, the bytes of tensors where they are.
-// Hostile bytes stop here: when `open` returns, every span lies inside its file and agrees with type and shape.
+// Hostile bytes stop here: when `open` returns, every span lies inside its file and agrees with type and
+// shape.
 
 #include <cstdint>
 #include <filesystem>
@@ -35,8 +36,9 @@ std::string elem_type_name(std::int32_t elem_type);
 class OnnxFile {
  public:
   /// Unknown fields are passed over.
-  /// @throws Error: kIo for files that cannot be read (a missing data file is explained), kFormat for what is no
-  /// ONNX model, kUnsupported for forms refused by name (subgraphs, sparse tensors, values in typed fields).
+  /// @throws Error: kIo for files that cannot be read (a missing data file is explained), kFormat for what is
+  /// no ONNX model, kUnsupported for forms refused by name (subgraphs, sparse tensors, values in typed
+  /// fields).
   static OnnxFile open(const std::filesystem::path& path);
   OnnxFile(OnnxFile&&) noexcept;
   ~OnnxFile();

@@ -1,5 +1,8 @@
 #include "formats/onnx/onnx_package.h"
 
+#include <fmt/ranges.h>
+#include <iterator>
+
 #include "base/error.h"
 #include "formats/onnx/emitter.h"
 
@@ -65,9 +68,37 @@ OnnxModel build_model(const ir::Graph& graph, const DecoderFacts& facts, const O
   return Emitter(graph, facts, form, read_vector).run();
 }
 
-std::string with_metadata(std::string bytes, std::string_view key, std::string_view value) {
+namespace {
+
+std::string attribute_text(const proto::Attribute& attribute) {
+  if (attribute.ints_size() > 0)
+    return fmt::format(", {}=[{}]", attribute.name(), fmt::join(attribute.ints(), ", "));
+  return attribute.has_f() ? fmt::format(", {}={}", attribute.name(), attribute.f())
+                           : fmt::format(", {}={}", attribute.name(), attribute.i());
+}
+
+}  // namespace
+
+std::string print_model(const OnnxModel& model) {
+  proto::Model parsed;
+  LLM2MNN_CHECK(parsed.ParseFromString(model.bytes));
+  std::string text;
+  for (const proto::Node& node : parsed.graph().node()) {
+    fmt::format_to(std::back_inserter(text), "{} = {}{}({}", fmt::join(node.output(), ", "),
+                   node.domain().empty() ? "" : node.domain() + "::", node.op_type(),
+                   fmt::join(node.input(), ", "));
+    for (const proto::Attribute& attribute : node.attribute())
+      text += attribute_text(attribute);
+    text += ")\n";
+  }
+  return text;
+}
+
+std::string with_metadata(std::string bytes, std::string_view producer_version, std::string_view key,
+                          std::string_view value) {
   // Protobuf: a message's bytes may come in parts; lists go on.
   proto::Model part;
+  part.set_producer_version(std::string(producer_version));
   proto::StringEntry& entry = *part.add_metadata_props();
   entry.set_key(std::string(key));
   entry.set_value(std::string(value));

@@ -55,6 +55,10 @@ struct DecoderFacts {
   bool tied = false;                ///< lm_head is the embedding table
   std::int64_t sliding_window = 0;  ///< keys a query of a sliding layer sees, itself included
   std::int64_t num_positions = 0;   ///< rows of GroupQueryAttention's rotary caches
+  /// Names of the initializers, parallel to the graph's weights: those of the checkpoint where a weight is
+  /// one of its tensors. Unique, the embedding's included.
+  std::vector<std::string> weight_names;
+  std::string embedding_name;
 };
 
 /// How the values of a matrix [O, I] lie in llm.onnx.data.
@@ -103,11 +107,6 @@ struct OnnxModel {
 /// Values of a vector weight (bias, gamma, beta).
 using VectorReader = std::function<std::vector<float>(ir::WeightId)>;
 
-/// "model.layers.0.self_attn.q_proj.weight" of the address "layers.0.self_attn.q_proj.weight": Hugging Face's
-/// usual name of a tensor, but for the norms behind attention, which are called by what they do
-/// ("pre_mlp_norm").
-std::string tensor_name(std::string_view address);
-
 /// The whole graph. Precondition: `form` passes check_form.
 /// @throws Error(kUnsupported) for what this form cannot express, by node.
 OnnxModel build_model(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,
@@ -116,8 +115,12 @@ OnnxModel build_model(const ir::Graph& graph, const DecoderFacts& facts, const O
 /// @throws Error(kInvalidArgument) naming the flag (--onnx_opset, --dtype, --onnx_quant, ...) and the remedy.
 void check_form(const OnnxForm& form);
 
-/// `bytes` of a model with one more entry of metadata_props.
-std::string with_metadata(std::string bytes, std::string_view key, std::string_view value);
+/// The nodes of a model of ours, one a line.
+std::string print_model(const OnnxModel& model);
+
+/// `bytes` of a model with the version of its producer and one more entry of metadata_props.
+std::string with_metadata(std::string bytes, std::string_view producer_version, std::string_view key,
+                          std::string_view value);
 
 /// "one", "ort", "genai"; "float", "matmulnbits", "qdq".
 std::string_view flavour_name(Flavour flavour);

@@ -12,7 +12,8 @@
 namespace llm2mnn::onnx {
 namespace {
 
-constexpr std::string_view kRemedy = "convert the file as llm2mnn exported it, without optimising or editing it";
+constexpr std::string_view kRemedy =
+    "convert the file as llm2mnn exported it, without optimising or editing it";
 
 // What two nodes must have in common; names of nodes and the order of attributes mean nothing.
 std::string text_of(const proto::Node& node) {
@@ -39,7 +40,8 @@ std::string type_of(const proto::Node& node) {
 }
 
 [[noreturn]] void fail_node(const proto::Node& node, std::string_view why) {
-  fail(ErrorKind::kUnsupported, "node {} ({}): {}; {}", shown(node.name()), shown(type_of(node)), why, kRemedy);
+  fail(ErrorKind::kUnsupported, "node {} ({}): {}; {}", shown(node.name()), shown(type_of(node)), why,
+       kRemedy);
 }
 
 template <typename Nodes>
@@ -47,7 +49,8 @@ void check_nodes(const Nodes& found, const Nodes& expected) {
   const int both = std::min(found.size(), expected.size());
   for (int i = 0; i < both; ++i) {
     if (text_of(found[i]) != text_of(expected[i])) {
-      fail_node(found[i], fmt::format("expected {} ({}) here", shown(expected[i].name()), type_of(expected[i])));
+      fail_node(found[i],
+                fmt::format("expected {} ({}) here", shown(expected[i].name()), type_of(expected[i])));
     }
   }
   if (found.size() > both) fail_node(found[both], "one node too many");
@@ -65,8 +68,8 @@ template <typename Infos>
 void check_values(const Infos& found, const Infos& expected, std::string_view what) {
   for (int i = 0; i < std::min(found.size(), expected.size()); ++i) {
     if (text_of(found[i]) != text_of(expected[i])) {
-      fail(ErrorKind::kUnsupported, "{} {}: expected {} here, or another shape; {}", what, shown(found[i].name()),
-           shown(expected[i].name()), kRemedy);
+      fail(ErrorKind::kUnsupported, "{} {}: expected {} here, or another shape; {}", what,
+           shown(found[i].name()), shown(expected[i].name()), kRemedy);
     }
   }
   if (found.size() != expected.size())
@@ -75,11 +78,13 @@ void check_values(const Infos& found, const Infos& expected, std::string_view wh
 
 void check_functions(const proto::Model& found, const proto::Model& expected) {
   for (const proto::Function& function : found.functions()) {
-    const auto same = std::find_if(expected.functions().begin(), expected.functions().end(), [&](const proto::Function& other) {
-      return other.name() == function.name() && other.domain() == function.domain();
-    });
+    const auto same = std::find_if(
+        expected.functions().begin(), expected.functions().end(), [&](const proto::Function& other) {
+          return other.name() == function.name() && other.domain() == function.domain();
+        });
     if (same == expected.functions().end()) {
-      fail(ErrorKind::kUnsupported, "function {}::{} is not known; {}", shown(function.domain()), shown(function.name()), kRemedy);
+      fail(ErrorKind::kUnsupported, "function {}::{} is not known; {}", shown(function.domain()),
+           shown(function.name()), kRemedy);
     }
     check_nodes(function.node(), same->node());
   }
@@ -90,23 +95,27 @@ const std::string* known_bytes(const proto::Tensor& tensor, const DataLayout& la
   if (tensor.data_location() == 0) return &tensor.raw_data();
   for (const proto::StringEntry& entry : tensor.external_data()) {
     if (entry.key() != "offset") continue;
-    const auto blob = std::ranges::find_if(
-        layout.consts, [&](const ConstBlob& candidate) { return fmt::format("{}", candidate.offset) == entry.value(); });
+    const auto blob = std::ranges::find_if(layout.consts, [&](const ConstBlob& candidate) {
+      return fmt::format("{}", candidate.offset) == entry.value();
+    });
     if (blob != layout.consts.end()) return &blob->data;
   }
   return nullptr;
 }
 
-void check_tensor(const StoredTensor& found, const proto::Tensor& expected, const std::string* bytes, const TensorReader& read) {
+void check_tensor(const StoredTensor& found, const proto::Tensor& expected, const std::string* bytes,
+                  const TensorReader& read) {
   const Shape shape(expected.dims().begin(), expected.dims().end());
   if (found.elem_type != expected.data_type() || found.shape != shape) {
-    fail(ErrorKind::kUnsupported, "tensor {}: {} {}, expected {} {}; {}", shown(found.name), elem_type_name(found.elem_type),
-         shape_text(found.shape), elem_type_name(expected.data_type()), shape_text(shape), kRemedy);
+    fail(ErrorKind::kUnsupported, "tensor {}: {} {}, expected {} {}; {}", shown(found.name),
+         elem_type_name(found.elem_type), shape_text(found.shape), elem_type_name(expected.data_type()),
+         shape_text(shape), kRemedy);
   }
   if (bytes == nullptr) return;
   std::string stored(bytes->size(), '\0');
   if (found.bytes == stored.size()) read(found, 0, std::as_writable_bytes(std::span(stored)));
-  if (stored != *bytes) fail(ErrorKind::kUnsupported, "tensor {}: other values than expected; {}", shown(found.name), kRemedy);
+  if (stored != *bytes)
+    fail(ErrorKind::kUnsupported, "tensor {}: other values than expected; {}", shown(found.name), kRemedy);
 }
 
 }  // namespace
@@ -124,13 +133,14 @@ void check_same_model(const OnnxFile& file, const OnnxModel& expected_model, con
     names.insert(tensor.name());
     const StoredTensor* found = file.find(tensor.name());
     if (found == nullptr) {
-      fail(ErrorKind::kUnsupported, "tensor {} is missing: its weights were renamed, folded or stripped; {}", shown(tensor.name()),
-           kRemedy);
+      fail(ErrorKind::kUnsupported, "tensor {} is missing: its weights were renamed, folded or stripped; {}",
+           shown(tensor.name()), kRemedy);
     }
     check_tensor(*found, tensor, known_bytes(tensor, expected_model.layout), read);
   }
   for (const StoredTensor& tensor : file.tensors()) {
-    if (!names.contains(tensor.name)) fail(ErrorKind::kUnsupported, "tensor {}: no node uses it; {}", shown(tensor.name), kRemedy);
+    if (!names.contains(tensor.name))
+      fail(ErrorKind::kUnsupported, "tensor {}: no node uses it; {}", shown(tensor.name), kRemedy);
   }
 }
 
