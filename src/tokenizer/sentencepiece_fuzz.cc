@@ -13,11 +13,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > kMaxSize) return 0;
   for (const char* name : {"LlamaTokenizer", "GemmaTokenizer", "XLMRobertaTokenizer", "BaichuanTokenizer"}) {
     try {
-      SourceOptions options;
-      options.tokenizer_class = name;
+      TokenizerConfig of_checkpoint;
+      of_checkpoint.tokenizer_class = name;
       TokenizerConfig config;
       build_sentencepiece(parse_sentencepiece(std::string_view(reinterpret_cast<const char*>(data), size)),
-                          options, config);
+                          SourceOptions(of_checkpoint), config);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kInternal) __builtin_trap();  // hostile input is no bug of ours
     }
