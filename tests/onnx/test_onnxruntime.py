@@ -7,8 +7,9 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from compare_onnx import measure_onnx  # noqa: E402
 from parity import tolerances  # noqa: E402
-from parity.compare import FAR_PREFILL, PREFILL, load_golden, relative_rms  # noqa: E402
+from parity.compare import FAR_PREFILL, load_golden, relative_rms  # noqa: E402
 from support.onnx_case import OnnxCase, check_file, head_dim  # noqa: E402
 from support.onnx_decoder import OnnxDecoder  # noqa: E402
 from support.tool import family_arguments, make_fixture, run  # noqa: E402
@@ -19,22 +20,12 @@ OPSETS = range(17, 24)
 OPSET_MODELS = ("llama_gqa", "qwen3_layer_types_sharded")
 # fp16 rounds matrices and table. So do the goldens where the source is bf16 or the table is the head's.
 FP16_MODELS = ("llama_gqa", "llama_mha_tied_f32", "mistral_window_rope_parameters_tied", "qwen3_tied")
-# Columns of padding in the second row of the batch: more than a window, less than the prefill.
-PADDING = 9
 
 
 class Onnxruntime(OnnxCase):
-    def check_logits(self, fixture, directory, batch, limit=tolerances.LOGITS_16_BIT):
-        golden = load_golden(fixture, fixture.golden)
-        ids, want = golden["ids"], golden["logits_16"]
-        decoder = OnnxDecoder(directory)
-        got = decoder.logits(ids, PREFILL)
-        self.assertLess(relative_rms(got[:PREFILL], want[:PREFILL]), limit, "prefill")
-        self.assertLess(relative_rms(got[PREFILL:], want[PREFILL:]), limit, "decode")
-        if batch:
-            first, second = decoder.left_padded(ids, ids[:-PADDING], PREFILL, padding_id=7)
-            self.assertLess(relative_rms(first, want), limit, "batch, the whole row")
-            self.assertLess(relative_rms(second, want[:-PADDING]), limit, "batch, the padded row")
+    def check_logits(self, fixture, directory, batch):
+        errors = measure_onnx(fixture, directory, batch)
+        self.assertEqual({what: e for what, e in errors.items() if not e < tolerances.LOGITS_16_BIT}, {})
 
     def check(self, name, flavour):
         fixture = make_fixture.Fixture(name)

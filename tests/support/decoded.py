@@ -18,5 +18,5 @@ def decoded_checkpoint(name, linears, out):
         tensors.append((stored, np.asarray(decoded, np.float32)))
     if fixture.tied:
         tensors.append(("lm_head.weight", linears["lm_head"].weight.astype(np.float32)))
-    make_fixture.make_float(fixture, out, tensors, tie_word_embeddings=False)
+    make_fixture.make_float({**fixture.config, "tie_word_embeddings": False}, out, tensors)
     return out

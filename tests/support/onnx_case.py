@@ -26,7 +26,7 @@ class OnnxCase(TempDirCase):
             for stored, (role, values) in fixture.source(mutate).items():
                 values = make_fixture.as_stored_at_16_bit(role, values, fixture.tied)
                 tensors.append((stored, make_fixture.round_to(values, "bf16") if bf16_table and role == "embed_tokens" else values))
-            make_fixture.make_float(fixture, out, tensors, **fixture.mutated_config(mutate))
+            make_fixture.make_float(fixture.mutated_config(mutate), out, tensors)
         return out
 
     def export_onnx(self, name, checkpoint, *arguments):
