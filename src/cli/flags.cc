@@ -65,7 +65,9 @@ void add_quant_flags(CLI::App& command, Words& words) {
 
 void add_run_flags(CLI::App& command, Words& words) {
   command.add_flag("--dry_run", words.dry_run, "print the whole plan with exact sizes; write nothing");
-  command.add_option("--dump_ir", words.dump_ir, "write the graph, as it is meant and as it is stored, to a new file")
+  command
+      .add_option("--dump_ir", words.dump_ir,
+                  "write the graph, as it is meant and as it is stored, to a new file")
       ->type_name("FILE");
   command.add_flag("--overwrite", words.overwrite, "replace a package of ours at --dst_path");
   command.add_option("--threads", words.threads, "worker threads (default: one per processor)")

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <fcntl.h>
+#include <malloc.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -166,7 +167,19 @@ void open_standard_streams() {
   }
 }
 
+// Memory that one step of a plan gives back serves the next one, on whichever thread: without this a
+// vocabulary of 262,000 takes 155 MB at its peak instead of 116.
+void limit_heap() {
+#ifdef __GLIBC__
+  constexpr int kOneMegabyte = 1 << 20;
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, kOneMegabyte);
+  mallopt(M_TRIM_THRESHOLD, kOneMegabyte);
+#endif
+}
+
 int run(int argc, char** argv) {
+  limit_heap();
   open_standard_streams();
   install_cancel_handlers();
   try {

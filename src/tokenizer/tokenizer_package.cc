@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/ranges.h>
+#include <future>
 #include <string_view>
 #include <utility>
 
@@ -159,8 +160,11 @@ TokenizerPackage package_of(const TokenizerModel& model, const TokenizerConfig& 
   texts.chat_template = package.template_plan.text;
   texts.clean_up_tokenization_spaces = config.clean_up_tokenization_spaces;
   const IdTable table(model);
+  // Two files of some megabytes from the same tables; deferred only where no thread is to be had.
+  std::future<TxtFile> writing =
+      std::async(std::launch::async | std::launch::deferred, [&] { return write_txt(model, table, texts); });
   package.mtok = write_mtok(model, table, texts, package.notes);
-  TxtFile txt = write_txt(model, table, texts);
+  TxtFile txt = writing.get();
   package.txt = std::move(txt.bytes);
   package.txt_limits = std::move(txt.limits);
   return package;

@@ -14,7 +14,8 @@ std::string names(const fb::Net& net, const flatbuffers::Vector<std::int32_t>* i
   std::string text;
   if (ids == nullptr) return text;
   for (const std::int32_t id : *ids)
-    text += (text.empty() ? "" : ", ") + net.tensorName()->Get(static_cast<flatbuffers::uoffset_t>(id))->str();
+    text +=
+        (text.empty() ? "" : ", ") + net.tensorName()->Get(static_cast<flatbuffers::uoffset_t>(id))->str();
   return text;
 }
 
@@ -35,7 +36,8 @@ std::string attributes(const fb::Op& op) {
   }
   if (const auto* binary = op.main_as_BinaryOp())
     return fmt::format(", {}", fb::EnumNameBinaryKind(static_cast<fb::BinaryKind>(binary->opType())));
-  if (const auto* unary = op.main_as_UnaryOp()) return fmt::format(", {}", fb::EnumNameUnaryKind(unary->opType()));
+  if (const auto* unary = op.main_as_UnaryOp())
+    return fmt::format(", {}", fb::EnumNameUnaryKind(unary->opType()));
   if (const auto* norm = op.main_as_LayerNorm()) {
     return fmt::format(", {}, eps={}{}", norm->useRMSNorm() ? "rms" : "layer", norm->epsilon(),
                        norm->external() == nullptr ? "" : fmt::format(", at {}", norm->external()->Get(0)));
@@ -48,7 +50,8 @@ std::string attributes(const fb::Op& op) {
   }
   if (const auto* input = op.main_as_Input()) return fmt::format("{}", sizes(input->dims()));
   if (const auto* blob = op.main_as_Blob()) {
-    if (blob->external() != nullptr) return fmt::format("{}, at {}", sizes(blob->dims()), blob->external()->Get(0));
+    if (blob->external() != nullptr)
+      return fmt::format("{}, at {}", sizes(blob->dims()), blob->external()->Get(0));
     if (blob->int32s() != nullptr) return fmt::format("{}", sizes(blob->int32s()));
   }
   return {};
@@ -64,8 +67,8 @@ std::string print_graph(std::span<const std::byte> bytes) {
   for (const fb::Op* op : *net.oplists()) {
     std::string arguments = names(net, op->inputIndexes()) + attributes(*op);
     if (arguments.starts_with(", ")) arguments.erase(0, 2);
-    fmt::format_to(std::back_inserter(text), "{} = {}({})\n", names(net, op->outputIndexes()), fb::EnumNameOpType(op->type()),
-                   arguments);
+    fmt::format_to(std::back_inserter(text), "{} = {}({})\n", names(net, op->outputIndexes()),
+                   fb::EnumNameOpType(op->type()), arguments);
   }
   return text;
 }
