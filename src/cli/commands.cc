@@ -21,7 +21,20 @@
 namespace llm2mnn::cli {
 namespace {
 
-void line(std::string_view label, std::string_view text) { fmt::print("  {:<11}{}\n", label, text); }
+// One line of a summary; on a terminal, several where it would not fit.
+void line(std::string_view label, std::string_view text) {
+  constexpr std::size_t kIndent = 13;
+  const std::size_t width = stdout_columns().value_or(std::string::npos);
+  for (bool first = true; first || !text.empty(); first = false) {
+    std::string_view part = text;
+    if (width > 2 * kIndent && text.size() > width - kIndent) {
+      const std::size_t blank = text.rfind(' ', width - kIndent);
+      if (blank != std::string_view::npos && blank > 0) part = text.substr(0, blank);
+    }
+    fmt::print("  {:<11}{}\n", first ? label : "", part);
+    text.remove_prefix(std::min(text.size(), part.size() + (part.size() < text.size() ? 1 : 0)));
+  }
+}
 
 // A path or a name from a file, safe on a terminal and without the quotes that messages use.
 std::string bare(std::string_view text) {

@@ -19,9 +19,10 @@ constexpr milliseconds kFrame{100};      // smooth enough, invisible in a profil
 constexpr milliseconds kSilence{5'000};  // logs stay empty for short runs
 constexpr milliseconds kLineInterval{10'000};
 
-int terminal_columns() {
+int columns_of(int fd) {
+  constexpr int kUsual = 80;
   winsize size = {};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
 }
 
 struct Snapshot {
@@ -95,7 +96,7 @@ void ProgressDisplay::draw_bar() const {
   const Snapshot s = take(progress_, start_);
   const std::string text = figures(s);
   // The last column stays free: a line that wraps would leave its first half behind.
-  const int columns = std::max(1, terminal_columns() - 1);
+  const int columns = std::max(1, columns_of(STDERR_FILENO) - 1);
   const int room = columns - static_cast<int>(text.size()) - 10;
   const int width = std::clamp(room, 0, 40);
   const int filled = static_cast<int>(s.fraction * width);
@@ -109,6 +110,11 @@ void ProgressDisplay::draw_bar() const {
 void ProgressDisplay::print_line() const {
   const Snapshot s = take(progress_, start_);
   print_to_stderr(fmt::format("{:.0f} %  {}\n", 100 * s.fraction, figures(s)));
+}
+
+std::optional<std::size_t> stdout_columns() {
+  if (isatty(STDOUT_FILENO) != 1) return std::nullopt;
+  return static_cast<std::size_t>(columns_of(STDOUT_FILENO));
 }
 
 std::string size_text(std::uint64_t bytes) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "convert/row_stream.h"
@@ -35,6 +36,9 @@ class ProgressDisplay {
   std::condition_variable_any wake_;
   std::jthread thread_;
 };
+
+/// Columns of the terminal that stdout is; nothing when it is none.
+std::optional<std::size_t> stdout_columns();
 
 /// "1.27 GB", decimal units.
 std::string size_text(std::uint64_t bytes);
