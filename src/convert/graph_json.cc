@@ -1,7 +1,10 @@
 #include "convert/graph_json.h"
 
 #include <array>
+#include <cmath>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "base/overloaded.h"
 #include "convert/json_fields.h"
@@ -14,9 +17,12 @@ using Json = nlohmann::ordered_json;
 constexpr std::array<std::string_view, 6> kUnaryNames = {"silu", "gelu_tanh", "gelu_erf",
                                                          "relu", "relu2",     "tanh"};
 
-// What no model has; the tables are made from these numbers.
+// What no model has. Products of two sizes stay far from overflow, and the tables that are made from these
+// numbers small.
+constexpr std::int64_t kMostSize = 1 << 28;
 constexpr std::int64_t kMostPositions = 1 << 24;
-constexpr std::size_t kMostFrequencies = 4096;
+constexpr std::size_t kMostFrequencies = 512;
+constexpr std::size_t kMostTables = 8;
 
 std::string_view name_of(ir::UnaryKind kind) { return kUnaryNames.at(static_cast<std::size_t>(kind)); }
 
@@ -99,45 +105,94 @@ std::optional<ir::WeightId> weight_or_none(const Fields& fields, std::string_vie
   return fields.id(key);
 }
 
+std::int64_t size_of(const Fields& fields, std::string_view key) {
+  const std::int64_t size = fields.size(key);
+  if (size > kMostSize)
+    fail(ErrorKind::kFormat, "{} is {}; expected {} at most", shown(key), size, kMostSize);
+  return size;
+}
+
+// The graph's files hold float32.
+double number_of(const Fields& fields, std::string_view key) {
+  const double number = fields.number(key);
+  if (std::abs(number) > std::numeric_limits<float>::max())
+    fail(ErrorKind::kFormat, "{} is {}", shown(key), number);
+  return number;
+}
+
 ir::Op parse_op(std::string_view kind, const Fields& f) {
   if (kind == "Linear")
-    return ir::Linear{f.id("x"),    f.id("y"),    f.id("weight"), weight_or_none(f, "bias"),
-                      f.size("in"), f.size("out")};
+    return ir::Linear{f.id("x"),        f.id("y"),        f.id("weight"), weight_or_none(f, "bias"),
+                      size_of(f, "in"), size_of(f, "out")};
   if (kind == "Norm") {
-    return ir::Norm{f.id("x"),     f.id("y"),       f.id("gamma"),  weight_or_none(f, "beta"),
-                    f.flag("rms"), f.number("eps"), f.size("size"), f.size("heads")};
+    return ir::Norm{f.id("x"),     f.id("y"),           f.id("gamma"),      weight_or_none(f, "beta"),
+                    f.flag("rms"), number_of(f, "eps"), size_of(f, "size"), size_of(f, "heads")};
   }
   if (kind == "Add") return ir::Add{f.id("a"), f.id("b"), f.id("y")};
-  if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), f.number("factor")};
+  if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), number_of(f, "factor")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
   if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
   if (kind == "RopeTable") {
-    ir::RopeTable table{f.id("cos"), f.id("sin"), {}, f.number("factor"), f.size("positions")};
+    ir::RopeTable table{f.id("cos"), f.id("sin"), {}, number_of(f, "factor"), size_of(f, "positions")};
     if (table.num_positions > kMostPositions || f.list("inv_freq").size() > kMostFrequencies)
       fail(ErrorKind::kFormat, "a table of {} positions and {} frequencies", table.num_positions,
            f.list("inv_freq").size());
-    for (const JsonValue& value : f.list("inv_freq"))
-      table.inv_freq.push_back(static_cast<float>(value.as_double()));
+    for (const JsonValue& value : f.list("inv_freq")) {
+      const double frequency = value.as_double();
+      if (std::abs(frequency) > std::numeric_limits<float>::max())
+        fail(ErrorKind::kFormat, "a frequency is {}", frequency);
+      table.inv_freq.push_back(static_cast<float>(frequency));
+    }
     return table;
   }
   if (kind == "Rope") {
-    return ir::Rope{f.id("q"),          f.id("k"),           f.id("cos"),     f.id("sin"),
-                    f.id("q_out"),      f.id("k_out"),       f.size("heads"), f.size("kv_heads"),
-                    f.size("head_dim"), f.size("rotary_dim")};
+    return ir::Rope{f.id("q"),
+                    f.id("k"),
+                    f.id("cos"),
+                    f.id("sin"),
+                    f.id("q_out"),
+                    f.id("k_out"),
+                    size_of(f, "heads"),
+                    size_of(f, "kv_heads"),
+                    size_of(f, "head_dim"),
+                    size_of(f, "rotary_dim")};
   }
   if (kind == "Attention") {
     return ir::Attention{f.id("q"),
                          f.id("k"),
                          f.id("v"),
                          f.id("y"),
-                         f.size("heads"),
-                         f.size("kv_heads"),
-                         f.size("head_dim"),
-                         f.size("layer"),
+                         size_of(f, "heads"),
+                         size_of(f, "kv_heads"),
+                         size_of(f, "head_dim"),
+                         size_of(f, "layer"),
                          f.flag("sliding") ? ir::MaskKind::kSliding : ir::MaskKind::kFull};
   }
   if (kind == "SelectTokens") return ir::SelectTokens{f.id("x"), f.id("y")};
   fail(ErrorKind::kFormat, "unknown op {}", shown(kind));
+}
+
+// An export reads each weight once.
+void check_uses(const ir::Graph& graph) {
+  std::vector<int> uses(graph.weights.size());
+  const auto use = [&](std::optional<ir::WeightId> id) {
+    if (!id) return;
+    if (*id >= uses.size()) fail(ErrorKind::kFormat, "there is no weight {}", *id);
+    ++uses[*id];
+  };
+  std::size_t tables = 0;
+  for (const ir::Node& node : graph.nodes) {
+    std::visit(Overloaded{[&](const ir::Linear& op) { use(op.weight), use(op.bias); },
+                          [&](const ir::Norm& op) { use(op.gamma), use(op.beta); },
+                          [&](const ir::RopeTable&) { ++tables; }, [](const auto&) {}},
+               node.op);
+  }
+  for (std::size_t i = 0; i < uses.size(); ++i)
+    if (uses[i] != 1)
+      fail(ErrorKind::kFormat, "weight {}: {} nodes read it; expected 1", shown(graph.weights[i].address),
+           uses[i]);
+  if (tables > kMostTables)
+    fail(ErrorKind::kFormat, "{} rotary tables; expected {} at most", tables, kMostTables);
 }
 
 }  // namespace
@@ -162,8 +217,8 @@ Json graph_json(const ir::Graph& graph) {
 ir::Graph parse_graph(const JsonValue& value) {
   const Fields fields(value);
   ir::Graph graph;
-  graph.hidden_size = fields.size("hidden_size");
-  graph.vocab_size = fields.size("vocab_size");
+  graph.hidden_size = size_of(fields, "hidden_size");
+  graph.vocab_size = size_of(fields, "vocab_size");
   graph.has_sliding_layers = fields.flag("has_sliding_layers");
   graph.input = fields.id("input");
   graph.hidden_states = fields.id("hidden_states");
@@ -173,6 +228,8 @@ ir::Graph parse_graph(const JsonValue& value) {
     Shape shape;
     for (const JsonValue& dim : parts[1].as_array())
       shape.push_back(dim.as_int64());
+    if (shape.empty() || shape.size() > 2)
+      fail(ErrorKind::kFormat, "weight {}: {} dimensions", shown(parts[0].as_string()), shape.size());
     graph.add_weight(std::string(parts[0].as_string()), std::move(shape));
   }
   for (const JsonValue& name : fields.list("values"))
@@ -187,6 +244,7 @@ ir::Graph parse_graph(const JsonValue& value) {
       throw;
     }
   }
+  check_uses(graph);
   // What is wrong in a file is the file's fault.
   try {
     ir::verify(graph);

@@ -24,7 +24,8 @@ const JsonValue& Fields::at(std::string_view key) const {
 }
 
 std::string Fields::text(std::string_view key) const {
-  return with_key(key, [&] { return std::string(at(key).as_string()); });
+  const JsonValue& value = at(key);
+  return with_key(key, [&] { return std::string(value.as_string()); });
 }
 
 std::string Fields::text_or(std::string_view key, std::string_view fallback) const {
@@ -33,7 +34,8 @@ std::string Fields::text_or(std::string_view key, std::string_view fallback) con
 }
 
 std::int64_t Fields::size(std::string_view key) const {
-  const std::int64_t number = with_key(key, [&] { return at(key).as_int64(); });
+  const JsonValue& value = at(key);
+  const std::int64_t number = with_key(key, [&] { return value.as_int64(); });
   if (number < 0) fail(ErrorKind::kFormat, "{} is {}; expected 0 or more", shown(key), number);
   return number;
 }
@@ -45,26 +47,30 @@ std::uint32_t Fields::id(std::string_view key) const {
 }
 
 double Fields::number(std::string_view key) const {
-  return with_key(key, [&] { return at(key).as_double(); });
+  const JsonValue& value = at(key);
+  return with_key(key, [&] { return value.as_double(); });
 }
 
 bool Fields::flag(std::string_view key) const {
-  return with_key(key, [&] { return at(key).as_bool(); });
+  const JsonValue& value = at(key);
+  return with_key(key, [&] { return value.as_bool(); });
 }
 
 const JsonValue::Array& Fields::list(std::string_view key) const {
-  try {
-    return at(key).as_array();
-  } catch (Error& error) {
-    error.add_context(shown(key));
-    throw;
-  }
+  const JsonValue& value = at(key);
+  with_key(key, [&] { value.as_array(); });
+  return value.as_array();
+}
+
+Fields Fields::object(std::string_view key) const {
+  const JsonValue& value = at(key);
+  return with_key(key, [&] { return Fields(value); });
 }
 
 std::vector<std::string> Fields::texts(std::string_view key) const {
   std::vector<std::string> texts;
   for (const JsonValue& item : list(key))
-    texts.emplace_back(item.as_string());
+    with_key(key, [&] { texts.emplace_back(item.as_string()); });
   return texts;
 }
 

@@ -23,7 +23,7 @@ class Fields {
   double number(std::string_view key) const;
   bool flag(std::string_view key) const;
   const JsonValue::Array& list(std::string_view key) const;
-  Fields object(std::string_view key) const { return Fields(at(key)); }
+  Fields object(std::string_view key) const;
   std::vector<std::string> texts(std::string_view key) const;
 
  private:

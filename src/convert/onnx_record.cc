@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/checked.h"
 #include "convert/graph_json.h"
 #include "convert/json_fields.h"
+#include "ir/rotary.h"
 
 namespace llm2mnn {
 namespace {
@@ -128,6 +130,17 @@ Digest128 parse_digest(const Fields& fields, std::string_view key) {
   return digest;
 }
 
+// What the graph is built with beyond itself.
+void check_facts(const OnnxRecord& record) {
+  const ModelFacts& facts = record.facts;
+  const ir::Graph& graph = record.graph;
+  constexpr std::int64_t kMostRows = 1 << 28;
+  if (facts.hidden_size != graph.hidden_size || facts.vocab_size <= 0 || facts.vocab_size > kMostRows ||
+      (facts.tied && facts.vocab_size != graph.vocab_size) ||
+      (graph.has_sliding_layers && facts.sliding_window <= 0))
+    fail(ErrorKind::kFormat, "its sizes do not fit its graph");
+}
+
 }  // namespace
 
 std::string make_onnx_record(const OnnxPlan& plan, const OnnxDigests& digests) {
@@ -151,7 +164,7 @@ std::string make_onnx_record(const OnnxPlan& plan, const OnnxDigests& digests) {
 }
 
 OnnxRecord parse_onnx_record(std::string_view text) {
-  constexpr std::uint64_t kMaxRecordBytes = 64u << 20;
+  constexpr std::uint64_t kMaxRecordBytes = 16u << 20;
   const JsonValue value = parse_json(text, {.max_bytes = kMaxRecordBytes});
   const Fields fields(value);
   if (const std::int64_t format = fields.size("format"); format != kFormat)
@@ -183,7 +196,45 @@ OnnxRecord parse_onnx_record(std::string_view text) {
   record.type = options.text("type");
   record.digests.source = parse_digest(fields.object("xxh128"), "source");
   record.digests.weights = parse_digest(fields.object("xxh128"), "weights");
+  check_facts(record);
   return record;
+}
+
+std::uint64_t constant_bytes(const OnnxRecord& record) {
+  std::int64_t values = 0;
+  for (const ir::Weight& weight : record.graph.weights)
+    if (weight.shape.size() == 1) values += weight.shape.front();
+  for (const ir::Node& node : record.graph.nodes) {
+    const auto* table = std::get_if<ir::RopeTable>(&node.op);
+    if (table == nullptr) continue;
+    const std::int64_t rows = record.form.flavour == onnx::Flavour::kGenai
+                                  ? decoder_facts(record.facts).num_positions
+                                  : ir::rotary_high_rows(*table) + ir::kRotarySplit;
+    values += 2 * rows * checked_cast<std::int64_t>(table->inv_freq.size());
+  }
+  return sizeof(float) * checked_cast<std::uint64_t>(values);
+}
+
+onnx::OnnxModel recorded_model(const OnnxRecord& record, const onnx::VectorReader& read_vector) {
+  onnx::OnnxModel model;
+  // What is wrong in a file is the file's fault.
+  try {
+    onnx::DecoderFacts decoder = decoder_facts(record.facts);
+    decoder.weight_names = record.weight_names;
+    decoder.embedding_name = record.embedding_name;
+    model = onnx::build_model(record.graph, decoder, record.form, read_vector);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInternal) throw;
+    fail(ErrorKind::kFormat, "{}", error.message());
+  }
+  for (const onnx::MatrixBlob& blob : model.layout.matrices) {
+    const bool has_codes = blob.layout == onnx::MatrixLayout::kMatMulNBits ||
+                           blob.layout == onnx::MatrixLayout::kDequantizeLinear;
+    if (has_codes && blob.cols % record.form.block != 0)
+      fail(ErrorKind::kFormat, "{}: blocks of {} do not divide its rows of {}", shown(blob.name),
+           record.form.block, blob.cols);
+  }
+  return model;
 }
 
 }  // namespace llm2mnn

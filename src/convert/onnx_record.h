@@ -34,7 +34,15 @@ struct OnnxRecord {
 std::string make_onnx_record(const OnnxPlan& plan, const OnnxDigests& digests);
 
 /// @throws Error(kFormat) for anything that make_onnx_record does not write, naming the key; the graph passes
-/// ir::check.
+/// ir::verify, its sizes are those of a model, and each weight is read once.
 OnnxRecord parse_onnx_record(std::string_view text);
+
+/// Bytes of all vectors and rotary tables: what recorded_model holds in memory, and what the file must hold.
+std::uint64_t constant_bytes(const OnnxRecord& record);
+
+/// The model that the record describes.
+/// @throws Error(kFormat) for a graph that no export makes (two values of one name, blocks that do not
+/// divide).
+onnx::OnnxModel recorded_model(const OnnxRecord& record, const onnx::VectorReader& read_vector);
 
 }  // namespace llm2mnn

@@ -132,12 +132,13 @@ std::map<std::string, std::string, std::less<>> inline_values(const Checkpoint& 
   for (const onnx::StoredTensor& tensor : file.tensors()) {
     if (tensor.file_idx != 0) continue;
     constexpr std::uint64_t kPiece = 1 << 20;
+    constexpr std::uint64_t kMostKept = 1024;  // an export of ours has less in its graph
     const TensorId id = *checkpoint.find(tensor.name);
     std::string& value = values[tensor.name];
     for (std::uint64_t at = 0; at < tensor.bytes; at += kPiece) {
       std::string piece(static_cast<std::size_t>(std::min(kPiece, tensor.bytes - at)), '\0');
       checkpoint.read(id, at, std::as_writable_bytes(std::span(piece)));
-      value += tensor.bytes <= kPiece ? piece : xxh128(std::as_bytes(std::span(piece))).hex();
+      value += tensor.bytes <= kMostKept ? piece : xxh128(std::as_bytes(std::span(piece))).hex();
     }
   }
   return values;
@@ -148,13 +149,39 @@ bool is_exact(const onnx::OnnxForm& form) {
   return form.weights == onnx::WeightForm::kFloat && form.dtype == DType::kF32;
 }
 
-void check_facts(const OnnxRecord& record) {
-  const ModelFacts& facts = record.facts;
-  const ir::Graph& graph = record.graph;
-  if (facts.hidden_size != graph.hidden_size || facts.vocab_size <= 0 ||
-      (facts.tied && facts.vocab_size != graph.vocab_size) ||
-      (graph.has_sliding_layers && facts.sliding_window <= 0))
-    fail(ErrorKind::kFormat, "its sizes do not fit its graph");
+// The record says how large the tables are that are made now; those of the file must be as large.
+void check_constants(const OnnxRecord& record, const onnx::OnnxFile& file) {
+  std::uint64_t stored = 0;
+  for (const onnx::StoredTensor& tensor : file.tensors())
+    stored += tensor.bytes;
+  constexpr std::uint64_t kMost = 768u << 20;
+  const std::uint64_t needed = constant_bytes(record);
+  if (needed > std::min(stored, kMost))
+    fail(ErrorKind::kFormat,
+         "vectors and rotary tables of {} bytes, and all tensors have {}: its weights were stripped", needed,
+         stored);
+}
+
+// A vector is read before the graphs are compared.
+void check_vector(const std::string& name, const Shape& shape, const onnx::OnnxFile& file) {
+  const onnx::StoredTensor* tensor = file.find(name);
+  if (tensor == nullptr) return;
+  constexpr std::int32_t kFloat = 1;
+  if (tensor->elem_type != kFloat || tensor->shape != shape) {
+    fail(ErrorKind::kUnsupported, "tensor {}: {} {}, expected FLOAT {}", shown(tensor->name),
+         onnx::elem_type_name(tensor->elem_type), shape_text(tensor->shape), shape_text(shape));
+  }
+}
+
+void check_shapes(const Lowered& lowered) {
+  for (std::size_t i = 0; i < lowered.weights.size(); ++i) {
+    const ir::Weight& weight = lowered.graph.weights[i];
+    const Binding& binding = lowered.weights[i].binding;
+    if (binding.rows() != weight.shape.front() ||
+        binding.cols() != (weight.shape.size() == 2 ? weight.shape.back() : 1))
+      fail(ErrorKind::kFormat, "weight {}: {} x {}, and its graph says {}", shown(weight.address),
+           binding.rows(), binding.cols(), shape_text(weight.shape));
+  }
 }
 
 // The model of a file of our own: its record says what the graph is, and the graph must be just that.
@@ -162,7 +189,7 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
   OnnxRecord record;
   try {
     record = parse_onnx_record(text);
-    check_facts(record);
+    check_constants(record, file);
   } catch (Error& error) {
     error.add_context(fmt::format("{}: metadata {}", file.files().front(), kRecordKey));
     throw;
@@ -175,19 +202,19 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
     weight.role = record.roles[i];
     weight.is_matrix = record.graph.weights[i].shape.size() == 2;
     if (!weight.is_matrix) {
+      check_vector(record.weight_names[i], record.graph.weights[i].shape, file);
       weight.binding = sources.vector(record.weight_names[i]);
-      if (weight.binding.rows() != record.graph.weights[i].shape.front() || weight.binding.cols() != 1)
-        fail(ErrorKind::kUnsupported, "tensor {}: not the shape that its record says",
-             shown(record.weight_names[i]));
     }
     lowered.weights.push_back(std::move(weight));
   }
+  onnx::OnnxModel expected;
+  try {
+    expected = recorded_model(record, [&](ir::WeightId id) { return read_vector(plan.model, id); });
+  } catch (Error& error) {
+    error.add_context(file.files().front());
+    throw;
+  }
   lowered.graph = std::move(record.graph);
-  onnx::DecoderFacts decoder = decoder_facts(record.facts);
-  decoder.weight_names = std::move(record.weight_names);
-  decoder.embedding_name = std::move(record.embedding_name);
-  const onnx::OnnxModel expected = onnx::build_model(
-      lowered.graph, decoder, record.form, [&](ir::WeightId id) { return read_vector(plan.model, id); });
   onnx::check_same_model(
       file, expected, [&](const onnx::StoredTensor& tensor, std::uint64_t offset, std::span<std::byte> out) {
         checkpoint.read(sources.id(tensor.name), offset, out);
@@ -202,6 +229,7 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
   // A tied head is the table.
   for (LoweredWeight& weight : lowered.weights)
     if (weight.binding.is_empty()) weight.binding = plan.model.embed_tokens;
+  check_shapes(lowered);
 
   plan.model.facts = std::move(record.facts);
   plan.tokenizer_record = std::move(record.tokenizer_record);

@@ -34,7 +34,7 @@ MAX_LINE = 500
 HANG_SECONDS = 60
 
 # What must never reach a user: C++ names, addresses, errno macros, words of the library underneath.
-FORBIDDEN = re.compile(r"std::|llm2mnn::|CLI::|fmt::|basic_string|filesystem error|terminate called|what\(\)|St\d+|"
+FORBIDDEN = re.compile(r"std::|(?<!org\.)llm2mnn::|CLI::|fmt::|basic_string|filesystem error|terminate called|what\(\)|St\d+|"
                        r"simdjson|nlohmann|toml::|mu::|0x[0-9a-f]{6,}|unexpected failure|internal error|exception|"
                        + "|".join(rf"\b{name}\b" for name in errno.errorcode.values()))
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -40,7 +42,7 @@ std::uint64_t value_bytes(const FoundTensor& tensor) {
   std::int64_t elements = 0;
   std::int64_t total = 0;
   if (!shape_elements(tensor.dims, elements) || !checked_mul<std::int64_t>(elements, bits, total))
-    fail(ErrorKind::kFormat, "shape {} overflows", shape_text(tensor.dims));
+    fail(ErrorKind::kFormat, "shape {} is negative or overflows", shape_text(tensor.dims));
   return static_cast<std::uint64_t>(ceil_div<std::int64_t>(total, 8));
 }
 
@@ -65,34 +67,31 @@ void check_location(const std::string& location) {
     fail(ErrorKind::kFormat, "external data: {} is outside the file's directory", shown(location));
 }
 
-// Finds and opens data files once each.
+// Finds data files, once each.
 class DataFiles {
  public:
-  DataFiles(std::filesystem::path dir, std::vector<std::string>& names, std::uint64_t own_bytes)
-      : dir_(std::move(dir)), names_(names), sizes_{own_bytes} {}
+  DataFiles(const OnnxFile::DataSize& size_of, std::vector<std::string>& names, std::uint64_t own_bytes)
+      : size_of_(size_of), names_(names), sizes_{own_bytes} {}
 
   std::uint32_t index_of(const std::string& location) {
+    const auto [found, is_new] = indexes_.emplace(location, checked_cast<std::uint32_t>(names_.size()));
+    if (!is_new) return found->second;
     check_location(location);
-    const auto found = std::find(names_.begin() + 1, names_.end(), location);
-    if (found != names_.end()) return checked_cast<std::uint32_t>(found - names_.begin());
     constexpr std::size_t kMostFiles = 10'000;
     if (names_.size() > kMostFiles)
       fail(ErrorKind::kUnsupported, "more than {} files of external data", kMostFiles);
-    if (!entry_exists(dir_ / location)) {
-      fail(ErrorKind::kIo, "its weights are in {}, which is not beside it; copy both files together",
-           shown(location));
-    }
-    sizes_.push_back(File::open_regular(dir_ / location).size());
+    sizes_.push_back(size_of_(location));
     names_.push_back(location);
-    return checked_cast<std::uint32_t>(names_.size() - 1);
+    return found->second;
   }
   std::uint64_t size(std::uint32_t index) const { return sizes_[index]; }
   const std::string& name(std::uint32_t index) const { return names_[index]; }
 
  private:
-  std::filesystem::path dir_;
+  const OnnxFile::DataSize& size_of_;
   std::vector<std::string>& names_;
   std::vector<std::uint64_t> sizes_;
+  std::unordered_map<std::string, std::uint32_t> indexes_;
 };
 
 StoredTensor locate(const FoundTensor& found, DataFiles& files) {
@@ -102,7 +101,9 @@ StoredTensor locate(const FoundTensor& found, DataFiles& files) {
   tensor.shape = found.dims;
   tensor.bytes = value_bytes(found);
   if (!found.is_external) {
-    if (found.in_typed_field && tensor.bytes > 0) {
+    const bool in_typed_field =
+        found.in_typed_field || (found.in_float_field && elem_type_name(tensor.elem_type) != "FLOAT");
+    if (in_typed_field && tensor.bytes > 0) {
       fail(ErrorKind::kUnsupported, "its values stand in a typed field; save the model with raw data");
     }
     if (found.num_bytes != tensor.bytes) {
@@ -127,10 +128,35 @@ StoredTensor locate(const FoundTensor& found, DataFiles& files) {
   }
   const std::uint64_t size = files.size(tensor.file_idx);
   if (tensor.offset > size || tensor.bytes > size - tensor.offset) {
-    fail(ErrorKind::kFormat, "bytes {} to {} of {}, which has {}", tensor.offset,
-         tensor.offset + tensor.bytes, shown(files.name(tensor.file_idx)), size);
+    fail(ErrorKind::kFormat, "{} bytes from {} on in {}, which has {}", tensor.bytes, tensor.offset,
+         shown(files.name(tensor.file_idx)), size);
   }
   return tensor;
+}
+
+template <typename Nodes>
+void refuse_subgraphs_in(const Nodes& nodes) {
+  for (const proto::Node& node : nodes) {
+    for (const proto::Attribute& attribute : node.attribute()) {
+      if (attribute.has_g() || attribute.graphs_size() > 0)
+        fail(ErrorKind::kUnsupported, "node {} ({}): subgraphs are not read", shown(node.name()),
+             shown(node.op_type()));
+    }
+  }
+}
+
+void refuse_subgraphs(const proto::Model& model) {
+  refuse_subgraphs_in(model.graph().node());
+  for (const proto::Function& function : model.functions())
+    refuse_subgraphs_in(function.node());
+}
+
+// ONNX: keys are distinct.
+void check_metadata(const proto::Model& model) {
+  std::unordered_set<std::string_view> keys;
+  for (const proto::StringEntry& entry : model.metadata_props())
+    if (!keys.insert(entry.key()).second)
+      fail(ErrorKind::kFormat, "metadata {} stands there twice", shown(entry.key()));
 }
 
 std::string type_text(const proto::ValueInfo& info) {
@@ -157,27 +183,41 @@ OnnxFile::~OnnxFile() = default;
 
 OnnxFile OnnxFile::open(const std::filesystem::path& path) {
   const File file = File::open_regular(path);
+  return read(FileSource(file), path.filename().string(), [&](const std::string& location) {
+    const std::filesystem::path place = path.parent_path() / location;
+    if (!entry_exists(place))
+      fail(ErrorKind::kIo, "its weights are in {}, which is not beside it; copy both files together",
+           shown(location));
+    return File::open_regular(place).size();
+  });
+}
+
+OnnxFile OnnxFile::read(const ByteSource& source, const std::string& name, const DataSize& size_of) {
   OnnxFile out;
   try {
-    const std::vector<FoundTensor> found = read_model(file, *out.model_);
-    out.files_.push_back(path.filename().string());
-    DataFiles files(path.parent_path(), out.files_, file.size());
-    for (const FoundTensor& tensor : found) {
+    std::vector<FoundTensor> found = read_model(source, *out.model_);
+    refuse_subgraphs(*out.model_);
+    out.files_.push_back(name);
+    DataFiles files(size_of, out.files_, source.size());
+    out.tensors_.reserve(found.size());
+    for (FoundTensor& tensor : found) {
       try {
         out.tensors_.push_back(locate(tensor, files));
       } catch (Error& error) {
         error.add_context("tensor " + shown(tensor.name));
         throw;
       }
+      tensor = {};
     }
+    std::ranges::sort(out.tensors_, {}, &StoredTensor::name);
+    const auto twice = std::ranges::adjacent_find(out.tensors_, {}, &StoredTensor::name);
+    if (twice != out.tensors_.end())
+      fail(ErrorKind::kFormat, "two tensors are called {}", shown(twice->name));
+    check_metadata(*out.model_);
   } catch (Error& error) {
-    error.add_context(shown(file.name()));
+    error.add_context(shown(name));
     throw;
   }
-  std::ranges::sort(out.tensors_, {}, &StoredTensor::name);
-  const auto twice = std::ranges::adjacent_find(out.tensors_, {}, &StoredTensor::name);
-  if (twice != out.tensors_.end())
-    fail(ErrorKind::kFormat, "{}: two tensors are called {}", shown(file.name()), shown(twice->name));
   return out;
 }
 

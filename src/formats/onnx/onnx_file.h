@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_source.h"
 #include "tensor/dtype.h"
 
 namespace llm2mnn::onnx {
@@ -40,6 +42,11 @@ class OnnxFile {
   /// no ONNX model, kUnsupported for forms refused by name (subgraphs, sparse tensors, values in typed
   /// fields).
   static OnnxFile open(const std::filesystem::path& path);
+  /// Bytes of the file of external data at `location`, which stays below the file's directory. Asked once
+  /// each.
+  using DataSize = std::function<std::uint64_t(const std::string& location)>;
+  /// The same of any bytes, with `name` for messages.
+  static OnnxFile read(const ByteSource& source, const std::string& name, const DataSize& size_of);
   OnnxFile(OnnxFile&&) noexcept;
   ~OnnxFile();
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <map>
+#include <iterator>
+#include <set>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -15,23 +17,33 @@ namespace {
 constexpr std::string_view kRemedy =
     "convert the file as llm2mnn exported it, without optimising or editing it";
 
+// Strings may contain anything; with its length each ends where it ends.
+void add(std::string& text, std::string_view part) {
+  fmt::format_to(std::back_inserter(text), "{}:{},", part.size(), part);
+}
+template <typename Strings>
+void add_all(std::string& text, const Strings& parts) {
+  for (const std::string& part : parts)
+    add(text, part);
+  text += '\n';
+}
+
 // What two nodes must have in common; names of nodes and the order of attributes mean nothing.
 std::string text_of(const proto::Node& node) {
-  std::string text = node.domain() + "\n" + node.op_type() + "\n";
-  for (const std::string& input : node.input())
-    text += input + ",";
-  text += "\n";
-  for (const std::string& output : node.output())
-    text += output + ",";
-  std::map<std::string, std::string> attributes;
+  std::string text;
+  add(text, node.domain());
+  add(text, node.op_type());
+  add_all(text, node.input());
+  add_all(text, node.output());
+  std::vector<std::string> attributes;
   for (const proto::Attribute& attribute : node.attribute()) {
     proto::Attribute bare = attribute;
     // A name of the value inside says nothing.
     if (bare.has_t()) bare.mutable_t()->clear_name();
-    attributes[bare.name()] = bare.SerializeAsString();
+    attributes.push_back(bare.SerializeAsString());
   }
-  for (const auto& [name, bytes] : attributes)
-    text += "\n" + bytes;
+  std::ranges::sort(attributes);
+  add_all(text, attributes);
   return text;
 }
 
@@ -44,15 +56,18 @@ std::string type_of(const proto::Node& node) {
        kRemedy);
 }
 
+[[noreturn]] void fail_other_node(const proto::Node& found, const proto::Node& expected) {
+  const bool same_place = type_of(found) == type_of(expected) && found.output_size() > 0 &&
+                          expected.output_size() > 0 && found.output(0) == expected.output(0);
+  if (same_place) fail_node(found, "other inputs, outputs or attributes than expected");
+  fail_node(found, fmt::format("expected {} ({}) here", shown(expected.name()), type_of(expected)));
+}
+
 template <typename Nodes>
 void check_nodes(const Nodes& found, const Nodes& expected) {
   const int both = std::min(found.size(), expected.size());
-  for (int i = 0; i < both; ++i) {
-    if (text_of(found[i]) != text_of(expected[i])) {
-      fail_node(found[i],
-                fmt::format("expected {} ({}) here", shown(expected[i].name()), type_of(expected[i])));
-    }
-  }
+  for (int i = 0; i < both; ++i)
+    if (text_of(found[i]) != text_of(expected[i])) fail_other_node(found[i], expected[i]);
   if (found.size() > both) fail_node(found[both], "one node too many");
   if (expected.size() > both) fail_node(expected[both], "the file lacks it");
 }
@@ -76,6 +91,43 @@ void check_values(const Infos& found, const Infos& expected, std::string_view wh
     fail(ErrorKind::kUnsupported, "{} {}s, expected {}; {}", found.size(), what, expected.size(), kRemedy);
 }
 
+std::string text_of(const proto::OperatorSet& set) {
+  return fmt::format("{} {}", set.domain() == "ai.onnx" ? "" : set.domain(), set.version());
+}
+
+template <typename Sets>
+std::set<std::string> texts_of(const Sets& sets) {
+  std::set<std::string> texts;
+  for (const proto::OperatorSet& set : sets)
+    texts.insert(text_of(set));
+  return texts;
+}
+
+// The version of an operator set is part of what a node means. Sets that no node uses may come and go.
+void check_operator_sets(const proto::Model& found, const proto::Model& expected) {
+  const std::set<std::string> sets = texts_of(found.opset_import());
+  for (const proto::OperatorSet& set : expected.opset_import()) {
+    const bool is_there = sets.contains(text_of(set));
+    const bool is_elsewhere = std::ranges::any_of(found.opset_import(), [&](const proto::OperatorSet& other) {
+      return text_of(other) != text_of(set) &&
+             (other.domain() == "ai.onnx" ? "" : other.domain()) == set.domain();
+    });
+    if (is_elsewhere || (!is_there && set.domain().empty())) {
+      fail(ErrorKind::kUnsupported, "operator set {}: another version than {}; {}",
+           set.domain().empty() ? "ai.onnx" : shown(set.domain()), set.version(), kRemedy);
+    }
+  }
+}
+
+std::string head_of(const proto::Function& function) {
+  std::string text;
+  add_all(text, function.input());
+  add_all(text, function.output());
+  add_all(text, function.attribute());
+  add_all(text, texts_of(function.opset_import()));
+  return text;
+}
+
 void check_functions(const proto::Model& found, const proto::Model& expected) {
   for (const proto::Function& function : found.functions()) {
     const auto same = std::find_if(
@@ -86,19 +138,22 @@ void check_functions(const proto::Model& found, const proto::Model& expected) {
       fail(ErrorKind::kUnsupported, "function {}::{} is not known; {}", shown(function.domain()),
            shown(function.name()), kRemedy);
     }
+    if (head_of(function) != head_of(*same)) {
+      fail(ErrorKind::kUnsupported, "function {}::{}: other inputs, outputs or operator sets; {}",
+           shown(function.domain()), shown(function.name()), kRemedy);
+    }
     check_nodes(function.node(), same->node());
   }
 }
 
 // Bytes of a tensor that are known before any weight is read; null when they are not.
-const std::string* known_bytes(const proto::Tensor& tensor, const DataLayout& layout) {
+const std::string* known_bytes(const proto::Tensor& tensor,
+                               const std::unordered_map<std::string, const std::string*>& consts) {
   if (tensor.data_location() == 0) return &tensor.raw_data();
   for (const proto::StringEntry& entry : tensor.external_data()) {
     if (entry.key() != "offset") continue;
-    const auto blob = std::ranges::find_if(layout.consts, [&](const ConstBlob& candidate) {
-      return fmt::format("{}", candidate.offset) == entry.value();
-    });
-    if (blob != layout.consts.end()) return &blob->data;
+    const auto found = consts.find(entry.value());
+    if (found != consts.end()) return found->second;
   }
   return nullptr;
 }
@@ -127,7 +182,11 @@ void check_same_model(const OnnxFile& file, const OnnxModel& expected_model, con
   check_nodes(graph.node(), expected.graph().node());
   check_values(graph.input(), expected.graph().input(), "input");
   check_values(graph.output(), expected.graph().output(), "output");
+  check_operator_sets(file.model(), expected);
   check_functions(file.model(), expected);
+  std::unordered_map<std::string, const std::string*> consts;  // by offset
+  for (const ConstBlob& blob : expected_model.layout.consts)
+    consts.emplace(fmt::format("{}", blob.offset), &blob.data);
   std::unordered_set<std::string> names;
   for (const proto::Tensor& tensor : expected.graph().initializer()) {
     names.insert(tensor.name());
@@ -136,7 +195,7 @@ void check_same_model(const OnnxFile& file, const OnnxModel& expected_model, con
       fail(ErrorKind::kUnsupported, "tensor {} is missing: its weights were renamed, folded or stripped; {}",
            shown(tensor.name()), kRemedy);
     }
-    check_tensor(*found, tensor, known_bytes(tensor, expected_model.layout), read);
+    check_tensor(*found, tensor, known_bytes(tensor, consts), read);
   }
   for (const StoredTensor& tensor : file.tensors()) {
     if (!names.contains(tensor.name))
