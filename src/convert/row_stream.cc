@@ -16,7 +16,7 @@ namespace llm2mnn {
 namespace {
 
 // Values of all workers' tiles together where a sink or a source wants many rows at a time.
-constexpr std::int64_t kManyRowsBytes = 32 << 20;
+constexpr std::int64_t kManyRowsBytes = 16 << 20;
 
 // One target as the workers see it.
 struct Source {
