@@ -356,6 +356,8 @@ void run_inspect_command(const std::filesystem::path& path, const ExportOptions&
   check_output_flags(output);
   if (const std::filesystem::path file = find_onnx(path); !file.empty()) {
     const OnnxReport report = inspect_onnx(file);
+    const bool has_manifest = std::filesystem::is_directory(path) && is_package(path);
+    const PackageReport package = has_manifest ? inspect_package(path) : PackageReport();
     print_result([&] {
       if (output.json) {
         fmt::print("{}\n", onnx_report_json(report));
@@ -363,7 +365,7 @@ void run_inspect_command(const std::filesystem::path& path, const ExportOptions&
         print_onnx(report, output);
       }
     });
-    if (std::filesystem::is_directory(path) && is_package(path)) check_package_files(inspect_package(path));
+    check_package_files(package);
     return;
   }
   if (is_package(path)) {
