@@ -1,0 +1,251 @@
+#include "formats/onnx/emitter.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <set>
+
+#include "base/error.h"
+
+namespace llm2mnn::onnx {
+namespace {
+
+/// A decoder of one layer: attention on rotated queries and keys, a residual, a head.
+struct Tiny {
+  std::int64_t head_dim = 16;
+  std::int64_t num_key_value_heads = 2;
+  ir::MaskKind mask = ir::MaskKind::kFull;
+  bool tied = false;
+};
+
+ir::Graph graph_of(const Tiny& tiny) {
+  constexpr std::int64_t kHidden = 64;
+  constexpr std::int64_t kVocab = 20;
+  constexpr std::int64_t kHeads = 4;
+  const std::int64_t q_size = kHeads * tiny.head_dim;
+  const std::int64_t kv_size = tiny.num_key_value_heads * tiny.head_dim;
+  ir::Graph graph;
+  graph.hidden_size = kHidden;
+  graph.vocab_size = kVocab;
+  graph.has_sliding_layers = tiny.mask == ir::MaskKind::kSliding;
+  graph.input = graph.add_value("/x");
+  const ir::ValueId cos = graph.add_value("/rotary/cos");
+  const ir::ValueId sin = graph.add_value("/rotary/sin");
+  graph.add_node(
+      "/rotary",
+      ir::RopeTable{cos, sin, std::vector<float>(static_cast<std::size_t>(tiny.head_dim / 2), 0.5F), 1, 32});
+  const auto linear = [&](const std::string& name, ir::ValueId x, std::int64_t in, std::int64_t out) {
+    const ir::ValueId y = graph.add_value("/layers.0/" + name + "/output");
+    const ir::WeightId weight = graph.add_weight("layers.0." + name + ".weight", {out, in});
+    graph.add_node("/layers.0/" + name, ir::Linear{x, y, weight, {}, in, out});
+    return y;
+  };
+  const ir::ValueId q = linear("q_proj", graph.input, kHidden, q_size);
+  const ir::ValueId k = linear("k_proj", graph.input, kHidden, kv_size);
+  const ir::ValueId v = linear("v_proj", graph.input, kHidden, kv_size);
+  const ir::ValueId q_out = graph.add_value("/q");
+  const ir::ValueId k_out = graph.add_value("/k");
+  graph.add_node("/rope", ir::Rope{q, k, cos, sin, q_out, k_out, kHeads, tiny.num_key_value_heads,
+                                   tiny.head_dim, tiny.head_dim});
+  const ir::ValueId context = graph.add_value("/context");
+  graph.add_node("/attention", ir::Attention{q_out, k_out, v, context, kHeads, tiny.num_key_value_heads,
+                                             tiny.head_dim, 0, tiny.mask});
+  const ir::ValueId o = linear("o_proj", context, q_size, kHidden);
+  graph.hidden_states = graph.add_value("/sum");
+  graph.add_node("/residual", ir::Add{graph.input, o, graph.hidden_states});
+  const ir::ValueId last = graph.add_value("/last");
+  graph.add_node("/select", ir::SelectTokens{graph.hidden_states, last});
+  graph.logits = graph.add_value("/lm_head/output");
+  const ir::WeightId head = graph.add_weight("lm_head.weight", {kVocab, kHidden});
+  graph.add_node("/lm_head", ir::Linear{last, graph.logits, head, {}, kHidden, kVocab});
+  ir::verify(graph);
+  return graph;
+}
+
+constexpr const char* kTable = "table";
+
+/// A built model, parsed.
+struct Built {
+  OnnxModel model;
+  proto::Model file;
+
+  const proto::Node& node(std::string_view output) const {
+    for (const proto::Node& node : file.graph().node())
+      for (const std::string& name : node.output())
+        if (name == output) return node;
+    ADD_FAILURE() << "no node makes " << output;
+    return file.graph().node(0);
+  }
+  int count(std::string_view op_type, std::string_view domain = "") const {
+    return static_cast<int>(std::ranges::count_if(file.graph().node(), [&](const proto::Node& node) {
+      return node.op_type() == op_type && node.domain() == domain;
+    }));
+  }
+  const proto::Tensor& initializer(std::string_view name) const {
+    for (const proto::Tensor& tensor : file.graph().initializer())
+      if (tensor.name() == name) return tensor;
+    ADD_FAILURE() << "no tensor " << name;
+    return file.graph().initializer(0);
+  }
+};
+
+Built build(const Tiny& tiny, const OnnxForm& form) {
+  const ir::Graph graph = graph_of(tiny);
+  DecoderFacts facts;
+  facts.vocab_rows = 20;
+  facts.tied = tiny.tied;
+  facts.sliding_window = 3;
+  facts.num_positions = 8;
+  for (const ir::Weight& weight : graph.weights)
+    facts.weight_names.push_back("model." + weight.address);
+  facts.embedding_name = kTable;
+  Built out;
+  out.model = build_model(graph, facts, form, [](ir::WeightId) { return std::vector<float>(); });
+  EXPECT_TRUE(out.file.ParseFromString(out.model.bytes));
+  return out;
+}
+
+std::vector<std::int64_t> dims(const proto::Tensor& tensor) {
+  return {tensor.dims().begin(), tensor.dims().end()};
+}
+
+// MNN's converter knows attention by the order of arguments; the sum is the same to onnxruntime.
+TEST(OnnxEmitter, AttentionHasTheOrderThatMnnsConverterGoesBy) {
+  const Built built = build({}, {});
+  const proto::Node& scaled = built.node("/context/scaled");
+  EXPECT_EQ(scaled.input(0), "/context/scores");
+  const proto::Node& masked = built.node("/context/masked");
+  EXPECT_EQ(masked.input(0), "/context/scaled");
+  EXPECT_EQ(masked.input(1), "attn_bias");
+  EXPECT_EQ(built.node("/context/key/all").input(0), "/context/key/past");
+  EXPECT_EQ(built.node("/context/value/all").input(0), "/context/value/past");
+  EXPECT_EQ(built.node("/context/scores").input(1), "/context/key/repeated");
+}
+
+TEST(OnnxEmitter, OneHeadPerQueryNeedsNoCopies) {
+  const Built built = build({.num_key_value_heads = 4}, {});
+  EXPECT_EQ(built.count("Expand"), 0);
+  EXPECT_EQ(built.node("/context/scores").input(1), "/context/key/transposed");
+}
+
+TEST(OnnxEmitter, NamesOfTheContractAreThere) {
+  for (const Flavour flavour : {Flavour::kOne, Flavour::kOrt, Flavour::kGenai}) {
+    const Built built = build({}, {.flavour = flavour});
+    std::vector<std::string> inputs, outputs;
+    for (const proto::ValueInfo& info : built.file.graph().input())
+      inputs.push_back(info.name());
+    for (const proto::ValueInfo& info : built.file.graph().output())
+      outputs.push_back(info.name());
+    EXPECT_EQ(inputs, (std::vector<std::string>{"input_ids", "attention_mask", "position_ids",
+                                                "past_key_values.0.key", "past_key_values.0.value"}));
+    EXPECT_EQ(outputs, (std::vector<std::string>{"logits", "present.0.key", "present.0.value"}));
+    for (const std::string& output : outputs)
+      EXPECT_NE(built.node(output).op_type(), "");
+  }
+}
+
+TEST(OnnxEmitter, EveryInputOfANodeIsMadeBeforeIt) {
+  for (const ir::MaskKind mask : {ir::MaskKind::kFull, ir::MaskKind::kSliding}) {
+    for (const Flavour flavour : {Flavour::kOne, Flavour::kOrt, Flavour::kGenai}) {
+      const Built built = build({.mask = mask}, {.flavour = flavour});
+      std::set<std::string> known;
+      for (const proto::ValueInfo& info : built.file.graph().input())
+        known.insert(info.name());
+      for (const proto::Tensor& tensor : built.file.graph().initializer())
+        EXPECT_TRUE(known.insert(tensor.name()).second) << tensor.name();
+      for (const proto::Node& node : built.file.graph().node()) {
+        for (const std::string& input : node.input())
+          EXPECT_TRUE(known.contains(input)) << node.name() << " reads " << input;
+        for (const std::string& output : node.output())
+          EXPECT_TRUE(known.insert(output).second) << "twice: " << output;
+      }
+    }
+  }
+}
+
+TEST(OnnxEmitter, OnlyFlavourOneHasFunctionsAndEveryDomainIsImported) {
+  EXPECT_EQ(build({}, {}).file.functions_size(), 4);
+  EXPECT_EQ(build({.mask = ir::MaskKind::kSliding}, {}).file.functions_size(), 5);
+  for (const Flavour flavour : {Flavour::kOne, Flavour::kOrt, Flavour::kGenai}) {
+    const Built built = build({}, {.flavour = flavour});
+    if (flavour != Flavour::kOne) {
+      EXPECT_EQ(built.file.functions_size(), 0);
+    }
+    std::set<std::string> imported;
+    for (const proto::OperatorSet& set : built.file.opset_import())
+      EXPECT_TRUE(imported.insert(set.domain()).second) << set.domain();
+    for (const proto::Node& node : built.file.graph().node())
+      EXPECT_TRUE(imported.contains(node.domain())) << node.domain();
+    EXPECT_EQ(built.count("GroupQueryAttention", "com.microsoft"), flavour == Flavour::kGenai ? 1 : 0);
+  }
+}
+
+TEST(OnnxEmitter, MatricesAreTransposedAndDoNotOverlap) {
+  const Built built = build({}, {});
+  EXPECT_EQ(dims(built.initializer("model.layers.0.q_proj.weight_t")), (std::vector<std::int64_t>{64, 64}));
+  EXPECT_EQ(dims(built.initializer("model.layers.0.k_proj.weight_t")), (std::vector<std::int64_t>{64, 32}));
+  EXPECT_EQ(dims(built.initializer("model.lm_head.weight_t")), (std::vector<std::int64_t>{64, 20}));
+  EXPECT_EQ(dims(built.initializer(kTable)), (std::vector<std::int64_t>{20, 64}));
+  std::uint64_t end = 0;
+  for (const MatrixBlob& blob : built.model.layout.matrices) {
+    EXPECT_GE(blob.offset, end) << blob.name;
+    EXPECT_EQ(blob.bytes, static_cast<std::uint64_t>(4 * blob.rows * blob.cols));
+    end = blob.offset + blob.bytes;
+  }
+  EXPECT_GE(built.model.layout.total_bytes, end);
+}
+
+TEST(OnnxEmitter, ATiedHeadIsTheTransposedTable) {
+  const Built built = build({.tied = true}, {});
+  const proto::Node& head = built.node("logits");
+  EXPECT_EQ(head.op_type(), "MatMul");
+  const proto::Node& table = built.node(head.input(1));
+  EXPECT_EQ(table.op_type(), "Transpose");
+  EXPECT_EQ(table.input(0), kTable);
+  for (const MatrixBlob& blob : built.model.layout.matrices)
+    EXPECT_FALSE(blob.name.starts_with("model.lm_head")) << blob.name;
+}
+
+TEST(OnnxEmitter, TheHeadIsNeverQuantised) {
+  const Built built = build({}, {.weights = WeightForm::kMatMulNBits});
+  EXPECT_EQ(built.count("MatMulNBits", kMicrosoftDomain), 4);
+  EXPECT_EQ(built.node("logits").op_type(), "MatMul");
+}
+
+TEST(OnnxEmitter, NibblesOfAnOddNumberOfZeroPointsRoundUp) {
+  // Rows of 48 in blocks of 16: o_proj of heads of 12 has three zero points a row.
+  const Built built = build({.head_dim = 12}, {.weights = WeightForm::kMatMulNBits, .bits = 4, .block = 16});
+  EXPECT_EQ(dims(built.initializer("model.layers.0.o_proj.weight_zero_points")),
+            (std::vector<std::int64_t>{64, 2}));
+  EXPECT_EQ(dims(built.initializer("model.layers.0.o_proj.weight_codes")),
+            (std::vector<std::int64_t>{64, 3, 8}));
+  const Built bytes = build({.head_dim = 12}, {.weights = WeightForm::kMatMulNBits, .bits = 8, .block = 16});
+  EXPECT_EQ(dims(bytes.initializer("model.layers.0.o_proj.weight_zero_points")),
+            (std::vector<std::int64_t>{64, 3}));
+}
+
+TEST(OnnxEmitter, GenaiRefusesOtherHeadSizesByLayer) {
+  for (const std::int64_t head_dim : {8, 12, 24}) {
+    try {
+      build({.head_dim = head_dim}, {.flavour = Flavour::kGenai});
+      FAIL() << head_dim;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
+      EXPECT_NE(std::string(error.message()).find("layer 0"), std::string::npos);
+      EXPECT_NE(std::string(error.message()).find("--onnx_flavour one or ort"), std::string::npos);
+    }
+  }
+}
+
+TEST(OnnxEmitter, ASlidingLayerOfGenaiHasTheWindow) {
+  const auto window = [](ir::MaskKind mask) {
+    const Built built = build({.mask = mask}, {.flavour = Flavour::kGenai});
+    for (const proto::Attribute& attribute : built.node("/context").attribute())
+      if (attribute.name() == "local_window_size") return attribute.i();
+    return std::int64_t{-2};
+  };
+  EXPECT_EQ(window(ir::MaskKind::kFull), -1);
+  EXPECT_EQ(window(ir::MaskKind::kSliding), 3);
+}
+
+}  // namespace
+}  // namespace llm2mnn::onnx
