@@ -107,16 +107,20 @@ TEST_F(RowStream, EveryRowComesOnceWhateverTheThreads) {
   }
 }
 
-TEST_F(RowStream, ASinkThatWantsManyRowsGetsWholeTilesTogether) {
+TEST_F(RowStream, ASinkThatWantsManyRowsGetsTilesTogetherWhileThreadsAreFew) {
   const Binding large = source("large");
-  std::vector<RowTarget> targets;
-  auto sink = std::make_unique<Recorder>(true);
-  const Recorder& recorder = *sink;
-  targets.push_back({&large, std::move(sink)});
-  // 32 MiB for sixteen: 2 MiB, two tiles.
-  stream_rows(*checkpoint_, targets, 16, progress_);
-  EXPECT_EQ(recorder.sorted_runs(), (Runs{{0, 2048}, {2048, kRows - 2048}}));
-  EXPECT_EQ(recorder.num_wrong(), 0);
+  // A share of many MiB for two holds all rows; one of a sixty-fourth is a tile at a time.
+  const Runs whole{{0, kRows}};
+  const Runs tiles{{0, 1024}, {1024, 1024}, {2048, kRows - 2048}};
+  for (const auto& [threads, want] : {std::pair(2u, whole), std::pair(64u, tiles)}) {
+    std::vector<RowTarget> targets;
+    auto sink = std::make_unique<Recorder>(true);
+    const Recorder& recorder = *sink;
+    targets.push_back({&large, std::move(sink)});
+    stream_rows(*checkpoint_, targets, threads, progress_);
+    EXPECT_EQ(recorder.sorted_runs(), want) << threads;
+    EXPECT_EQ(recorder.num_wrong(), 0);
+  }
 }
 
 TEST_F(RowStream, TheDigestDependsOnTheSourceOnly) {

@@ -28,7 +28,7 @@ LOGITS = 5e-6
 LOGITS_INT8_ACTIVATIONS = 5e-2
 # Mean and largest error of a matrix against rounding to nearest on the same kind of grid; that is what the tool does.
 ERROR_RATIO = 1.0001
-# Matrices of 5 MiB, which sixteen threads take in three parts each.
+# Matrices of 5 MiB, which sixteen threads take in several parts each.
 LARGE = {"vocab_size": 20000, "intermediate_size": 20480, "num_hidden_layers": 1}
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
