@@ -16,6 +16,7 @@ std::size_t size_of(std::int64_t value) { return checked_cast<std::size_t>(value
 // one read a row, or one in all. `begin * bits` and `count * bits` are whole bytes.
 void read_columns(const Checkpoint& checkpoint, TensorId tensor, std::int64_t rows, std::int64_t all_columns,
                   std::int64_t bits, std::int64_t begin, std::int64_t count, std::byte* out) {
+  LLM2MNN_CHECK(count == all_columns || (begin * bits % 8 == 0 && count * bits % 8 == 0));
   const std::size_t run = size_of(count * bits / 8);
   if (count == all_columns) return checkpoint.read(tensor, 0, {out, size_of(rows) * run});
   for (std::int64_t row = 0; row < rows; ++row) {
