@@ -50,7 +50,8 @@ def layer_of(path):
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent / "src"
     faults, edges = [], 0
-    families = re.compile("|".join(p.name.rstrip("0123456789") for p in sorted(root.parent.glob("families/*"))), re.IGNORECASE)
+    names = sorted(p.name.rstrip("0123456789") for p in root.parent.glob("families/*"))
+    families = re.compile(f"(?<![a-z])({'|'.join(names)})", re.IGNORECASE)  # "ideographic" names no family
     for source in sorted(root.rglob("*")):
         if source.suffix not in {".h", ".cc"}:
             continue

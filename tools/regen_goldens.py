@@ -27,7 +27,9 @@ import transformers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+sys.path.insert(0, str(ROOT / "tools"))
 import make_fixture as mf  # noqa: E402
+import reference_models  # noqa: E402
 
 # Far above the tolerance of the 16-bit parity check (1e-5).
 SEEN = 1e-3
@@ -57,6 +59,15 @@ def plain_model(config):
     return model_class._from_config(config_class(**hf_config(config)), attn_implementation="eager")
 
 
+def listed_model(config):
+    """The class that transformers has for the model_type, whose names the fixture's tensors have."""
+    if config["model_type"] in reference_models.MODELS:
+        return reference_models.MODELS[config["model_type"]](config)
+    c = json.loads(json.dumps(config))
+    hf = transformers.AutoConfig.for_model(c.pop("model_type"), **c)
+    return transformers.AutoModelForCausalLM.from_config(hf, attn_implementation="eager")
+
+
 def variant_model(config):
     """The invented variant from classes of transformers: GLM-4's block (sandwich norms) around GLM-4-MoE's attention
     (rotates the first half of a head, pairs half a rotation apart) and Llama's MLP."""
@@ -81,6 +92,8 @@ VARIANT_NAMES = {**mf.LLAMA_NAMES, "post_attention_norm": "model.layers.{i}.post
 
 def hf_names(fixture):
     """{stored name: name in the transformers module}."""
+    if "stored" in fixture.meta:
+        return {name: name for name, _, _ in fixture.tensors()}
     table = VARIANT_NAMES if fixture.meta.get("tensors") else mf.LLAMA_NAMES
     out = {}
     for name, role, _ in fixture.tensors():
@@ -92,15 +105,16 @@ def hf_names(fixture):
 
 def logits(fixture, tensors, config, count=32):
     """float32 [T, V] of {stored name: array}, T = `count`."""
-    model = (variant_model if fixture.meta.get("tensors") else plain_model)(config).float().eval()
+    make = listed_model if "stored" in fixture.meta else variant_model if fixture.meta.get("tensors") else plain_model
+    model = make(config).float().eval()
     names = hf_names(fixture)
     missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
-    missing = [m for m in missing if not (fixture.tied and m == "lm_head.weight")]
+    missing = [m for m in missing if not (fixture.tied and m == fixture.key("lm_head.weight"))]
     if unexpected or missing:
         raise SystemExit(f"{fixture.name}: transformers misses {missing}, does not know {unexpected}")
     if fixture.tied:
         model.tie_weights()
-    ids = torch.from_numpy(mf.token_ids(fixture.config["vocab_size"], count))[None]
+    ids = torch.from_numpy(mf.token_ids(fixture.vocab_size, count))[None]
     with torch.no_grad():
         return model(ids, use_cache=False).logits[0].float().numpy()
 
@@ -153,7 +167,7 @@ def regenerate(name, check):
     if faint:
         print(f"{name}: TOO FAINT: {faint}")
     if not check:
-        np.savez_compressed(fixture.golden, ids=mf.token_ids(fixture.config["vocab_size"]).astype(np.int32),
+        np.savez_compressed(fixture.golden, ids=mf.token_ids(fixture.vocab_size).astype(np.int32),
                             logits_16=reference.astype(np.float32), logits_8=source.astype(np.float16), digest=fixture.digest())
         if name in FAR:
             far = logits(fixture, stored(fixture), fixture.config, mf.FAR_TOKENS)[-mf.FAR_ROWS:]

@@ -70,12 +70,12 @@ struct NormSpec {
 /// `attention_factor`. Rotation pairs (j, j + rotary_dim/2); checkpoints with interleaved pairs have their q
 /// and k rows permuted.
 struct RopeSpec {
-  std::string kind;             ///< "default", "linear", "dynamic", "llama3", "yarn": for reports
+  std::string kind;             ///< "default", "linear", "dynamic", "llama3", "yarn", "longrope": for reports
   std::int64_t rotary_dim = 0;  ///< even, at most Dh
   std::vector<float> inv_freq;  ///< [rotary_dim / 2]
   double attention_factor = 1;
   /// First position at which the checkpoint's rule would change the frequencies and this table does not
-  /// (dynamic NTK); 0 when there is none.
+  /// (dynamic NTK, longrope); 0 when there is none.
   std::int64_t exact_below = 0;
 };
 

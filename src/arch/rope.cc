@@ -23,9 +23,14 @@ const std::vector<Kind>& kinds() {
       {"yarn",
        {"factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "mscale",
         "mscale_all_dim", "truncate"}},
+      {"longrope",
+       {"factor", "original_max_position_embeddings", "attention_factor", "short_factor", "long_factor"}},
   };
   return table;
 }
+
+// The name before transformers had the kind.
+std::string current_name(std::string name) { return name == "su" ? "longrope" : name; }
 
 const Kind& kind_of(std::string_view name, std::string_view where) {
   std::vector<std::string> names;
@@ -66,6 +71,19 @@ double read_number(const JsonValue& value, std::string_view where, std::string_v
   }
 }
 
+std::vector<float> read_factors(const JsonValue& value, std::string_view where, std::string_view key) {
+  if (!value.is_array())
+    fail(ErrorKind::kFormat, "config.json: '{}.{}' must be a list of numbers", where, key);
+  std::vector<float> factors;
+  for (const JsonValue& item : value.as_array()) {
+    factors.push_back(static_cast<float>(read_number(item, where, key)));
+    if (!(factors.back() > 0))
+      fail(ErrorKind::kFormat, "config.json: '{}.{}' has the number {}, it must be positive", where, key,
+           factors.back());
+  }
+  return factors;
+}
+
 std::optional<double>* number_field(RopeParameters& parameters, std::string_view key) {
   if (key == "factor") return &parameters.factor;
   if (key == "original_max_position_embeddings") return &parameters.original_max_position_embeddings;
@@ -101,6 +119,11 @@ void read_member(RopeParameters& parameters, const Kind& kind, std::string_view 
     fail(ErrorKind::kUnsupported, "config.json: key {} in '{}' is not known for rope kind '{}'{}", shown(key),
          where, kind.name, did_you_mean(key, known));
   }
+  if (key == "short_factor" || key == "long_factor") {
+    (key == "short_factor" ? parameters.short_factor : parameters.long_factor) =
+        read_factors(value, where, key);
+    return;
+  }
   if (key == "truncate") {
     if (!value.is_bool())
       fail(ErrorKind::kFormat, "config.json: '{}.truncate' must be true or false, found {}", where,
@@ -121,6 +144,12 @@ void require_positive(const std::optional<double>& value, std::string_view where
 
 void check_parameters(const RopeParameters& p, std::string_view where) {
   if (p.kind == "default") return;
+  if (p.kind == "longrope") {
+    for (const auto& [key, factors] :
+         {std::pair("short_factor", &p.short_factor), {"long_factor", &p.long_factor}})
+      if (factors->empty()) fail(ErrorKind::kFormat, "config.json: '{}' lacks '{}'", where, key);
+    return;
+  }
   const bool factor_derives = p.kind == "yarn" && p.original_max_position_embeddings.value_or(0) > 0;
   if (p.factor.has_value() || !factor_derives) require_positive(p.factor, where, "factor");
   if (p.kind == "llama3") {
@@ -232,6 +261,26 @@ void make_yarn(const RopeParameters& p, double theta, double max_position_embedd
   }
 }
 
+// LongRoPE, arXiv:2402.13753. transformers turns to the long factors once a sequence is longer than the
+// original context, which the frequencies of a fixed table cannot follow; the short ones hold below.
+void make_longrope(const RopeParameters& p, double theta, double max_position_embeddings, RopeSpec& rope) {
+  const double context = or_default(p.original_max_position_embeddings, max_position_embeddings);
+  const double factor = p.original_max_position_embeddings.value_or(0) != 0
+                            ? max_position_embeddings / context
+                            : or_default(p.factor, 1);
+  rope.attention_factor = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(context));
+  if (p.attention_factor.has_value()) rope.attention_factor = *p.attention_factor;
+  rope.inv_freq = wave_powers(theta, rope.rotary_dim);
+  for (const auto& [key, factors] :
+       {std::pair("short_factor", &p.short_factor), {"long_factor", &p.long_factor}})
+    if (factors->size() != rope.inv_freq.size())
+      fail(ErrorKind::kFormat, "config.json: '{}' has {} numbers, {} frequencies need one each", key,
+           factors->size(), rope.inv_freq.size());
+  for (std::size_t j = 0; j < rope.inv_freq.size(); ++j)
+    rope.inv_freq[j] = 1.0f / (p.short_factor[j] * rope.inv_freq[j]);
+  if (context < max_position_embeddings) rope.exact_below = static_cast<std::int64_t>(context);
+}
+
 }  // namespace
 
 RopeParameters parse_rope_parameters(const JsonValue& dictionary, std::string_view where, bool kind_required,
@@ -240,7 +289,7 @@ RopeParameters parse_rope_parameters(const JsonValue& dictionary, std::string_vi
     fail(ErrorKind::kFormat, "config.json: '{}' must be an object, found {}", where,
          shown(dictionary.dump()));
   RopeParameters parameters;
-  parameters.kind = read_kind(dictionary, where, kind_required);
+  parameters.kind = current_name(read_kind(dictionary, where, kind_required));
   const Kind& kind = kind_of(parameters.kind, where);
   for (const auto& [key, value] : dictionary.as_object()) {
     if (std::find(elsewhere.begin(), elsewhere.end(), key) != elsewhere.end()) continue;
@@ -257,6 +306,8 @@ RopeSpec make_rope(const RopeParameters& parameters, double theta, std::int64_t 
   rope.rotary_dim = rotary_dim;
   if (parameters.kind == "yarn") {
     make_yarn(parameters, theta, static_cast<double>(max_position_embeddings), rope);
+  } else if (parameters.kind == "longrope") {
+    make_longrope(parameters, theta, static_cast<double>(max_position_embeddings), rope);
   } else if (parameters.kind == "llama3") {
     rope.inv_freq = llama3_table(parameters, theta, rotary_dim);
   } else {

@@ -27,14 +27,15 @@ struct RopeParameters {
   std::optional<double> mscale;
   std::optional<double> mscale_all_dim;
   std::optional<bool> truncate;
+  std::vector<float> short_factor, long_factor;  ///< longrope: one number per frequency
   std::vector<std::string> unread;  ///< keys that published files carry and transformers does not read
 
   friend bool operator==(const RopeParameters&, const RopeParameters&) = default;
 };
 
-/// Reads one dictionary. `where` is its key in config.json, for messages. `kind_required`: a dictionary
-/// without `rope_type` or `type` is an error (transformers 4's rule for `rope_scaling`). `elsewhere` are keys
-/// that the caller reads from the dictionary itself.
+/// Reads one dictionary; the older kind `su` is longrope. `where` is its key in config.json, for messages.
+/// `kind_required`: a dictionary without `rope_type` or `type` is an error (transformers 4's rule for
+/// `rope_scaling`). `elsewhere` are keys that the caller reads from the dictionary itself.
 /// @throws Error(kUnsupported) naming an unknown kind or key; kFormat for a missing or impossible value.
 RopeParameters parse_rope_parameters(const JsonValue& dictionary, std::string_view where, bool kind_required,
                                      const std::vector<std::string>& elsewhere = {});

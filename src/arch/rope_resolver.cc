@@ -97,6 +97,9 @@ RopeResolver::Rope RopeResolver::resolve(std::string_view layer_type) {
   Rope rope;
   const bool reads_flat = family_.rope_setting(layer_type, "scaling").word == "config";
   rope.parameters = parameters_of(layer_type, reads_flat);
+  const double original = config_.evaluate_setting(family_.rope_setting(layer_type, "original_context"));
+  if (rope.parameters.kind == "longrope" && original != 0)
+    rope.parameters.original_max_position_embeddings = original;
   rope.theta = theta_of(rope.parameters, layer_type);
   rope.rotary_dim = rotary_dim_of(layer_type);
   rope.is_pair = family_.rope_setting(layer_type, "pairing").word == "pair";

@@ -125,6 +125,28 @@ TEST(Rope, EqualsTransformersToOneUlp) {
   }
 }
 
+TEST(Rope, LongropeTakesTheShortFactorsInsideTheOriginalContext) {
+  const std::string factors =
+      R"("short_factor": [1.0, 1.25, 1.5, 2.0], "long_factor": [1.0, 4.0, 9.0, 16.0])";
+  RopeParameters longrope = parameters(R"({"type": "longrope", )" + factors + "}");
+  longrope.original_max_position_embeddings = 4096;
+  const RopeSpec rope = make_rope(longrope, 1e4, 8, 131072);
+  // transformers: 1 / (short_factor * theta^(2j/8)), sqrt(1 + ln 32 / ln 4096), the long factors beyond 4096.
+  const std::vector<float> expected = {1.0f, 0.0799999982f, 0.00666666683f, 0.000500000024f};
+  ASSERT_EQ(rope.inv_freq.size(), expected.size());
+  for (std::size_t j = 0; j < expected.size(); ++j)
+    EXPECT_FLOAT_EQ(rope.inv_freq[j], expected[j]);
+  EXPECT_NEAR(rope.attention_factor, 1.1902380714238083, 1e-15);
+  EXPECT_EQ(rope.exact_below, 4096);
+  EXPECT_EQ(make_rope(longrope, 1e4, 8, 4096).exact_below, 0);
+  EXPECT_EQ(make_rope(longrope, 1e4, 8, 4096).attention_factor, 1);
+  EXPECT_EQ(parameters(R"({"type": "su", )" + factors + "}").kind, "longrope");
+  EXPECT_THROW(make_rope(longrope, 1e4, 6, 131072), Error);
+  EXPECT_THROW(parameters(R"({"type": "longrope", "short_factor": [1.0]})"), Error);
+  EXPECT_THROW(parameters(R"({"type": "longrope", "short_factor": [0.0], "long_factor": [1.0]})"), Error);
+  EXPECT_THROW(parameters(R"({"type": "longrope", "short_factor": 1, "long_factor": [1.0]})"), Error);
+}
+
 TEST(Rope, OldAndNewSpellingMeanTheSame) {
   EXPECT_EQ(parameters(R"({"type": "linear", "factor": 2})"),
             parameters(R"({"rope_type": "linear", "factor": 2.0})"));

@@ -48,6 +48,8 @@ constexpr std::array kVocabulary = {
         "half rotates channels (j, j + dim/2), pair (2j, 2j+1); pair becomes half by permuting q and k"},
     VocabularyKey{"rope.scaling", KeyKind::kMenu, "config none", "config",
                   "config: rope_scaling or rope_parameters of config.json apply"},
+    VocabularyKey{"rope.original_context", KeyKind::kExpression, "", "0",
+                  "context before longrope; 0: where the dictionary says it, else max_position_embeddings"},
     VocabularyKey{"rope.enabled", KeyKind::kLayerExpression, "", "1", "0: the layer has no rotary embedding"},
 };
 

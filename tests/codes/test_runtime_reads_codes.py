@@ -30,7 +30,7 @@ class RuntimeReadsCodes(RuntimeCase):
                *["--sym"] * symmetric, *separate)
         decoded = decoded_checkpoint(name, Package(quantised).linears(), self.tmp / f"c-{tag}")
         export(decoded, reference, "--quant_bit", 32)
-        ids = make_fixture.token_ids(make_fixture.Fixture(name).config["vocab_size"])
+        ids = make_fixture.token_ids(make_fixture.Fixture(name).vocab_size)
         error = relative_rms(self.runtime.logits(quantised, ids, PREFILL), self.runtime.logits(reference, ids, PREFILL))
         self.assertLess(error, LIMIT)
 
@@ -48,12 +48,12 @@ class RuntimeReadsCodes(RuntimeCase):
                        *["--sym"] * symmetric)
                 package = Package(tied)
                 fixture = make_fixture.Fixture("qwen3_tied")
-                ids = make_fixture.token_ids(fixture.config["vocab_size"])
+                ids = make_fixture.token_ids(fixture.vocab_size)
                 expected = self.tmp / f"untied-{bits}-{symmetric}-{scale_bits}"
                 checkpoint = decoded_checkpoint("qwen3_tied", package.linears(), self.tmp / f"ct-{bits}-{symmetric}-{scale_bits}")
                 export(checkpoint, expected, "--quant_bit", 32)
                 # Its table by hand: the decoded one, rounded to bf16 as any table file is.
-                table = package.embedding(fixture.config["vocab_size"]).astype(np.float32)
+                table = package.embedding(fixture.vocab_size).astype(np.float32)
                 (expected / "embeddings_bf16.bin").write_bytes(make_fixture.to_bf16(table).tobytes())
                 error = relative_rms(self.runtime.logits(tied, ids, PREFILL), self.runtime.logits(expected, ids, PREFILL))
                 # bf16 keeps 8 bits: a table that is off by 2^-9 of each value moves the logits by a few of those.

@@ -14,7 +14,7 @@ import onnx
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.mnn_package import Package  # noqa: E402
-from support.onnx_case import head_dim  # noqa: E402
+from support.onnx_case import head_dim, refused_by_genai  # noqa: E402
 from support.tool import TempDirCase, export, family_arguments, make_fixture, run  # noqa: E402
 
 FLAGS = (("--quant_bit", 5), ("--quant_bit", 8, "--embed_bit", 8), ("--quant_bit", 6, "--sym"), ("--quant_bit", 4, "--compat", "3.1"),
@@ -62,8 +62,8 @@ class Convert(TempDirCase):
         checkpoint = self.tmp / f"checkpoint-{name}"
         make_fixture.make(name, checkpoint)
         variants = [("--quant_bit", 4), *(FLAGS[(number * PER_FIXTURE + i) % len(FLAGS)] for i in range(PER_FIXTURE))]
-        variants = [(*v, "--quant_block", block_of(fixture.config)) for v in variants]
-        flavours = ["one", "ort", "genai"] if head_dim(fixture.config) % 16 == 0 else ["one", "ort"]
+        variants = [(*v, "--quant_block", block_of(fixture.llama_config)) for v in variants]
+        flavours = ["one", "ort", "genai"] if refused_by_genai(fixture.llama_config) is None else ["one", "ort"]
         direct = {v: self.tmp / "-".join(["direct", name, *(str(a).strip("-") for a in v)]) for v in variants}
         for v, out in direct.items():
             export(checkpoint, out, *v, *family)

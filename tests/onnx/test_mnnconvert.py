@@ -69,7 +69,7 @@ class MnnConvert(OnnxCase):
                 linears = converted_linears(Package(directory))
                 self.assertEqual({(w.bits, w.block) for w in linears.values()}, {(bits, 32)})
                 decoded = decoded_checkpoint(name, linears, self.tmp / f"decoded-{name}-{bits}")
-                ids = make_fixture.token_ids(fixture.config["vocab_size"])
+                ids = make_fixture.token_ids(fixture.vocab_size)
                 want = OnnxDecoder(self.export_onnx(name, decoded)).logits(ids, PREFILL)
                 self.assertLess(relative_rms(self.runtime.logits(directory, ids, PREFILL), want), tolerances.LOGITS_16_BIT)
 

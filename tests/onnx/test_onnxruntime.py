@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from compare_onnx import measure_onnx  # noqa: E402
 from parity import tolerances  # noqa: E402
 from parity.compare import FAR_PREFILL, load_golden, relative_rms  # noqa: E402
-from support.onnx_case import OnnxCase, check_file, head_dim  # noqa: E402
+from support.onnx_case import OnnxCase, check_file, refused_by_genai  # noqa: E402
 from support.onnx_decoder import OnnxDecoder  # noqa: E402
 from support.tool import family_arguments, make_fixture, run  # noqa: E402
 
@@ -30,7 +30,7 @@ class Onnxruntime(OnnxCase):
     def check(self, name, flavour):
         fixture = make_fixture.Fixture(name)
         checkpoint = self.stored_checkpoint(name)
-        if flavour == "genai" and head_dim(fixture.config) % 16:
+        if flavour == "genai" and refused_by_genai(fixture.llama_config):
             return self.check_refusal(fixture, checkpoint)
         directory = self.export_onnx(name, checkpoint, "--onnx_flavour", flavour)
         check_file(directory)
@@ -41,7 +41,7 @@ class Onnxruntime(OnnxCase):
         done = run("export", "--path", checkpoint, "--dst_path", out, "--export", "onnx", "--onnx_flavour", "genai", *family_arguments(fixture))
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-        self.assertIn(f"multiple of 16, and this is {head_dim(fixture.config)}", done.stderr)
+        self.assertIn(f"multiple of 16, and this is {refused_by_genai(fixture.llama_config)}", done.stderr)
         self.assertFalse(out.exists())
 
     def test_every_opset(self):
@@ -66,7 +66,7 @@ class Onnxruntime(OnnxCase):
             with self.subTest(model=name):
                 fixture = make_fixture.Fixture(name)
                 want = load_golden(fixture, fixture.golden_far)["logits_16"]
-                ids = make_fixture.token_ids(fixture.config["vocab_size"], make_fixture.FAR_TOKENS)
+                ids = make_fixture.token_ids(fixture.vocab_size, make_fixture.FAR_TOKENS)
                 directory = self.export_onnx(name, self.stored_checkpoint(name), "--onnx_flavour", "one")
                 got = OnnxDecoder(directory).logits(ids, FAR_PREFILL)[-len(want):]
                 self.assertLess(relative_rms(got, want), tolerances.LOGITS_16_BIT_FAR)

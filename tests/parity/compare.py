@@ -42,7 +42,7 @@ def measure_far(runtime, fixture, checkpoint, package, form):
     Only the rows from there on are compared."""
     export(checkpoint, package, "--quant_bit", 16, *FORMS[form], *family_arguments(fixture))
     want = load_golden(fixture, fixture.golden_far)["logits_16"]
-    ids = make_fixture.token_ids(fixture.config["vocab_size"], make_fixture.FAR_TOKENS)
+    ids = make_fixture.token_ids(fixture.vocab_size, make_fixture.FAR_TOKENS)
     got = runtime.logits(package, ids, FAR_PREFILL)[-len(want):]
     beyond = len(want) - (len(ids) - FAR_PREFILL)
     return relative_rms(got[:beyond], want[:beyond]), relative_rms(got[beyond:], want[beyond:])
@@ -55,14 +55,14 @@ def odd_sizes():
         kv_heads = c.get("num_key_value_heads") or c["num_attention_heads"]
         rows = (c["hidden_size"], c["intermediate_size"], dim * c["num_attention_heads"], dim * kv_heads)
         return any(width % 16 for width in rows)
-    return [n for n in make_fixture.fixture_names() if is_odd(make_fixture.Fixture(n).config)]
+    return [n for n in make_fixture.fixture_names() if is_odd(make_fixture.Fixture(n).llama_config)]
 
 
 def measure_low_memory(runtime, fixture, checkpoint, package, bits, form):
     """Exports the checkpoint at `bits` and returns (relative RMS of prefill rows, of decode rows) between the logits at
     "memory": "low" and those of the same package at "memory": "high"."""
     export(checkpoint, package, *width_arguments(fixture, bits, form), *FORMS[form], *family_arguments(fixture))
-    ids = make_fixture.token_ids(fixture.config["vocab_size"])
+    ids = make_fixture.token_ids(fixture.vocab_size)
     want = runtime.logits(package, ids, PREFILL)
     got = runtime.logits(package, ids, PREFILL, memory="low")
     return relative_rms(got[:PREFILL], want[:PREFILL]), relative_rms(got[PREFILL:], want[PREFILL:])

@@ -10,6 +10,13 @@ def head_dim(config):
     return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
 
 
+def refused_by_genai(config):
+    """The width that flavour genai refuses, or None."""
+    dim = head_dim(config)
+    rotary_dim = config.get("rotary_dim") or int(dim * config.get("partial_rotary_factor", 1))
+    return next((width for width in (rotary_dim, dim) if width % 16), None)
+
+
 def check_file(directory):
     """@raises onnx.checker.ValidationError, or an error of shape inference."""
     onnx.checker.check_model(str(pathlib.Path(directory) / "llm.onnx"), full_check=True)

@@ -235,7 +235,12 @@ void Emitter::emit(const ir::Rope& op) {
   const std::int64_t q_channels = op.num_attention_heads * op.head_dim;
   const std::int64_t k_channels = op.num_key_value_heads * op.head_dim;
   if (form_.flavour == Flavour::kGenai) {
-    // GroupQueryAttention rotates.
+    // GroupQueryAttention rotates; onnxruntime takes eight frequencies at a time.
+    if (op.rotary_dim % 16 != 0)
+      fail(ErrorKind::kUnsupported,
+           "GroupQueryAttention needs a number of rotated channels that is a multiple of 16, and this is {}; "
+           "use --onnx_flavour one or ort",
+           op.rotary_dim);
     set_rows(op.q_out, rows(op.q), q_channels);
     set_rows(op.k_out, rows(op.k), k_channels);
     caches_[op.q_out] = caches_[op.cos];
