@@ -46,7 +46,8 @@ class ColumnSource : public ::testing::Test {
     read_transposed(*checkpoint_, id(name), begin, count, out.data(), scratch_);
     return out;
   }
-  std::vector<float> dequantised(const Binding::ZeroPointCodes& form, std::int64_t begin, std::int64_t count) {
+  std::vector<float> dequantised(const Binding::ZeroPointCodes& form, std::int64_t begin,
+                                 std::int64_t count) {
     std::vector<float> out(static_cast<std::size_t>(count * form.cols));
     read_dequantised(*checkpoint_, form, begin, count, out.data(), scratch_);
     return out;
@@ -80,7 +81,8 @@ TEST_F(ColumnSource, Transposes) {
       const std::vector<float> bf16 = transposed("bf16", begin, count);
       for (std::int64_t i = 0; i < count * kCols; ++i) {
         const std::int64_t row = begin + i / kCols, col = i % kCols;
-        ASSERT_EQ(f32[static_cast<std::size_t>(i)], static_cast<float>(100 * row + col)) << begin << " + " << count;
+        ASSERT_EQ(f32[static_cast<std::size_t>(i)], static_cast<float>(100 * row + col))
+            << begin << " + " << count;
         ASSERT_EQ(bf16[static_cast<std::size_t>(i)], std::ldexp(1.0F, static_cast<int>(row + col)));
       }
     }
@@ -102,13 +104,23 @@ class Codes : public ColumnSource, public ::testing::WithParamInterface<std::tup
  protected:
   static constexpr std::int64_t kBlock = 16, kRows = 10;
 
-  Codes() : bits_(std::get<0>(GetParam())), transposed_(std::get<1>(GetParam())), groups_(std::get<2>(GetParam())) {}
+  Codes()
+      : bits_(std::get<0>(GetParam())),
+        transposed_(std::get<1>(GetParam())),
+        groups_(std::get<2>(GetParam())) {}
 
-  std::int64_t code(std::int64_t row, std::int64_t col) const { return (7 * row + 3 * col + col / 5) % (1 << bits_); }
-  std::int64_t zero(std::int64_t row, std::int64_t group) const { return (5 * row + 11 * group + 1) % (1 << bits_); }
-  static float scale(std::int64_t row, std::int64_t group) { return 0.125F * static_cast<float>(1 + row + 3 * group); }
+  std::int64_t code(std::int64_t row, std::int64_t col) const {
+    return (7 * row + 3 * col + col / 5) % (1 << bits_);
+  }
+  std::int64_t zero(std::int64_t row, std::int64_t group) const {
+    return (5 * row + 11 * group + 1) % (1 << bits_);
+  }
+  static float scale(std::int64_t row, std::int64_t group) {
+    return 0.125F * static_cast<float>(1 + row + 3 * group);
+  }
 
-  // [kRows, cols], or [cols, kRows] when transposed; 4 bits: each row from a byte of its own, the first code low.
+  // [kRows, cols], or [cols, kRows] when transposed; 4 bits: each row from a byte of its own, the first code
+  // low.
   template <typename Value>
   std::string pack(std::int64_t cols, Value&& value) const {
     std::string out;
@@ -141,7 +153,8 @@ TEST_P(Codes, AreTheValuesTheyStandFor) {
   add("scales", DType::kF32, {kRows * groups_}, bytes_of(scales));
   add("zeros", DType::kU8, {static_cast<std::int64_t>(zeros.size())}, zeros);
   close();
-  const Binding::ZeroPointCodes form{id("codes"), id("scales"), id("zeros"), bits_, kBlock, kRows, cols, transposed_};
+  const Binding::ZeroPointCodes form{id("codes"), id("scales"), id("zeros"), bits_,
+                                     kBlock,      kRows,        cols,        transposed_};
   const std::int64_t step = bits_ == 4 && transposed_ ? 2 : 1;  // tiles hold whole bytes of a column
   for (std::int64_t begin = 0; begin < kRows; begin += step) {
     for (std::int64_t count = step; begin + count <= kRows; count += step) {

@@ -16,7 +16,9 @@ ir::Graph every_op() {
   g.hidden_size = 16;
   g.vocab_size = 24;
   g.has_sliding_layers = true;
-  const auto weight = [&g](const char* address, Shape shape) { return g.add_weight(address, std::move(shape)); };
+  const auto weight = [&g](const char* address, Shape shape) {
+    return g.add_weight(address, std::move(shape));
+  };
   const auto value = [&g](const char* name) { return g.add_value(name); };
   const auto q_proj = weight("layers.0.self_attn.q_proj.weight", {32, 16});
   const auto q_bias = weight("layers.0.self_attn.q_proj.bias", {32});
@@ -28,7 +30,8 @@ ir::Graph every_op() {
   const auto beta = weight("norm.bias", {16});
   const auto head = weight("lm_head.weight", {24, 16});
   g.input = value("/in");
-  const auto cos = value("/cos"), sin = value("/sin"), q = value("/q"), qn = value("/qn"), k = value("/k"), v = value("/v");
+  const auto cos = value("/cos"), sin = value("/sin"), q = value("/q"), qn = value("/qn"), k = value("/k"),
+             v = value("/v");
   g.add_node("/rope", ir::RopeTable{cos, sin, {1.0F, 0.1F, 1e-7F}, 1.25, 4096});
   g.add_node("/q_proj", ir::Linear{g.input, q, q_proj, q_bias, 16, 32});
   g.add_node("/q_norm", ir::Norm{q, qn, q_norm, std::nullopt, true, 1e-6, 16, 2});
@@ -67,11 +70,30 @@ Json record_json() {
     roles.push_back(role_name(WeightRole::kQProj));
   }
   return {{"format", 1},
-          {"form", {{"flavour", "one"}, {"opset", 17}, {"dtype", "F32"}, {"weights", "float"}, {"bits", 4}, {"block", 16}, {"accuracy_level", 0}}},
+          {"form",
+           {{"flavour", "one"},
+            {"opset", 17},
+            {"dtype", "F32"},
+            {"weights", "float"},
+            {"bits", 4},
+            {"block", 16},
+            {"accuracy_level", 0}}},
           {"facts",
-           {{"model_type", "llama"}, {"family", ""}, {"num_hidden_layers", 1}, {"hidden_size", 16}, {"vocab_size", 24}, {"max_position_embeddings", 64},
-            {"sliding_window", 8}, {"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"head_dim", 16}, {"tie_word_embeddings", false},
-            {"ropes", {"default"}}, {"parameters", 1}, {"ignored", Json::array({Json::array({"a", "b"})})}, {"unread_config_keys", Json::array()},
+           {{"model_type", "llama"},
+            {"family", ""},
+            {"num_hidden_layers", 1},
+            {"hidden_size", 16},
+            {"vocab_size", 24},
+            {"max_position_embeddings", 64},
+            {"sliding_window", 8},
+            {"num_attention_heads", 2},
+            {"num_key_value_heads", 1},
+            {"head_dim", 16},
+            {"tie_word_embeddings", false},
+            {"ropes", {"default"}},
+            {"parameters", 1},
+            {"ignored", Json::array({Json::array({"a", "b"})})},
+            {"unread_config_keys", Json::array()},
             {"notes", {"a note"}}}},
           {"graph", graph_json(graph)},
           {"roles", roles},
@@ -151,7 +173,8 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { j["xxh128"]["source"] = "0"; }, "no digest");
   refuses([](Json& j) { j["form"].update({{"weights", "matmulnbits"}, {"block", 32}}); }, "blocks of 32");
   refuses([](Json& j) { j["form"]["bits"] = 5, j["form"]["weights"] = "qdq"; }, "opset");
-  EXPECT_NE(refusal([](Json& j) { j["format"] = 2; }, ErrorKind::kUnsupported).find("format 2"), std::string::npos);
+  EXPECT_NE(refusal([](Json& j) { j["format"] = 2; }, ErrorKind::kUnsupported).find("format 2"),
+            std::string::npos);
 }
 
 }  // namespace

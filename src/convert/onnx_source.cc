@@ -10,6 +10,7 @@
 #include "convert/package_names.h"
 #include "convert/publish.h"
 #include "formats/onnx/same_model.h"
+#include "verify/runtime_tokenizer.h"
 
 namespace llm2mnn {
 namespace fs = std::filesystem;
@@ -67,10 +68,21 @@ JsonValue json_or_null(const fs::path& path) {
   return value;
 }
 
+// A tokenizer's file that the runtime can read.
+std::string read_tokenizer(const fs::path& path) {
+  std::string bytes = read_text_file(path, kMaxTokenizerBytes);
+  try {
+    verify::RuntimeTokenizer::parse(bytes);
+  } catch (const Error& error) {
+    fail(ErrorKind::kFormat, "{}: {}; copy the file that was written with the ONNX file",
+         shown(path.filename().string()), error.message());
+  }
+  return bytes;
+}
+
 void read_side_files(PackagePlan& plan, const fs::path& onnx) {
-  plan.tokenizer.mtok = read_text_file(needed_side_file(onnx, kMtokName), kMaxTokenizerBytes);
-  if (const fs::path txt = side_file(onnx, kTxtName); !txt.empty())
-    plan.tokenizer.txt = read_text_file(txt, kMaxTokenizerBytes);
+  plan.tokenizer.mtok = read_tokenizer(needed_side_file(onnx, kMtokName));
+  if (const fs::path txt = side_file(onnx, kTxtName); !txt.empty()) plan.tokenizer.txt = read_tokenizer(txt);
   plan.side_llm_config = json_or_null(needed_side_file(onnx, kLlmConfigName));
   plan.side_config = json_or_null(side_file(onnx, kConfigName));
 }

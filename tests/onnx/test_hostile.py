@@ -194,6 +194,13 @@ class FilesTest(HostileCase):
                     directory = self.source()
                     (directory / name).write_text(text, encoding="latin-1")
                     self.refuses(BROKEN_INPUT, [name], directory)
+        for name in ("tokenizer.mtok", "tokenizer.txt"):
+            directory = self.source()
+            whole = (directory / name).read_bytes()
+            for text in (b"", whole[:len(whole) // 2], b"<html>not found</html>\n", b"version https://git-lfs.github.com/spec/v1\n"):
+                with self.subTest(file=name, text=text[:20]):
+                    (directory / name).write_bytes(text)
+                    self.refuses(BROKEN_INPUT, [name, "copy the file"], directory)
         directory = self.source()
         (directory / "config.json").unlink()
         (directory / "tokenizer.txt").unlink()
