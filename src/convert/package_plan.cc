@@ -82,8 +82,9 @@ void plan_tokenizer(PackagePlan& plan) {
       load_tokenizer_source(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
   if (!options.chat_template.empty()) source.config.chat_template = template_of_user(options.chat_template);
   plan.tokenizer = make_tokenizer_package(source, checkpoint_stop_ids(*plan.model.checkpoint));
+  MtokReadback readback(plan.tokenizer);
   const Encoder encoder(std::move(source.model));
-  plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer);
+  plan.tokenizer_proof = prove_tokenizer(encoder, plan.tokenizer, std::move(readback));
   plan.tokenizer_record = tokenizer_record(plan.tokenizer, plan.tokenizer_proof);
   check_tokenizer_proof(plan.tokenizer_proof, options);
 }

@@ -263,16 +263,22 @@ std::string TokenizerProof::File::summary() const {
   return line;
 }
 
-TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package) {
-  // Reading the file back takes longest; deferred only where no thread is to be had.
-  std::future<verify::RuntimeTokenizer> mtok =
-      std::async(std::launch::async | std::launch::deferred, [&] { return parse(kMtokName, package.mtok); });
+MtokReadback::MtokReadback(const TokenizerPackage& package)
+    : reading_(std::async(std::launch::async | std::launch::deferred,
+                          [&package] { return parse(kMtokName, package.mtok); })) {}
+
+TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package,
+                               MtokReadback readback) {
   const std::vector<Sample> samples = samples_of(encoder);
   TokenizerProof result;
   // One file after the other: each takes some tens of MB when the vocabulary is large.
-  result.mtok = compare(kMtokName, mtok.get(), encoder, package, samples);
+  result.mtok = compare(kMtokName, readback.take(), encoder, package, samples);
   result.txt = compare(kTxtName, parse(kTxtName, package.txt), encoder, package, samples);
   return result;
+}
+
+TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package) {
+  return prove_tokenizer(encoder, package, MtokReadback(package));
 }
 
 }  // namespace llm2mnn

@@ -3,12 +3,14 @@
 // gives.
 
 #include <cstddef>
+#include <future>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tokenizer/encoder.h"
 #include "tokenizer/tokenizer_package.h"
+#include "verify/runtime_tokenizer.h"
 
 namespace llm2mnn {
 
@@ -34,6 +36,20 @@ struct TokenizerProof {
   File mtok, txt;
 };
 
+/// tokenizer.mtok as the runtime reads it, read on a thread of its own: with a large vocabulary the longest
+/// part of the proof, and of use beside the making of the encoder. Deferred only where no thread is to be
+/// had.
+class MtokReadback {
+ public:
+  /// `package` must outlive this.
+  explicit MtokReadback(const TokenizerPackage& package);
+  /// Waits. Once. @throws as prove_tokenizer.
+  verify::RuntimeTokenizer take() { return reading_.get(); }
+
+ private:
+  std::future<verify::RuntimeTokenizer> reading_;
+};
+
 /// Some dozens of texts (prose, code, digits, blanks, accents, scripts, emoji, added tokens, control
 /// characters) through both files of `package` and through `encoder`, and all added tokens back to text.
 /// Expected are the ids of `encoder` behind the prefix of its model. Other ids from tokenizer.txt always have
@@ -41,6 +57,8 @@ struct TokenizerProof {
 /// bytes that the vocabulary lacks.
 /// @throws Error kInternal when one of the files is not what the runtime reads, or has another prefix, stop
 /// id, template, BOS or EOS than the package (named in the message).
+TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package,
+                               MtokReadback readback);
 TokenizerProof prove_tokenizer(const Encoder& encoder, const TokenizerPackage& package);
 
 }  // namespace llm2mnn

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "tokenizer/hf_components.h"
@@ -10,22 +11,48 @@ namespace {
 
 void read_merges(const MergeTexts& texts, const PieceTable& pieces, std::string_view subword_prefix,
                  BpeModel& bpe) {
+  // A vocabulary is larger than the caches: the looks at it go ahead of their use.
+  constexpr std::size_t kAhead = 16;
+  struct Part {
+    std::string_view text;
+    std::uint32_t prefetched = 0;
+  };
+  struct Parts {
+    Part left, right, merged;
+    std::string joined;  // what `merged` shows, where the right part loses the prefix
+  };
+  std::array<Parts, kAhead> waiting;
+  const auto look = [&](std::size_t rank) {
+    Parts& parts = waiting[rank % kAhead];
+    parts.left.text = texts.left(rank);
+    parts.right.text = texts.right(rank);
+    parts.merged.text = texts.merged(rank);
+    if (!subword_prefix.empty()) {
+      // It is no longer the begin of a piece.
+      parts.joined = parts.left.text;
+      parts.joined += parts.right.text.substr(std::min(parts.right.text.size(), subword_prefix.size()));
+      parts.merged.text = parts.joined;
+    }
+    for (Part* part : {&parts.left, &parts.right, &parts.merged})
+      part->prefetched = pieces.prefetch(part->text);
+  };
+  const auto id_of = [&](std::size_t rank, const Part& part) {
+    const auto id = pieces.find_id(part.text, part.prefetched);
+    if (!id) {
+      fail(ErrorKind::kFormat, "model.merges[{}]: {} + {}: {} is not in the vocabulary", rank,
+           shown(texts.left(rank), 40), shown(texts.right(rank), 40), shown(part.text, 40));
+    }
+    return *id;
+  };
   bpe.merges.reserve(texts.size());
+  for (std::size_t rank = 0; rank < std::min(kAhead, texts.size()); ++rank)
+    look(rank);
   for (std::size_t rank = 0; rank < texts.size(); ++rank) {
-    const auto id_of = [&](std::string_view part) {
-      const auto id = pieces.find_id(part);
-      if (!id) {
-        fail(ErrorKind::kFormat, "model.merges[{}]: {} + {}: {} is not in the vocabulary", rank,
-             shown(texts.left(rank), 40), shown(texts.right(rank), 40), shown(part, 40));
-      }
-      return *id;
-    };
-    // The right part of a merge loses its prefix: it is no longer the begin of a piece.
-    const std::string_view right = texts.right(rank);
-    const std::string merged = std::string(texts.left(rank)) +
-                               std::string(right.substr(std::min(right.size(), subword_prefix.size())));
-    bpe.merges.push_back({id_of(texts.left(rank)), id_of(right),
-                          id_of(subword_prefix.empty() ? texts.merged(rank) : std::string_view(merged))});
+    const Parts& parts = waiting[rank % kAhead];
+    const std::uint32_t left = id_of(rank, parts.left);
+    const std::uint32_t right = id_of(rank, parts.right);
+    bpe.merges.push_back({left, right, id_of(rank, parts.merged)});
+    if (rank + kAhead < texts.size()) look(rank + kAhead);
   }
 }
 

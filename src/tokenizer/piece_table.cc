@@ -55,6 +55,19 @@ std::optional<std::size_t> PieceTable::find(std::string_view text) const {
   return index_plus_one - 1;
 }
 
+std::uint32_t PieceTable::prefetch(std::string_view text) const {
+  const std::uint32_t hash = hash_of(text);
+  if (!buckets_.empty()) __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]);
+  return hash;
+}
+
+std::optional<std::uint32_t> PieceTable::find_id(std::string_view text, std::uint32_t prefetched) const {
+  if (buckets_.empty()) return std::nullopt;
+  const std::uint32_t index_plus_one = buckets_[slot_of(text, prefetched)].index_plus_one;
+  if (index_plus_one == 0) return std::nullopt;
+  return id(index_plus_one - 1);
+}
+
 std::optional<std::uint32_t> PieceTable::find_id(std::string_view text) const {
   const auto index = find(text);
   if (!index) return std::nullopt;

@@ -21,6 +21,10 @@ class PieceTable {
   /// Id of `text`.
   std::optional<std::uint32_t> find_id(std::string_view text) const;
 
+  /// The same in two steps, for many texts: the first one has what the second one looks at brought near.
+  std::uint32_t prefetch(std::string_view text) const;
+  std::optional<std::uint32_t> find_id(std::string_view text, std::uint32_t prefetched) const;
+
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   /// Valid until the next insert.

@@ -1,5 +1,7 @@
 #include "verify/mtok_model_reader.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -10,6 +12,7 @@ namespace {
 /// The runtime compares ranks with this and takes none that is not below.
 constexpr std::uint32_t kRankLimit = 1'000'000'000;
 constexpr std::uint32_t kMaxInt = 0x7FFFFFFF;
+constexpr std::size_t kMergeBytes = 12;
 
 bool is_byte_name(std::string_view text) {
   const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
@@ -59,22 +62,40 @@ void read_pieces(SectionReader& reader, MtokModel& model, std::uint32_t count, b
   }
 }
 
-/// The runtime stops all merging of a word when the result of one merge is no piece.
-std::uint32_t merged_piece(const SectionReader& reader, const MtokModel& model, const MtokMerge& merge,
-                           std::size_t begin) {
-  std::string text(model.id_to_text[merge.left]);
-  text += model.id_to_text[merge.right];
-  const std::int64_t id = model.index.find(text);
-  if (id == PieceIndex::kAbsent)
-    reader.refuse_at(begin, "merge of {} and {} makes {}, which is no piece", merge.left, merge.right,
-                     shown(text));
-  return static_cast<std::uint32_t>(id);
+/// Fills in `merged`. The runtime stops all merging of a word when the result of one merge is no piece.
+void find_merged_pieces(const SectionReader& reader, MtokModel& model, std::size_t begin) {
+  // A vocabulary is larger than the caches: the looks at it go ahead of their use.
+  constexpr std::size_t kAhead = 16;
+  struct Waiting {
+    std::string text;
+    std::uint32_t prefetched = 0;
+  };
+  std::array<Waiting, kAhead> waiting;
+  const std::vector<MtokMerge>& merges = model.merges;
+  const auto look = [&](std::size_t i) {
+    Waiting& next = waiting[i % kAhead];
+    next.text = model.id_to_text[merges[i].left];
+    next.text += model.id_to_text[merges[i].right];
+    next.prefetched = model.index.prefetch(next.text);
+  };
+  for (std::size_t i = 0; i < std::min(kAhead, merges.size()); ++i)
+    look(i);
+  for (std::size_t i = 0; i < merges.size(); ++i) {
+    const Waiting& now = waiting[i % kAhead];
+    const std::int64_t id = model.index.find(now.text, now.prefetched);
+    if (id == PieceIndex::kAbsent)
+      reader.refuse_at(begin + kMergeBytes * i, "merge of {} and {} makes {}, which is no piece",
+                       merges[i].left, merges[i].right, shown(now.text));
+    model.merges[i].merged = static_cast<std::uint32_t>(id);
+    if (i + kAhead < merges.size()) look(i + kAhead);
+  }
 }
 
 void read_merges(SectionReader& reader, MtokModel& model, std::uint32_t count) {
   reader.enter("merges");
   const std::size_t ids = model.pieces.size();
-  if (count > reader.remaining() / 12)
+  const std::size_t first = reader.offset();
+  if (count > reader.remaining() / kMergeBytes)
     reader.refuse_at(reader.offset(), "{} merges do not fit into the {} bytes that follow", count,
                      reader.remaining());
   model.merges.reserve(count);
@@ -93,9 +114,9 @@ void read_merges(SectionReader& reader, MtokModel& model, std::uint32_t count) {
       if (merge.left < last.left || (merge.left == last.left && merge.right <= last.right))
         reader.refuse_at(begin, "merge of {} and {} is not above the one before it", merge.left, merge.right);
     }
-    merge.merged = merged_piece(reader, model, merge, begin);
     model.merges.push_back(merge);
   }
+  find_merged_pieces(reader, model, first);
 }
 
 void read_bpe(SectionReader& reader, MtokModel& model, std::uint32_t count) {
