@@ -1,3 +1,187 @@
-"""Decoders that transformers has no class for, written from their papers and configs as plain torch modules. Parameters have
-the names of the published checkpoints. Used by tools/regen_goldens.py only."""
-MODELS = {}
+"""Decoders that transformers has no class for, written from their papers and configs in plain torch. Tensors have the names of
+the published checkpoints. Used by tools/regen_goldens.py only."""
+import types
+
+import torch
+import torch.nn.functional as F
+
+
+class Reference:
+    """Looks like a transformers model to the golden maker; every tensor must be read."""
+
+    def __init__(self, forward, config):
+        self.forward, self.config, self.tensors, self.read = forward, config, {}, set()
+
+    def float(self):
+        return self
+
+    def eval(self):
+        return self
+
+    def load_state_dict(self, tensors, strict):
+        self.tensors = {name: value.float() for name, value in tensors.items()}
+        return [], []
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return self.tensors[name]
+
+    def linear(self, x, name):
+        bias = name + ".bias"
+        return F.linear(x, self[name + ".weight"], self[bias] if bias in self.tensors else None)
+
+    def rms(self, x, name, eps):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * self[name + ".weight"]
+
+    def layer_norm(self, x, name, eps):
+        return F.layer_norm(x, x.shape[-1:], self[name + ".weight"], self[name + ".bias"], eps)
+
+    def __call__(self, ids, use_cache):
+        logits = self.forward(self, types.SimpleNamespace(**self.config), ids[0])
+        if self.read != set(self.tensors):
+            raise SystemExit(f"the reference does not read {sorted(set(self.tensors) - self.read)}")
+        return types.SimpleNamespace(logits=logits[None])
+
+
+def llama3(inv_freq, s):
+    """Long waves slower by `factor`, short ones as they are, a blend between (the `llama3` rule of rope_scaling)."""
+    turns = s["original_max_position_embeddings"] * inv_freq / (2 * torch.pi)
+    keep = ((turns - s["low_freq_factor"]) / (s["high_freq_factor"] - s["low_freq_factor"])).clamp(0, 1)
+    return inv_freq / s["factor"] * (1 - keep) + inv_freq * keep
+
+
+def rotate(x, theta, dim=None, pairs=False, scaling=None):
+    """x [T, heads, d] at positions 0, 1, ...; its first `dim` channels, in halves or in pairs of neighbours."""
+    dim = dim or x.shape[-1]
+    inv_freq = 1.0 / theta ** (torch.arange(0, dim, 2).float() / dim)
+    angle = torch.arange(len(x)).float()[:, None] * (llama3(inv_freq, scaling) if scaling else inv_freq)
+    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    part, rest = x[..., :dim], x[..., dim:]
+    a, b = (part[..., 0::2], part[..., 1::2]) if pairs else part.chunk(2, -1)
+    turned = (a * cos - b * sin, b * cos + a * sin)
+    turned = torch.stack(turned, -1).flatten(-2) if pairs else torch.cat(turned, -1)
+    return torch.cat((turned, rest), -1)
+
+
+def attend(q, k, v):
+    """Causal attention of q [T, Hq, d] over k and v [T, Hkv, d]: [T, Hq * d]."""
+    k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], 1) for t in (k, v))
+    scores = torch.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5
+    scores = scores.masked_fill(torch.ones(len(q), len(q)).triu(1).bool(), float("-inf"))
+    return torch.einsum("hqk,khd->qhd", scores.softmax(-1), v).flatten(1)
+
+
+def heads(x, dim):
+    return x.unflatten(-1, (-1, dim))
+
+
+def chatglm(m, c, ids):
+    x = m["transformer.embedding.word_embeddings.weight"][ids]
+    q_rows, kv_rows = c.num_attention_heads * c.kv_channels, c.multi_query_group_num * c.kv_channels
+    theta = 10000.0 * c.rope_ratio
+    for i in range(c.num_layers):
+        at = f"transformer.encoder.layers.{i}."
+        qkv = m.linear(m.rms(x, at + "input_layernorm", c.layernorm_epsilon), at + "self_attention.query_key_value")
+        q, k, v = (heads(t, c.kv_channels) for t in qkv.split((q_rows, kv_rows, kv_rows), -1))
+        q, k = (rotate(t, theta, c.kv_channels // 2, pairs=True) for t in (q, k))
+        x = x + m.linear(attend(q, k, v), at + "self_attention.dense")
+        gate, up = m.linear(m.rms(x, at + "post_attention_layernorm", c.layernorm_epsilon), at + "mlp.dense_h_to_4h").chunk(2, -1)
+        x = x + m.linear(F.silu(gate) * up, at + "mlp.dense_4h_to_h")
+    return m.linear(m.rms(x, "transformer.encoder.final_layernorm", c.layernorm_epsilon), "transformer.output_layer")
+
+
+def internlm2(m, c, ids):
+    x = m["model.tok_embeddings.weight"][ids]
+    dim, group = c.hidden_size // c.num_attention_heads, c.num_attention_heads // c.num_key_value_heads
+    theta = c.rope_theta
+    for i in range(c.num_hidden_layers):
+        at = f"model.layers.{i}."
+        qkv = m.linear(m.rms(x, at + "attention_norm", c.rms_norm_eps), at + "attention.wqkv")
+        qkv = qkv.unflatten(-1, (c.num_key_value_heads, group + 2, dim))
+        q, k, v = qkv[:, :, :group].flatten(1, 2), qkv[:, :, group], qkv[:, :, group + 1]
+        x = x + m.linear(attend(rotate(q, theta), rotate(k, theta), v), at + "attention.wo")
+        y = m.rms(x, at + "ffn_norm", c.rms_norm_eps)
+        x = x + m.linear(F.silu(m.linear(y, at + "feed_forward.w1")) * m.linear(y, at + "feed_forward.w3"), at + "feed_forward.w2")
+    return m.linear(m.rms(x, "model.norm", c.rms_norm_eps), "output")
+
+
+def qwen(m, c, ids):
+    """Inside seq_length: there, neither its dynamic NTK rule nor its scaling by the logarithm of the length does anything."""
+    x = m["transformer.wte.weight"][ids]
+    for i in range(c.num_hidden_layers):
+        at = f"transformer.h.{i}."
+        qkv = m.linear(m.rms(x, at + "ln_1", c.layer_norm_epsilon), at + "attn.c_attn")
+        q, k, v = (heads(t, c.kv_channels) for t in qkv.chunk(3, -1))
+        q, k = (rotate(t, c.rotary_emb_base) for t in (q, k))
+        x = x + m.linear(attend(q, k, v), at + "attn.c_proj")
+        y = m.rms(x, at + "ln_2", c.layer_norm_epsilon)
+        x = x + m.linear(m.linear(y, at + "mlp.w1") * F.silu(m.linear(y, at + "mlp.w2")), at + "mlp.c_proj")
+    return m.linear(m.rms(x, "transformer.ln_f", c.layer_norm_epsilon), "lm_head")
+
+
+def exaone(m, c, ids):
+    x = m["transformer.wte.weight"][ids]
+    for i in range(c.num_layers):
+        at = f"transformer.h.{i}."
+        y = m.rms(x, at + "ln_1", c.layer_norm_epsilon)
+        q, k, v = (heads(m.linear(y, f"{at}attn.attention.{n}_proj"), c.head_dim) for n in "qkv")
+        q, k = (rotate(t, c.rope_theta, scaling=c.rope_scaling) for t in (q, k))
+        x = x + m.linear(attend(q, k, v), at + "attn.attention.out_proj")
+        y = m.rms(x, at + "ln_2", c.layer_norm_epsilon)
+        x = x + m.linear(F.silu(m.linear(y, at + "mlp.c_fc_0")) * m.linear(y, at + "mlp.c_fc_1"), at + "mlp.c_proj")
+    return m.linear(m.rms(x, "transformer.ln_f", c.layer_norm_epsilon), "lm_head")
+
+
+def telechat(m, c, ids):
+    """Inside training_seqlen, where the frequencies are those of that length."""
+    x = m["transformer.word_embeddings.weight"][ids]
+    dim = c.hidden_size // c.n_head
+    ratio = c.training_seqlen // c.base_seqlen  # a power of two here
+    theta = 10000.0 * (2 * ratio - 1) ** (dim / (dim - 2))
+    for i in range(c.n_layer):
+        at = f"transformer.h.{i}."
+        y = m.rms(x, at + "input_layernorm", c.layer_norm_epsilon)
+        q = heads(m.linear(y, at + "self_attention.query"), dim)
+        k, v = heads(m.linear(y, at + "self_attention.key_value"), 2 * dim).chunk(2, -1)
+        q, k = (rotate(t, theta) for t in (q, k))
+        x = x + m.linear(attend(q, k, v), at + "self_attention.dense")
+        y = m.rms(x, at + "post_attention_layernorm", c.layer_norm_epsilon)
+        x = x + m.linear(F.silu(m.linear(y, at + "mlp.gate_proj")) * m.linear(y, at + "mlp.up_proj"), at + "mlp.down_proj")
+    return m.linear(m.rms(x, "transformer.ln_f", c.layer_norm_epsilon), "lm_head")
+
+
+def llama_like(m, c, ids, norm, theta):
+    """Llama's block with Llama's names, q, k and v apart or fused as W_pack; biases where the checkpoint has them."""
+    x = m["model.embed_tokens.weight"][ids]
+    dim = getattr(c, "head_dim", c.hidden_size // c.num_attention_heads)
+    for i in range(c.num_hidden_layers):
+        at = f"model.layers.{i}."
+        y = norm(x, at + "input_layernorm", c.rms_norm_eps)
+        if at + "self_attn.W_pack.weight" in m.tensors:
+            q, k, v = (heads(t, dim) for t in m.linear(y, at + "self_attn.W_pack").chunk(3, -1))
+        else:
+            q, k, v = (heads(m.linear(y, f"{at}self_attn.{n}_proj"), dim) for n in "qkv")
+        x = x + m.linear(attend(rotate(q, theta), rotate(k, theta), v), at + "self_attn.o_proj")
+        y = norm(x, at + "post_attention_layernorm", c.rms_norm_eps)
+        x = x + m.linear(F.silu(m.linear(y, at + "mlp.gate_proj")) * m.linear(y, at + "mlp.up_proj"), at + "mlp.down_proj")
+    return m.linear(norm(x, "model.norm", c.rms_norm_eps), "lm_head")
+
+
+def internlm(m, c, ids):
+    return llama_like(m, c, ids, m.rms, c.rotary["base"])
+
+
+def internlm3(m, c, ids):
+    return llama_like(m, c, ids, m.rms, c.rope_theta)
+
+
+def orion(m, c, ids):
+    return llama_like(m, c, ids, m.layer_norm, c.rope_theta)
+
+
+def baichuan(m, c, ids):
+    return llama_like(m, c, ids, m.rms, 10000.0)
+
+
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan)
+MODELS = {forward.__name__: lambda config, forward=forward: Reference(forward, config) for forward in FORWARD}

@@ -106,7 +106,7 @@ TEST_F(RegistryTest, AUsersFamilyThatIsNotUsedIsAnError) {
 TEST_F(RegistryTest, InterleavedPairsOfAFusedTensorBecomeHalves) {
   const JsonValue config = parse_json(R"({"model_type": "chatglm", "padded_vocab_size": 5, "hidden_size": 2,
     "ffn_hidden_size": 3, "num_layers": 1, "num_attention_heads": 2, "multi_query_group_num": 1, "kv_channels": 8,
-    "seq_length": 64, "add_qkv_bias": true})");
+    "seq_length": 64, "multi_query_attention": true, "add_qkv_bias": true})");
   const std::string layer = "transformer.encoder.layers.0.";
   const Checkpoint checkpoint = write(config, {{"transformer.embedding.word_embeddings.weight", {5, 2}},
                                                {"transformer.encoder.final_layernorm.weight", {2}},
@@ -118,9 +118,7 @@ TEST_F(RegistryTest, InterleavedPairsOfAFusedTensorBecomeHalves) {
                                                {layer + "self_attention.dense.weight", {2, 16}},
                                                {layer + "mlp.dense_h_to_4h.weight", {6, 2}},
                                                {layer + "mlp.dense_4h_to_h.weight", {2, 3}}});
-  FamilyRegistry registry = FamilyRegistry::built_in();
-  registry.add_file(fixture("chatglm3.toml"));
-  const DecoderSpec spec = registry.describe(checkpoint);
+  const DecoderSpec spec = FamilyRegistry::built_in().describe(checkpoint);
   const AttentionSpec& attention = spec.layers.at(0).attention;
   using Rows = std::vector<float>;
   // Heads of 8 channels; the first 4 rotate: 0 2 | 1 3, then the rest.

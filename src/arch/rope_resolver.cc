@@ -102,6 +102,7 @@ RopeResolver::Rope RopeResolver::resolve(std::string_view layer_type) {
     rope.parameters.original_max_position_embeddings = original;
   rope.theta = theta_of(rope.parameters, layer_type);
   rope.rotary_dim = rotary_dim_of(layer_type);
+  rope.exact_below = config_.evaluate_setting(family_.rope_setting(layer_type, "exact_below"));
   rope.is_pair = family_.rope_setting(layer_type, "pairing").word == "pair";
   const auto same = std::find(ropes_.begin(), ropes_.end(), rope);
   rope.idx = static_cast<int>(same - ropes_.begin());
@@ -126,7 +127,8 @@ std::vector<RopeSpec> RopeResolver::finish(std::vector<std::string>& notes) {
   std::vector<RopeSpec> tables;
   for (const Rope& rope : ropes_) {
     tables.push_back(make_rope(rope.parameters, rope.theta, rope.rotary_dim, max_positions));
-    const RopeSpec& table = tables.back();
+    RopeSpec& table = tables.back();
+    if (table.exact_below == 0) table.exact_below = static_cast<std::int64_t>(rope.exact_below);
     for (const std::string& key : rope.parameters.unread)
       notes.push_back(fmt::format("{} rope: '{}' is not read, as in transformers", table.kind, key));
     if (table.exact_below > 0)

@@ -34,6 +34,7 @@ class RopeResolver {
     RopeParameters parameters;
     double theta = 0;
     std::int64_t rotary_dim = 0;
+    double exact_below = 0;
     bool is_pair = false;
     int idx = -1;
     friend bool operator==(const Rope&, const Rope&) = default;

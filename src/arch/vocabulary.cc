@@ -50,6 +50,8 @@ constexpr std::array kVocabulary = {
                   "config: rope_scaling or rope_parameters of config.json apply"},
     VocabularyKey{"rope.original_context", KeyKind::kExpression, "", "0",
                   "context before longrope; 0: where the dictionary says it, else max_position_embeddings"},
+    VocabularyKey{"rope.exact_below", KeyKind::kExpression, "", "0",
+                  "positions from which on the model's own rule is another one; 0: none"},
     VocabularyKey{"rope.enabled", KeyKind::kLayerExpression, "", "1", "0: the layer has no rotary embedding"},
 };
 

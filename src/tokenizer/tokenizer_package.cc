@@ -25,8 +25,8 @@ void append_turn_ends(const TokenizerModel& model, std::vector<std::int64_t>& id
   constexpr std::array<std::string_view, 12> kEnds = {
       "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>",    "<end_of_turn>",         "<turn|>",
       "<|end|>",         "<|return|>", "<|call|>",   "<|endoftext|>", "<｜end▁of▁sentence｜>", "</s>"};
-  constexpr std::array<std::string_view, 2> kGlmEnds = {"<|user|>", "<|observation|>"};
-  const bool is_glm = model.find_added("[gMASK]") != nullptr;
+  constexpr std::array<std::string_view, 2> kRoleEnds = {"<|user|>", "<|observation|>"};
+  const bool has_gmask = model.find_added("[gMASK]") != nullptr;
   // gpt-oss ends each of its messages with <|end|>, and goes on; <|return|> ends the turn.
   const bool is_harmony = model.find_added("<|return|>") != nullptr;
   const auto append = [&](std::string_view text) {
@@ -35,8 +35,8 @@ void append_turn_ends(const TokenizerModel& model, std::vector<std::int64_t>& id
   };
   for (const std::string_view text : kEnds)
     append(text);
-  if (is_glm) {
-    for (const std::string_view text : kGlmEnds)
+  if (has_gmask) {
+    for (const std::string_view text : kRoleEnds)
       append(text);
   }
 }
