@@ -6,95 +6,16 @@
 #include "base/cancel.h"
 #include "base/checked.h"
 #include "convert/file_digest.h"
+#include "convert/llmexport_source.h"
+#include "convert/onnx_inputs.h"
 #include "convert/onnx_record.h"
-#include "convert/package_names.h"
 #include "convert/publish.h"
+#include "formats/onnx/llmexport.h"
 #include "formats/onnx/same_model.h"
-#include "verify/runtime_tokenizer.h"
 
 namespace llm2mnn {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::uint64_t kMaxTokenizerBytes = 256u << 20;
-
-DType dtype_of(const onnx::StoredTensor& tensor) {
-  switch (tensor.elem_type) {
-    case 1:
-      return DType::kF32;
-    case 10:
-      return DType::kF16;
-    case 16:
-      return DType::kBF16;
-    default:
-      return DType::kU8;
-  }
-}
-
-TensorInfo info_of(const onnx::StoredTensor& tensor) {
-  TensorInfo info;
-  info.name = tensor.name;
-  info.dtype = dtype_of(tensor);
-  info.file_idx = tensor.file_idx;
-  info.offset = tensor.offset;
-  info.bytes = tensor.bytes;
-  info.shape = tensor.shape;
-  // Everything that is no float is bytes.
-  if (info.dtype == DType::kU8) info.shape = {checked_cast<std::int64_t>(tensor.bytes)};
-  return info;
-}
-
-// `name` beside the ONNX file or one directory above; empty when it is in neither.
-fs::path side_file(const fs::path& onnx, const char* name) {
-  const fs::path dir = onnx.parent_path();
-  for (const fs::path& place : {dir / name, dir / ".." / name})
-    if (entry_exists(place)) return place;
-  return {};
-}
-
-fs::path needed_side_file(const fs::path& onnx, const char* name) {
-  fs::path path = side_file(onnx, name);
-  if (path.empty())
-    fail(ErrorKind::kIo, "{} is neither beside {} nor in the directory above; it was written with the file",
-         name, shown(onnx.filename().string()));
-  return path;
-}
-
-JsonValue json_or_null(const fs::path& path) {
-  if (path.empty()) return {};
-  JsonValue value = load_json(path);
-  if (!value.is_object())
-    fail(ErrorKind::kFormat, "{}: expected a JSON object", shown(path.filename().string()));
-  return value;
-}
-
-// A tokenizer's file that the runtime can read.
-std::string read_tokenizer(const fs::path& path) {
-  std::string bytes = read_text_file(path, kMaxTokenizerBytes);
-  try {
-    verify::RuntimeTokenizer::parse(bytes);
-  } catch (const Error& error) {
-    fail(ErrorKind::kFormat, "{}: {}; copy the file that was written with the ONNX file",
-         shown(path.filename().string()), error.message());
-  }
-  return bytes;
-}
-
-void read_side_files(PackagePlan& plan, const fs::path& onnx) {
-  plan.tokenizer.mtok = read_tokenizer(needed_side_file(onnx, kMtokName));
-  if (const fs::path txt = side_file(onnx, kTxtName); !txt.empty()) plan.tokenizer.txt = read_tokenizer(txt);
-  plan.side_llm_config = json_or_null(needed_side_file(onnx, kLlmConfigName));
-  plan.side_config = json_or_null(side_file(onnx, kConfigName));
-}
-
-// The checkpoint that the tensors of the file make.
-std::shared_ptr<const Checkpoint> checkpoint_of(const fs::path& onnx, const onnx::OnnxFile& file) {
-  std::vector<TensorInfo> tensors;
-  for (const onnx::StoredTensor& tensor : file.tensors())
-    tensors.push_back(info_of(tensor));
-  return std::make_shared<const Checkpoint>(
-      Checkpoint::of_tensors(onnx.parent_path(), file.files(), std::move(tensors)));
-}
 
 // Tensors of the file by name.
 class Sources {
@@ -280,17 +201,19 @@ void plan_onnx_package(PackagePlan& plan, const ExportOptions& options) {
   plan.destination = check_destination(options.dst_path, options.overwrite);
   const fs::path path = onnx_path(options.path);
   const onnx::OnnxFile file = onnx::OnnxFile::open(path);
-  plan.model.checkpoint = checkpoint_of(path, file);
   const std::optional<std::string_view> record = file.metadata(kRecordKey);
   if (!record) {
+    if (onnx::is_llmexport(file)) return plan_llmexport_package(plan, path, file);
     fail(ErrorKind::kUnsupported,
-         "{}: not an ONNX file of llm2mnn (its metadata has no {}); an optimiser may have dropped it: "
-         "convert the file "
-         "as it was exported",
+         "{}: not an ONNX file of llm2mnn (its metadata has no {}) or of llmexport; an optimiser may have "
+         "dropped it: convert the file as it was exported",
          shown(path.filename().string()), kRecordKey);
   }
+  plan.model.checkpoint = std::make_shared<const Checkpoint>(
+      Checkpoint::of_tensors(path.parent_path(), file.files(), tensor_infos(file)));
   read_own_model(plan, file, *record);
-  read_side_files(plan, path);
+  read_onnx_side_files(plan, path);
+  check_compat(plan);
 }
 
 }  // namespace llm2mnn
