@@ -13,7 +13,7 @@ namespace llm2mnn {
 
 namespace {
 
-// The largest public tokenizer_config.json (Gemma 3: 6,415 added tokens) has 1.2 MB. A tree of a hostile
+// The largest public tokenizer_config.json (6,415 added tokens) has 1.2 MB. A tree of a hostile
 // document of this size stays below 200 MB.
 constexpr std::uint64_t kMaxConfigBytes = 2u << 20;
 constexpr std::uint64_t kMaxTemplateBytes = 1u << 20;
