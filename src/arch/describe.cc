@@ -122,6 +122,11 @@ class Describer {
     residual_ = residual == "sandwich" ? ResidualKind::kSandwich
                 : residual == "post"   ? ResidualKind::kPost
                                        : ResidualKind::kPre;
+    is_parallel_ = is_on("block.parallel");
+    shares_norm_ = is_on("block.shared_norm");
+    if ((is_parallel_ && residual_ != ResidualKind::kPre) || (shares_norm_ && !is_parallel_))
+      fail(ErrorKind::kUnsupported,
+           "config.json: block.parallel needs residual 'pre', and block.shared_norm needs block.parallel");
     mlp_kind_ = family_.setting("mlp.kind").word == "plain" ? MlpKind::kPlain : MlpKind::kGlu;
     activation_ = read_activation();
     // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
@@ -181,8 +186,9 @@ class Describer {
       spec_.lm_head.address = "lm_head";
       spec_.lm_head.role = WeightRole::kLmHead;
       spec_.lm_head.weight = spec_.embed_tokens;
+      if (is_on("model.head_bias")) spec_.lm_head.bias = claims_.claim("lm_head_bias");
     } else {
-      spec_.lm_head = make_linear("lm_head", "lm_head", -1, false);
+      spec_.lm_head = make_linear("lm_head", "lm_head", -1, is_on("model.head_bias"));
     }
   }
 
@@ -226,10 +232,11 @@ class Describer {
     };
     LayerSpec layer;
     layer.residual = residual_;
+    layer.is_parallel = is_parallel_;
     if (residual_ != ResidualKind::kPost) layer.input_norm = norm("input_layernorm");
     layer.attention = describe_attention(i);
     if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
-    if (residual_ != ResidualKind::kPost) layer.pre_mlp_norm = norm("pre_mlp_norm");
+    if (residual_ != ResidualKind::kPost && !shares_norm_) layer.pre_mlp_norm = norm("pre_mlp_norm");
     layer.mlp = describe_mlp(i);
     if (residual_ != ResidualKind::kPre) layer.post_mlp_norm = norm("post_mlp_norm");
     return layer;
@@ -340,6 +347,7 @@ class Describer {
   double norm_eps_ = 0;
   float gamma_offset_ = 0;
   ResidualKind residual_ = ResidualKind::kPre;
+  bool is_parallel_ = false, shares_norm_ = false;
   MlpKind mlp_kind_ = MlpKind::kGlu;
   Activation activation_ = Activation::kSilu;
   float q_factor_ = 1;

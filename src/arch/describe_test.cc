@@ -454,6 +454,17 @@ TEST(Describe, Gemma3FitsTheVocabulary) {
   EXPECT_EQ(spec.layers.at(0).mlp.activation, Activation::kGeluTanh);
 }
 
+TEST(Describe, OnlyAPreNormBlockIsParallelAndOnlyAParallelOneSharesItsNorm) {
+  const JsonValue config = small_llama();
+  for (const char* block : {"parallel = true\nresidual = \"sandwich\"", "shared_norm = true"}) {
+    const Family family = family_from_text(
+        std::string("model_types = [\"clone\"]\ninherits = \"llama\"\n[block]\n") + block + "\n",
+        "clone.toml");
+    expect_contains(message_of([&] { describe(family, config, llama_like_tensors(config)); }),
+                    "block.parallel");
+  }
+}
+
 TEST(Describe, ChatGlm3FitsTheVocabulary) {
   const Family& family = testing::family_named("chatglm");
   const JsonValue config = parse_json(R"({"model_type": "chatglm", "architectures": ["ChatGLMModel"],

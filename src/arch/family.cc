@@ -208,8 +208,9 @@ std::string Family::switch_of(std::string_view role) {
       return info->is_bias ? "mlp.up_bias" : "";
     case WeightRole::kDownProj:
       return info->is_bias ? "mlp.down_bias" : "";
-    case WeightRole::kEmbedTokens:
     case WeightRole::kLmHead:
+      return info->is_bias ? "model.head_bias" : "";
+    case WeightRole::kEmbedTokens:
       break;
   }
   return {};

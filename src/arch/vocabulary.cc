@@ -14,12 +14,17 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"model.logit_softcap", KeyKind::kExpression, "", "0", "c of c * tanh(logits / c); 0: none"},
     VocabularyKey{"model.tied", KeyKind::kExpression, "", "tie_word_embeddings",
                   "not 0: the head is the embedding and a stored head is ignored"},
+    VocabularyKey{"model.head_bias", KeyKind::kExpression, "", "0", "not 0: lm_head has a bias"},
     VocabularyKey{"norm.kind", KeyKind::kMenu, "rms layer", "rms", "of every norm; layer subtracts the mean"},
     VocabularyKey{"norm.eps", KeyKind::kExpression, "", "rms_norm_eps", "of every norm"},
     VocabularyKey{"norm.gamma_offset", KeyKind::kExpression, "", "0", "added to every stored gamma"},
     VocabularyKey{"norm.bias", KeyKind::kExpression, "", "0",
                   "not 0: the norms of the hidden axis have a bias (roles *_bias)"},
     VocabularyKey{"block.residual", KeyKind::kMenu, "pre sandwich post", "pre", "where the norms stand"},
+    VocabularyKey{"block.parallel", KeyKind::kExpression, "", "0",
+                  "not 0: the MLP reads the block's input, not the attention's output (pre only)"},
+    VocabularyKey{"block.shared_norm", KeyKind::kExpression, "", "0",
+                  "not 0: a parallel MLP reads the attention's norm; there is no pre_mlp_norm"},
     VocabularyKey{"attention.scale", KeyKind::kExpression, "", "head_dim ^ -0.5",
                   "multiplies the scores; folded into q"},
     VocabularyKey{"attention.q_bias", KeyKind::kExpression, "", "0", "not 0: q_proj has a bias"},
@@ -95,7 +100,7 @@ constexpr std::array kRoles = {
     LLM2MNN_LINEAR("up_proj", kUpProj, true, "intermediate_size", "hidden_size"),
     LLM2MNN_LINEAR("down_proj", kDownProj, true, "hidden_size", "intermediate_size"),
     LLM2MNN_NORM("norm", kNorm, false, "hidden_size"),
-    RoleInfo{"lm_head", WeightRole::kLmHead, false, false, "vocab_size, hidden_size"},
+    LLM2MNN_LINEAR("lm_head", kLmHead, false, "vocab_size", "hidden_size"),
 };
 
 #undef LLM2MNN_LINEAR

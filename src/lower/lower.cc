@@ -191,14 +191,18 @@ class Lowering {
 
   /// One block. Which norms are there is the residual kind's business (decoder_spec.h): an absent one is the
   /// identity, so the three kinds are one formula: h = x + n2 A(n1 x); y = h + n4 M(n3 h).
+  /// In a parallel block M reads x: y = h + M(n3 x), or y = h + M(n1 x).
   ir::ValueId layer(std::size_t idx, ir::ValueId x) {
     const LayerSpec& spec = spec_.layers[idx];
     check_norms(idx, spec);
     const std::string prefix = fmt::format("/layers.{}", idx);
-    ir::ValueId a = attention(idx, spec.attention, optional_norm(spec.input_norm, x));
+    const ir::ValueId normed = optional_norm(spec.input_norm, x);
+    ir::ValueId a = attention(idx, spec.attention, normed);
     a = optional_norm(spec.post_attention_norm, a);
     const ir::ValueId h = add(prefix + "/attention_residual", x, a);
-    ir::ValueId m = mlp(idx, spec.mlp, optional_norm(spec.pre_mlp_norm, h));
+    const bool shares_norm = spec.is_parallel && !spec.pre_mlp_norm.has_value();
+    const ir::ValueId mlp_input = spec.is_parallel ? x : h;
+    ir::ValueId m = mlp(idx, spec.mlp, shares_norm ? normed : optional_norm(spec.pre_mlp_norm, mlp_input));
     m = optional_norm(spec.post_mlp_norm, m);
     return add(prefix + "/mlp_residual", h, m);
   }
@@ -206,8 +210,10 @@ class Lowering {
   static void check_norms(std::size_t idx, const LayerSpec& spec) {
     const bool before = spec.residual != ResidualKind::kPost;
     const bool after = spec.residual != ResidualKind::kPre;
-    if (spec.input_norm.has_value() != before || spec.pre_mlp_norm.has_value() != before ||
-        spec.post_attention_norm.has_value() != after || spec.post_mlp_norm.has_value() != after)
+    const bool may_share = spec.is_parallel && before && !after;
+    if (spec.input_norm.has_value() != before || (spec.pre_mlp_norm.has_value() != before && !may_share) ||
+        (spec.is_parallel && !may_share) || spec.post_attention_norm.has_value() != after ||
+        spec.post_mlp_norm.has_value() != after)
       fail(ErrorKind::kInternal, "layer {}: its norms do not fit its kind of residual", idx);
   }
 

@@ -195,6 +195,24 @@ TEST_F(LowerTest, SandwichNormsStandBeforeAndAfterEachHalf) {
   EXPECT_TRUE(lower(spec).graph.has_sliding_layers);
 }
 
+TEST_F(LowerTest, AParallelMlpReadsTheInputOrTheAttentionsNorm) {
+  const auto line_of = [](const DecoderSpec& spec, const std::string& node) {
+    const std::string text = print(lower(spec).graph);
+    const std::size_t begin = text.find(node + ": ");
+    return begin == std::string::npos ? "" : text.substr(begin, text.find('\n', begin) - begin);
+  };
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  const std::string norm = "/layers.0/post_attention_layernorm";
+  EXPECT_NE(line_of(spec, norm).find("(/layers.0/attention_residual/output"), std::string::npos);
+  spec.layers[0].is_parallel = true;
+  EXPECT_NE(line_of(spec, norm).find("(/embed_tokens/output"), std::string::npos) << line_of(spec, norm);
+  spec.layers[0].pre_mlp_norm.reset();
+  const std::string up = line_of(spec, "/layers.0/mlp/up_proj");
+  EXPECT_NE(up.find("(/layers.0/input_layernorm/output"), std::string::npos) << up;
+  spec.layers[0].is_parallel = false;
+  EXPECT_THROW(lower(spec), Error);
+}
+
 TEST_F(LowerTest, PostNormsPlainMlpAndNoRotaryEmbedding) {
   DecoderSpec spec = decoder(ResidualKind::kPost);
   spec.layers[0].attention.rope_idx = -1;
