@@ -217,9 +217,14 @@ class RopeTest(ConfigCase):
                 self.refused_rope(BROKEN_INPUT, "rope_scaling", value)
 
     def test_a_scaling_that_is_not_known(self):
-        for kind in ("longrope", "su", "mrope", "ntk", "\x1b[0m"):
+        for kind in ("mrope", "ntk", "\x1b[0m"):
             with self.subTest(kind):
                 self.refused_rope(UNSUPPORTED, "rope", {"rope_type": kind, "factor": 2.0})
+
+    def test_a_scaling_without_its_factors(self):
+        for kind in ("longrope", "su"):
+            with self.subTest(kind):
+                self.refused_rope(BROKEN_INPUT, "short_factor", {"rope_type": kind, "factor": 2.0})
 
     def test_no_kind(self):
         self.refused_rope(BROKEN_INPUT, "rope", {"factor": 2.0})
