@@ -84,7 +84,7 @@ struct AttentionSpec {
   LinearSpec k_proj;               ///< [Hkv*Dh, H]
   LinearSpec v_proj;               ///< [Hkv*Dh, H]
   LinearSpec o_proj;               ///< [H, Hq*Dh]
-  std::optional<NormSpec> q_norm;  ///< per head [Dh], before rope
+  std::optional<NormSpec> q_norm;  ///< per head [Dh] or over all heads [Hq*Dh], before rope
   std::optional<NormSpec> k_norm;
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;

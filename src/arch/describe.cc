@@ -132,7 +132,7 @@ class Describer {
     // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
     const double factor = positive("attention.scale") * std::sqrt(static_cast<double>(head_dim_));
     q_factor_ = std::abs(factor - 1) < 1e-12 ? 1.0f : static_cast<float>(factor);
-    has_qk_norm_ = family_.setting("attention.qk_norm").word == "head";
+    has_qk_norm_ = family_.setting("attention.qk_norm").word != "none";
   }
 
   Activation read_activation() {
@@ -308,8 +308,10 @@ class Describer {
     permute(attention.q_proj.bias, num_heads_);
     permute(attention.k_proj.weight, num_kv_heads_);
     permute(attention.k_proj.bias, num_kv_heads_);
-    if (attention.q_norm.has_value()) permute(attention.q_norm->weight, 1);
-    if (attention.k_norm.has_value()) permute(attention.k_norm->weight, 1);
+    if (attention.q_norm.has_value())
+      permute(attention.q_norm->weight, attention.q_norm->weight.rows() / head_dim_);
+    if (attention.k_norm.has_value())
+      permute(attention.k_norm->weight, attention.k_norm->weight.rows() / head_dim_);
   }
 
   MaskKind layer_mask(std::int64_t i) {

@@ -437,6 +437,19 @@ Tensors gemma3_tensors() {
   return tensors;
 }
 
+TEST(Describe, ANormOverAllHeadsHasAllTheirChannels) {
+  const Family family = family_from_text(
+      "model_types = [\"gemma3_text\"]\ninherits = \"gemma3_text\"\n[attention]\nqk_norm = \"all\"\n");
+  Tensors tensors = gemma3_tensors();
+  expect_contains(message_of([&] { describe(family, parse_json(kSmallGemma3), tensors); }),
+                  "shape is [8], config.json asks for [num_attention_heads * head_dim] = [16]");
+  for (int i = 0; i < 6; ++i)
+    tensors["model.layers." + std::to_string(i) + ".self_attn.q_norm.weight"] = {16};
+  const DecoderSpec spec = describe(family, parse_json(kSmallGemma3), tensors);
+  EXPECT_EQ(spec.layers[0].attention.q_norm->weight.rows(), 16);
+  EXPECT_EQ(spec.layers[0].attention.k_norm->weight.rows(), 8);
+}
+
 TEST(Describe, Gemma3FitsTheVocabulary) {
   const Family family = family_from_text(family_fixture("gemma3_text.toml"), "gemma3_text.toml");
   const DecoderSpec spec = describe(family, parse_json(kSmallGemma3), gemma3_tensors());

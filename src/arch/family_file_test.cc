@@ -88,9 +88,9 @@ TEST(FamilyRegistry, FeaturesComeFromTheChoices) {
     const auto has = [&](const std::string& word) {
       return std::find(family.features.begin(), family.features.end(), word) != family.features.end();
     };
-    const std::set<std::string> with_qk_norm = {"gemma3_text", "qwen3"};
+    const std::set<std::string> with_qk_norm = {"gemma3_text", "olmo2", "olmo3", "qwen3"};
     EXPECT_EQ(has("qk_norm"), with_qk_norm.count(family.name) != 0) << family.name;
-    const std::set<std::string> with_window = {"gemma3_text", "mistral", "phi3", "qwen2", "qwen3"};
+    const std::set<std::string> with_window = {"gemma3_text", "mistral", "olmo3", "phi3", "qwen2", "qwen3"};
     EXPECT_EQ(has("sliding_window"), with_window.count(family.name) != 0) << family.name;
     EXPECT_EQ(has("rope_scaling"), family.name != "chatglm") << family.name;
   }

@@ -105,11 +105,17 @@ std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t l
   return find_name(tensor_name(pattern->second, layer));
 }
 
+std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
+  const bool is_q = role.role == WeightRole::kQNorm, is_k = role.role == WeightRole::kKNorm;
+  if ((!is_q && !is_k) || family_.setting("attention.qk_norm").word != "all") return role.shape;
+  return is_q ? "num_attention_heads * head_dim" : "num_key_value_heads * head_dim";
+}
+
 Shape TensorClaims::expected_shape(const RoleInfo& role) {
   const auto known = shapes_.find(std::string(role.name));
   if (known != shapes_.end()) return known->second;
   Shape shape;
-  std::string_view rest = role.shape;
+  std::string_view rest = shape_words(role);
   while (!rest.empty()) {
     const std::size_t comma = std::min(rest.find(", "), rest.size());
     const Expression size = Expression::parse(std::string(rest.substr(0, comma)));
@@ -134,7 +140,7 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
          shown(info.name), used_by_[id], role.name, family_.name);
   if (info.shape != expected)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
-         shape_text(info.shape), role.shape, shape_text(expected));
+         shape_text(info.shape), shape_words(role), shape_text(expected));
   mark_used(id, role);
   return Binding::source(id, info.shape);
 }
@@ -155,7 +161,8 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
                     checked_add(end, count, end);
   if (!fits || num_rows != expected[0] || (groups > 1 && stride < count))
     fail_at(pattern.where, "role '{}': rows gives {} groups of {} with stride {}, needs {} = {} rows in all",
-            role.name, groups, count, stride, role.shape.substr(0, role.shape.find(',')), expected[0]);
+            role.name, groups, count, stride, shape_words(role).substr(0, shape_words(role).find(',')),
+            expected[0]);
   const bool shape_fits = info.shape.size() == expected.size() && info.shape[0] >= end &&
                           (expected.size() == 1 || info.shape[1] == expected[1]);
   if (!shape_fits)

@@ -44,6 +44,8 @@ class TensorClaims {
   std::optional<TensorId> find_name(std::string_view name) const;
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected);
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
+  /// The role's shape in config names; that of q_norm and k_norm is a choice of the family.
+  std::string_view shape_words(const RoleInfo& role) const;
   Shape expected_shape(const RoleInfo& role);
   void mark_used(TensorId id, const RoleInfo& role);
   void check_row_coverage() const;

@@ -31,8 +31,9 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"attention.k_bias", KeyKind::kExpression, "", "0", "not 0: k_proj has a bias"},
     VocabularyKey{"attention.v_bias", KeyKind::kExpression, "", "0", "not 0: v_proj has a bias"},
     VocabularyKey{"attention.o_bias", KeyKind::kExpression, "", "0", "not 0: o_proj has a bias"},
-    VocabularyKey{"attention.qk_norm", KeyKind::kMenu, "none head", "none",
-                  "head: q_norm and k_norm over each head, before the rotary embedding"},
+    VocabularyKey{"attention.qk_norm", KeyKind::kMenu, "none head all", "none",
+                  "q_norm and k_norm, before the rotary embedding; head: over each head, all: over all of "
+                  "them at once"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
                   "keys that a query of a sliding layer sees, itself included"},
     VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding", "full",
