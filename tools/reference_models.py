@@ -180,6 +180,8 @@ def orion(m, c, ids):
 
 
 def baichuan(m, c, ids):
+    if hasattr(c, "z_loss_weight"):
+        m.tensors["lm_head.weight"] = F.normalize(m.tensors["lm_head.weight"])
     return llama_like(m, c, ids, m.rms, 10000.0)
 
 

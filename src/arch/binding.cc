@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <span>
 #include <variant>
 
 #include "arch/column_source.h"
@@ -43,6 +44,19 @@ struct AddOp {
   Binding from;
   float term;
 };
+struct NormaliseOp {
+  Binding from;
+};
+
+// Rows of the head are a few thousand values: a sum in double has room for their squares.
+void normalise(std::span<float> row) {
+  double square = 0;
+  for (const float value : row)
+    square += static_cast<double>(value) * value;
+  const auto length = static_cast<float>(std::max(std::sqrt(square), 1e-12));
+  for (float& value : row)
+    value /= length;
+}
 
 bool all_finite(const float* values, std::size_t count) {
   // Exponents of all ones; the loop has no branch, so that it runs at memory speed.
@@ -69,7 +83,9 @@ std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value
 struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::variant<SourceOp, TransposedOp, DequantisedOp, ConstantOp, ConcatOp, GatherOp, ScaleOp, AddOp> op;
+  std::variant<SourceOp, TransposedOp, DequantisedOp, ConstantOp, ConcatOp, GatherOp, ScaleOp, AddOp,
+               NormaliseOp>
+      op;
 };
 
 Binding Binding::source(const Checkpoint& checkpoint, TensorId id) {
@@ -129,6 +145,10 @@ Binding Binding::scale(float factor) const {
 
 Binding Binding::add(float term) const {
   return Binding(std::make_shared<const Node>(Node{rows(), cols(), AddOp{*this, term}}));
+}
+
+Binding Binding::normalise_rows() const {
+  return Binding(std::make_shared<const Node>(Node{rows(), cols(), NormaliseOp{*this}}));
 }
 
 std::int64_t Binding::rows() const {
@@ -209,7 +229,8 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           },
           [&](const GatherOp& op) { return op.from.text(checkpoint) + " rows " + runs_text(op.runs); },
           [&](const ScaleOp& op) { return fmt::format("{}, * {}", op.from.text(checkpoint), op.factor); },
-          [&](const AddOp& op) { return fmt::format("{}, + {}", op.from.text(checkpoint), op.term); }},
+          [&](const AddOp& op) { return fmt::format("{}, + {}", op.from.text(checkpoint), op.term); },
+          [&](const NormaliseOp& op) { return op.from.text(checkpoint) + ", rows over their lengths"; }},
       node_->op);
 }
 
@@ -316,6 +337,11 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                    for (std::size_t i = 0; i < count; ++i)
                      out[i] += op.term;
                    check_result(*this, checkpoint, row_begin, cols, out, count);
+                 },
+                 [&](const NormaliseOp& op) {
+                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                   for (std::int64_t row = 0; row < row_count; ++row)
+                     normalise({out + as_size(row) * cols, cols});
                  }},
       node_->op);
 }

@@ -59,6 +59,9 @@ class Binding {
   /// Every element plus `term`, in float32 (a norm's `1 + w`).
   Binding add(float term) const;
 
+  /// Every row over its Euclidean length (at least 1e-12, as torch's normalize), in float32.
+  Binding normalise_rows() const;
+
   bool is_empty() const { return node_ == nullptr; }
   std::int64_t rows() const;
   std::int64_t cols() const;

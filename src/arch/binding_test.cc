@@ -1,6 +1,7 @@
 #include "arch/binding.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -165,6 +166,22 @@ TEST_F(BindingTest, NanIsNamedWithTensorRowAndColumn) {
   EXPECT_EQ(message, "tensor 'bad': row 2, column 1 is NaN; weights must be finite");
   EXPECT_EQ(kind, ErrorKind::kFormat);
   EXPECT_EQ(read(source("bad"), 0, 2), (Values{0, 1, 2, 3}));
+}
+
+TEST_F(BindingTest, NormalisedRowsHaveLengthOne) {
+  const Values raw = read(source("m"));
+  const Binding rows = source("m").normalise_rows();
+  const Values got = read(rows);
+  const auto cols = static_cast<std::size_t>(rows.cols());
+  for (std::size_t row = 0; row < raw.size() / cols; ++row) {
+    double square = 0;
+    for (std::size_t i = row * cols; i < (row + 1) * cols; ++i)
+      square += static_cast<double>(raw[i]) * raw[i];
+    for (std::size_t i = row * cols; i < (row + 1) * cols; ++i)
+      EXPECT_FLOAT_EQ(got[i], static_cast<float>(raw[i] / std::sqrt(square)));
+  }
+  EXPECT_FALSE(rows.plain_source().has_value());
+  EXPECT_EQ(rows.text(*checkpoint_), "m, rows over their lengths");
 }
 
 TEST_F(BindingTest, OverflowOfATransformIsAnError) {

@@ -106,8 +106,8 @@ struct LayerSpec {
   bool is_parallel = false;  ///< kPre only: y = x + A(n1 x) + M(n2 x); without n2 the MLP reads n1 x
   std::optional<NormSpec> input_norm;           ///< n1 of kPre and kSandwich
   std::optional<NormSpec> post_attention_norm;  ///< n2 of kSandwich, n1 of kPost
-  std::optional<NormSpec> pre_mlp_norm;         ///< n2 of kPre, n3 of kSandwich; may be absent in a parallel block
-  std::optional<NormSpec> post_mlp_norm;        ///< n4 of kSandwich, n2 of kPost
+  std::optional<NormSpec> pre_mlp_norm;   ///< n2 of kPre, n3 of kSandwich; may be absent in a parallel block
+  std::optional<NormSpec> post_mlp_norm;  ///< n4 of kSandwich, n2 of kPost
   AttentionSpec attention;
   MlpSpec mlp;
 };

@@ -57,6 +57,7 @@ std::vector<const Expression*> expressions_of(const TensorPattern& pattern) {
     all = {&pattern.rows->begin, &pattern.rows->count, &pattern.rows->groups, &pattern.rows->stride};
   if (pattern.add.has_value()) all.push_back(&*pattern.add);
   if (pattern.scale.has_value()) all.push_back(&*pattern.scale);
+  if (pattern.normalise.has_value()) all.push_back(&*pattern.normalise);
   return all;
 }
 

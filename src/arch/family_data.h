@@ -57,8 +57,9 @@ struct TensorPattern {
   Location where;
   std::string name;  ///< with {i} for the layer
   std::optional<RowPick> rows;
-  std::optional<Expression> add;    ///< to every element
-  std::optional<Expression> scale;  ///< of every element, after `add`
+  std::optional<Expression> add;        ///< to every element
+  std::optional<Expression> scale;      ///< of every element, after `add`
+  std::optional<Expression> normalise;  ///< not 0: each row over its length, before all else
 };
 
 struct IgnoreRule {

@@ -316,8 +316,10 @@ class Reader {
         pattern.add = expression_of(value, field);
       else if (field == "scale")
         pattern.scale = expression_of(value, field);
+      else if (field == "normalise")
+        pattern.normalise = expression_of(value, field);
       else
-        fail_unknown(field, "field of a tensor:", {"name", "rows", "add", "scale"});
+        fail_unknown(field, "field of a tensor:", {"name", "rows", "add", "scale", "normalise"});
     }
   }
 

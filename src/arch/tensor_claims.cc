@@ -203,6 +203,8 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
   const Shape expected = expected_shape(*role);
   Binding binding =
       pattern.rows.has_value() ? picked(*id, *role, expected, pattern) : whole(*id, *role, expected);
+  if (pattern.normalise.has_value() && config_.evaluate(*pattern.normalise, pattern.where) != 0)
+    binding = binding.normalise_rows();
   if (pattern.add.has_value())
     binding = binding.add(static_cast<float>(config_.evaluate(*pattern.add, pattern.where)));
   if (pattern.scale.has_value())
