@@ -437,6 +437,23 @@ Tensors gemma3_tensors() {
   return tensors;
 }
 
+TEST(Describe, AConfigListNamesTheLayersWithRotaryEmbedding) {
+  const Family family = family_from_text(
+      "model_types = [\"llama\"]\ninherits = \"llama\"\n[rope]\n"
+      "enabled = { key = \"no_rope_layers\", default = \"i == 0\" }\n");
+  const auto described = [&](const std::string& list) {
+    const JsonValue config = with_key(small_llama(), "no_rope_layers", list);
+    return describe(family, config, llama_like_tensors(config));
+  };
+  EXPECT_EQ(described("[0, 1]").layers[0].attention.rope_idx, -1);
+  EXPECT_EQ(described("[false, true]").layers[1].attention.rope_idx, 0);
+  EXPECT_EQ(described("null").layers[1].attention.rope_idx, -1);
+  EXPECT_EQ(described("").layers[0].attention.rope_idx, 0);
+  expect_contains(message_of([&] { described("[1]"); }),
+                  "'no_rope_layers' must be a list with one number for each of 2 layers");
+  expect_contains(message_of([&] { described("[1, \"x\"]"); }), "'no_rope_layers'[1] is '\"x\"'");
+}
+
 TEST(Describe, ANormOverAllHeadsHasAllTheirChannels) {
   const Family family = family_from_text(
       "model_types = [\"gemma3_text\"]\ninherits = \"gemma3_text\"\n[attention]\nqk_norm = \"all\"\n");

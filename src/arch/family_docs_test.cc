@@ -19,7 +19,7 @@ std::string value_text(const VocabularyKey& key) {
     case KeyKind::kExpression:
       return "expression";
     case KeyKind::kLayerExpression:
-      return "expression of i";
+      return "key, or expression of i";
     case KeyKind::kMenu:
       return listed(key.words);
     case KeyKind::kActivation:

@@ -189,7 +189,6 @@ class Reader {
     Setting setting;
     switch (known->kind) {
       case KeyKind::kExpression:
-      case KeyKind::kLayerExpression:
         setting.expression = expression_of(node, key);
         break;
       case KeyKind::kMenu:
@@ -197,6 +196,7 @@ class Reader {
         break;
       case KeyKind::kActivation:
       case KeyKind::kLayerTypes:
+      case KeyKind::kLayerExpression:
         setting = selector_of(node, key, *known);
         break;
     }

@@ -58,7 +58,9 @@ constexpr std::array kVocabulary = {
                   "context before longrope; 0: where the dictionary says it, else max_position_embeddings"},
     VocabularyKey{"rope.exact_below", KeyKind::kExpression, "", "0",
                   "positions from which on the model's own rule is another one; 0: none"},
-    VocabularyKey{"rope.enabled", KeyKind::kLayerExpression, "", "1", "0: the layer has no rotary embedding"},
+    VocabularyKey{
+        "rope.enabled", KeyKind::kLayerExpression, "", "1",
+        "0: the layer has no rotary embedding; a config list has a number or true, false for each layer"},
 };
 
 constexpr std::array kCanonicalNames = {

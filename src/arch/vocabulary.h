@@ -14,7 +14,7 @@ namespace llm2mnn {
 
 enum class KeyKind : std::uint8_t {
   kExpression,       ///< one number for the model
-  kLayerExpression,  ///< one number per layer: `i` is its index
+  kLayerExpression,  ///< one number per layer: `i` is its index; or { key = ..., default = EXPRESSION }
   kMenu,             ///< one of `words`
   kActivation,       ///< a word, or { key = ..., default = ..., words = {...} }
   kLayerTypes,       ///< { key = ..., default = EXPRESSION }: a word per layer
