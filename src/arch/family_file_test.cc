@@ -90,7 +90,8 @@ TEST(FamilyRegistry, FeaturesComeFromTheChoices) {
     };
     const std::set<std::string> with_qk_norm = {"gemma3_text", "olmo2", "olmo3", "qwen3"};
     EXPECT_EQ(has("qk_norm"), with_qk_norm.count(family.name) != 0) << family.name;
-    const std::set<std::string> with_window = {"gemma3_text", "mistral", "olmo3", "phi3", "qwen2", "qwen3"};
+    const std::set<std::string> with_window = {"gemma3_text", "ministral", "mistral", "olmo3",
+                                               "phi3",        "qwen2",     "qwen3",   "starcoder2"};
     EXPECT_EQ(has("sliding_window"), with_window.count(family.name) != 0) << family.name;
     const bool is_plain = family.name == "baichuan" || family.name == "chatglm";
     EXPECT_EQ(has("rope_scaling"), !is_plain) << family.name;
