@@ -22,16 +22,17 @@ struct Columns {
   std::uint64_t offset;
   std::int64_t all_rows;
 
-  // Writes `columns`, [cols, rows] values of `bits` bits, to [first_row, first_row + rows) of each row. Runs
-  // begin and end on bytes.
+  // Writes `columns`, [cols, rows] values of `bits` bits, to [first_row, first_row + rows) of the rows from
+  // `first_col` on. Runs begin and end on bytes.
   void write(std::span<const std::byte> columns, std::int64_t cols, std::int64_t rows, std::int64_t first_row,
-             std::int64_t bits) const {
+             std::int64_t bits, std::int64_t first_col = 0) const {
     const auto run = checked_cast<std::uint64_t>(rows * bits / 8);
-    if (rows == all_rows) return file.write_all(offset, columns);
-    for (std::int64_t c = 0; c < cols; ++c) {
-      const auto at = checked_cast<std::uint64_t>((c * all_rows + first_row) * bits / 8);
-      file.write_all(offset + at, columns.subspan(size_of(c) * run, run));
-    }
+    const auto at = [&](std::int64_t col) {
+      return offset + checked_cast<std::uint64_t>(((first_col + col) * all_rows + first_row) * bits / 8);
+    };
+    if (rows == all_rows) return file.write_all(at(0), columns);
+    for (std::int64_t c = 0; c < cols; ++c)
+      file.write_all(at(c), columns.subspan(size_of(c) * run, run));
   }
 };
 
@@ -42,6 +43,10 @@ class TransposeSink final : public RowSink {
       : columns_{file, blob.offset, blob.rows}, dtype_(dtype) {}
 
   void put(const WeightRows& rows, std::int64_t first_row, SinkBuffers& buffers) const override {
+    put_block(rows, first_row, 0, buffers);
+  }
+  void put_block(const WeightRows& rows, std::int64_t first_row, std::int64_t first_col,
+                 SinkBuffers& buffers) const override {
     const auto bytes = checked_cast<std::uint64_t>(rows.rows * rows.cols * dtype_bytes(dtype_));
     const auto out = sized(buffers.more, bytes);
     const std::byte* values = rows.data;
@@ -56,12 +61,13 @@ class TransposeSink final : public RowSink {
       turn<std::uint32_t>(values, rows, out);
     else
       turn<std::uint16_t>(values, rows, out);
-    columns_.write(out, rows.cols, rows.rows, first_row, 8 * dtype_bytes(dtype_));
+    columns_.write(out, rows.cols, rows.rows, first_row, 8 * dtype_bytes(dtype_), first_col);
   }
   std::int64_t buffer_bytes(std::int64_t rows, std::int64_t cols) const override {
     return 2 * rows * cols * dtype_bytes(dtype_);
   }
   bool wants_many_rows() const override { return true; }
+  bool takes_blocks() const override { return true; }
 
  private:
   template <typename T>

@@ -18,6 +18,11 @@ namespace {
 // Values of all workers' tiles together where a sink or a source wants many rows at a time.
 constexpr std::int64_t kManyRowsBytes = 16 << 20;
 
+// Values of a block of columns, and the columns below which another read costs more than a longer write
+// saves.
+constexpr std::int64_t kBlockValues = 2 << 20;
+constexpr std::int64_t kLeastBlockCols = 256;
+
 // One target as the workers see it.
 struct Source {
   const RowTarget* target = nullptr;  // null: nothing is stored, the tensor is only digested
@@ -29,12 +34,15 @@ struct Source {
   std::int64_t digest_rows = 0;  // rows of one tile of the digest
   std::int64_t tile_rows = 0;    // rows at a time: a multiple of that
   std::int64_t row_bytes = 0;    // as read: stored bytes, or float32 after a binding
+  std::int64_t tile_cols = 0;    // columns at a time: all, unless the sink takes blocks
 };
 
 struct Tile {
   const Source* source = nullptr;
   std::int64_t row_begin = 0;
   std::int64_t row_count = 0;
+  std::int64_t col_begin = 0;
+  std::int64_t col_count = 0;
 };
 
 // Hands out tiles in file order.
@@ -50,7 +58,11 @@ class TileQueue {
     }
     if (source_idx_ == sources_.size()) return false;
     const Source& source = sources_[source_idx_];
-    tile = {&source, row_, std::min(source.tile_rows, source.rows - row_)};
+    tile = {&source, row_, std::min(source.tile_rows, source.rows - row_), col_,
+            std::min(source.tile_cols, source.cols - col_)};
+    col_ += tile.col_count;
+    if (col_ < source.cols) return true;
+    col_ = 0;
     row_ += tile.row_count;
     return true;
   }
@@ -64,6 +76,7 @@ class TileQueue {
   std::mutex mutex_;
   std::size_t source_idx_ = 0;
   std::int64_t row_ = 0;
+  std::int64_t col_ = 0;
 };
 
 struct Buffers {
@@ -100,6 +113,13 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
     const std::int64_t wanted = kManyRowsBytes / threads / std::max<std::int64_t>(1, source.cols * 4);
     source.tile_rows *= std::max<std::int64_t>(1, wanted / source.digest_rows);
   }
+  source.tile_cols = source.cols;
+  if (source.reads_plain && target.sink && target.sink->takes_blocks() && source.rows > source.digest_rows) {
+    // Whole columns where they are short enough: one long write.
+    const bool whole = kBlockValues / source.rows >= kLeastBlockCols;
+    source.tile_rows = whole ? source.rows : kBlockValues / (2 * kLeastBlockCols);
+    source.tile_cols = std::min(source.cols, kBlockValues / source.tile_rows);
+  }
   return source;
 }
 
@@ -112,7 +132,9 @@ class RowStreamer {
     std::set<TensorId> digested;
     for (const RowTarget& target : targets) {
       sources_.push_back(source_of(checkpoint, target, threads));
-      if (Source& source = sources_.back(); source.reads_plain && digesting == Digesting::kYes)
+      // Blocks of columns are no tiles of the digest.
+      if (Source& source = sources_.back();
+          source.reads_plain && digesting == Digesting::kYes && source.tile_cols == source.cols)
         source.digests = digested.insert(source.tensor).second;
     }
     // Tensors whose bytes no target reads as they are stored.
@@ -125,7 +147,8 @@ class RowStreamer {
                           .rows = tiles.rows,
                           .digest_rows = tiles.tile_rows,
                           .tile_rows = tiles.tile_rows,
-                          .row_bytes = tiles.row_bytes});
+                          .row_bytes = tiles.row_bytes,
+                          .tile_cols = 0});
     }
   }
 
@@ -147,7 +170,7 @@ class RowStreamer {
         while (queue.next(tile)) {
           throw_if_cancelled();
           process(tile, buffers);
-          progress.done_bytes += static_cast<std::uint64_t>(tile.row_count * tile.source->row_bytes);
+          progress.done_bytes += tile_bytes(tile);
         }
       } catch (...) {
         queue.stop();
@@ -171,12 +194,22 @@ class RowStreamer {
   Digest128 source_digest() const { return digest_.finish(); }
 
  private:
+  static std::uint64_t tile_bytes(const Tile& tile) {
+    const Source& source = *tile.source;
+    if (source.tile_cols == source.cols)
+      return checked_cast<std::uint64_t>(tile.row_count * source.row_bytes);
+    return checked_cast<std::uint64_t>(tile.row_count * (source.row_bytes / source.cols) * tile.col_count);
+  }
+
   void process(const Tile& tile, Buffers& buffers) {
     const Source& source = *tile.source;
-    const auto bytes = checked_cast<std::uint64_t>(tile.row_count * source.row_bytes);
-    const std::span<std::byte> data = sized(buffers.source, bytes);
-    WeightRows rows = {data.data(), DType::kF32, tile.row_count, source.cols};
-    if (source.reads_plain) {
+    const std::span<std::byte> data = sized(buffers.source, tile_bytes(tile));
+    WeightRows rows = {data.data(), DType::kF32, tile.row_count, tile.col_count};
+    const bool is_block = source.tile_cols != source.cols;
+    if (is_block) {
+      read_block(tile, data);
+      rows.dtype = checkpoint_.tensor(source.tensor).dtype;
+    } else if (source.reads_plain) {
       checkpoint_.read(source.tensor, static_cast<std::uint64_t>(tile.row_begin * source.row_bytes), data);
       if (source.digests) digest(tile, data);
       rows.dtype = checkpoint_.tensor(source.tensor).dtype;
@@ -186,10 +219,24 @@ class RowStreamer {
     }
     if (source.target == nullptr || !source.target->sink) return;
     try {
-      source.target->sink->put(rows, tile.row_begin, buffers.sink);
+      if (is_block)
+        source.target->sink->put_block(rows, tile.row_begin, tile.col_begin, buffers.sink);
+      else
+        source.target->sink->put(rows, tile.row_begin, buffers.sink);
     } catch (Error& error) {
       if (error.kind() == ErrorKind::kFormat) error.add_context(source_text(source));
       throw;
+    }
+  }
+
+  void read_block(const Tile& tile, std::span<std::byte> data) const {
+    const Source& source = *tile.source;
+    const std::int64_t value_bytes = source.row_bytes / source.cols;
+    const auto run = static_cast<std::size_t>(tile.col_count * value_bytes);
+    for (std::int64_t row = 0; row < tile.row_count; ++row) {
+      const std::int64_t at = (tile.row_begin + row) * source.row_bytes + tile.col_begin * value_bytes;
+      checkpoint_.read(source.tensor, static_cast<std::uint64_t>(at),
+                       data.subspan(static_cast<std::size_t>(row) * run, run));
     }
   }
 
@@ -236,6 +283,10 @@ class FloatSink final : public RowSink {
 
 }  // namespace
 
+void RowSink::put_block(const WeightRows&, std::int64_t, std::int64_t, SinkBuffers&) const {
+  fail(ErrorKind::kInternal, "a sink of rows was given a block of columns");
+}
+
 std::span<std::byte> sized(std::vector<std::byte>& buffer, std::uint64_t bytes) {
   if (buffer.size() < bytes) buffer.resize(bytes);
   return std::span(buffer).first(bytes);
@@ -262,6 +313,12 @@ std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const 
     const std::int64_t rows = std::min(source.rows, source.tile_rows);
     // What is no stored tensor as it stands is made from stored bytes in a second buffer.
     const std::int64_t num_reads = source.reads_plain ? 1 : 2;
+    if (source.tile_cols != source.cols) {
+      const std::int64_t value_bytes = source.row_bytes / source.cols;
+      largest = std::max(
+          largest, rows * source.tile_cols * value_bytes + target.sink->buffer_bytes(rows, source.tile_cols));
+      continue;
+    }
     largest = std::max(largest, num_reads * rows * source.row_bytes +
                                     (target.sink ? target.sink->buffer_bytes(rows, source.cols) : 0));
   }
