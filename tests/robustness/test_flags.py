@@ -185,7 +185,7 @@ class FlagsTest(SandboxCase):
         self.refuses(["lm_head", "48"], "--quant_block", "32", "--lm_quant_block", "48")
 
     def test_types(self):
-        for value in ("nope", "LLAMA", "qwen", "\x1b[2J", "a" * 3000):
+        for value in ("nope", "LLAMA", "qwen9", "\x1b[2J", "a" * 3000):
             with self.subTest(value[:10]):
                 self.refuses("--type", "--type", value, "--quant_block", "32")
 
