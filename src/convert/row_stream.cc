@@ -18,9 +18,10 @@ namespace {
 // Values of all workers' tiles together where a sink or a source wants many rows at a time.
 constexpr std::int64_t kManyRowsBytes = 16 << 20;
 
-// Values of a block of columns, and the columns below which another read costs more than a longer write
-// saves.
-constexpr std::int64_t kBlockValues = 2 << 20;
+// Values of all workers' blocks of columns together, of one block, and the columns below which another read
+// costs more than a longer write saves.
+constexpr std::int64_t kAllBlockValues = 4 << 20;
+constexpr std::int64_t kMostBlockValues = 2 << 20;
 constexpr std::int64_t kLeastBlockCols = 256;
 
 // One target as the workers see it.
@@ -32,9 +33,10 @@ struct Source {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::int64_t digest_rows = 0;  // rows of one tile of the digest
-  std::int64_t tile_rows = 0;    // rows at a time: a multiple of that
+  std::int64_t tile_rows = 0;    // rows at a time: a multiple of that, unless in blocks
   std::int64_t row_bytes = 0;    // as read: stored bytes, or float32 after a binding
-  std::int64_t tile_cols = 0;    // columns at a time: all, unless the sink takes blocks
+  bool in_blocks = false;        // of tile_rows x tile_cols, which are no tiles of the digest
+  std::int64_t tile_cols = 0;    // columns at a time: all, unless in blocks
 };
 
 struct Tile {
@@ -115,10 +117,14 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
   }
   source.tile_cols = source.cols;
   if (source.reads_plain && target.sink && target.sink->takes_blocks() && source.rows > source.digest_rows) {
+    source.in_blocks = true;
     // Whole columns where they are short enough: one long write.
-    const bool whole = kBlockValues / source.rows >= kLeastBlockCols;
-    source.tile_rows = whole ? source.rows : kBlockValues / (2 * kLeastBlockCols);
-    source.tile_cols = std::min(source.cols, kBlockValues / source.tile_rows);
+    const std::int64_t values =
+        std::clamp(kAllBlockValues / threads, 8 * 2 * kLeastBlockCols, kMostBlockValues);
+    const bool whole = values / source.rows >= kLeastBlockCols;
+    // A multiple of eight rows.
+    source.tile_rows = whole ? source.rows : values / (2 * kLeastBlockCols) / 8 * 8;
+    source.tile_cols = std::min(source.cols, values / source.tile_rows);
   }
   return source;
 }
@@ -132,9 +138,8 @@ class RowStreamer {
     std::set<TensorId> digested;
     for (const RowTarget& target : targets) {
       sources_.push_back(source_of(checkpoint, target, threads));
-      // Blocks of columns are no tiles of the digest.
       if (Source& source = sources_.back();
-          source.reads_plain && digesting == Digesting::kYes && source.tile_cols == source.cols)
+          source.reads_plain && digesting == Digesting::kYes && !source.in_blocks)
         source.digests = digested.insert(source.tensor).second;
     }
     // Tensors whose bytes no target reads as they are stored.
@@ -196,8 +201,7 @@ class RowStreamer {
  private:
   static std::uint64_t tile_bytes(const Tile& tile) {
     const Source& source = *tile.source;
-    if (source.tile_cols == source.cols)
-      return checked_cast<std::uint64_t>(tile.row_count * source.row_bytes);
+    if (!source.in_blocks) return checked_cast<std::uint64_t>(tile.row_count * source.row_bytes);
     return checked_cast<std::uint64_t>(tile.row_count * (source.row_bytes / source.cols) * tile.col_count);
   }
 
@@ -205,8 +209,7 @@ class RowStreamer {
     const Source& source = *tile.source;
     const std::span<std::byte> data = sized(buffers.source, tile_bytes(tile));
     WeightRows rows = {data.data(), DType::kF32, tile.row_count, tile.col_count};
-    const bool is_block = source.tile_cols != source.cols;
-    if (is_block) {
+    if (source.in_blocks) {
       read_block(tile, data);
       rows.dtype = checkpoint_.tensor(source.tensor).dtype;
     } else if (source.reads_plain) {
@@ -219,7 +222,7 @@ class RowStreamer {
     }
     if (source.target == nullptr || !source.target->sink) return;
     try {
-      if (is_block)
+      if (source.in_blocks)
         source.target->sink->put_block(rows, tile.row_begin, tile.col_begin, buffers.sink);
       else
         source.target->sink->put(rows, tile.row_begin, buffers.sink);
@@ -313,7 +316,7 @@ std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const 
     const std::int64_t rows = std::min(source.rows, source.tile_rows);
     // What is no stored tensor as it stands is made from stored bytes in a second buffer.
     const std::int64_t num_reads = source.reads_plain ? 1 : 2;
-    if (source.tile_cols != source.cols) {
+    if (source.in_blocks) {
       const std::int64_t value_bytes = source.row_bytes / source.cols;
       largest = std::max(
           largest, rows * source.tile_cols * value_bytes + target.sink->buffer_bytes(rows, source.tile_cols));
