@@ -9,7 +9,6 @@
 #include "convert/onnx_plan.h"
 #include "convert/package_names.h"
 #include "formats/onnx/llmexport.h"
-#include "verify/runtime_tokenizer.h"
 
 namespace llm2mnn {
 namespace fs = std::filesystem;
@@ -126,7 +125,6 @@ std::shared_ptr<const Checkpoint> open_tensors(const fs::path& onnx, const onnx:
 }
 
 void set_tokenizer(PackagePlan& plan) {
-  plan.tokenizer.vocab_size = verify::RuntimeTokenizer::parse(plan.tokenizer.mtok).num_ids();
   plan.tokenizer_record = fmt::format(
       R"({{"kind": "the ONNX file's {}, unchanged", "vocab_size": {}, "chat_template": null, "self_test": []}})",
       kMtokName, plan.tokenizer.vocab_size);

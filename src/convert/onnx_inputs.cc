@@ -51,16 +51,15 @@ JsonValue json_or_null(const fs::path& path) {
   return value;
 }
 
-// A tokenizer's file that the runtime can read.
-std::string read_tokenizer(const fs::path& path) {
-  std::string bytes = read_text_file(path, kMaxTokenizerBytes);
+// A tokenizer's file, if the runtime can read it. @return its number of ids.
+std::int64_t read_tokenizer(const fs::path& path, std::string& bytes) {
+  bytes = read_text_file(path, kMaxTokenizerBytes);
   try {
-    verify::RuntimeTokenizer::parse(bytes);
+    return verify::RuntimeTokenizer::parse(bytes).num_ids();
   } catch (const Error& error) {
     fail(ErrorKind::kFormat, "{}: {}; copy the file that was written with the ONNX file",
          shown(path.filename().string()), error.message());
   }
-  return bytes;
 }
 
 }  // namespace
@@ -81,8 +80,8 @@ fs::path needed_side_file(const fs::path& onnx, const char* name) {
 }
 
 void read_onnx_side_files(PackagePlan& plan, const fs::path& onnx) {
-  plan.tokenizer.mtok = read_tokenizer(needed_side_file(onnx, kMtokName));
-  if (const fs::path txt = side_file(onnx, kTxtName); !txt.empty()) plan.tokenizer.txt = read_tokenizer(txt);
+  plan.tokenizer.vocab_size = read_tokenizer(needed_side_file(onnx, kMtokName), plan.tokenizer.mtok);
+  if (const fs::path txt = side_file(onnx, kTxtName); !txt.empty()) read_tokenizer(txt, plan.tokenizer.txt);
   plan.side_llm_config = json_or_null(needed_side_file(onnx, kLlmConfigName));
   plan.side_config = json_or_null(side_file(onnx, kConfigName));
 }

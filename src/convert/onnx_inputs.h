@@ -17,7 +17,8 @@ std::vector<TensorInfo> tensor_infos(const onnx::OnnxFile& file);
 /// @throws Error(kIo) when it is in neither.
 std::filesystem::path needed_side_file(const std::filesystem::path& onnx, const char* name);
 
-/// Sets tokenizer files and configs of the plan. @throws Error(kIo) for missing ones.
+/// Sets tokenizer files, their number of ids and the configs of the plan. @throws Error(kIo) for missing
+/// ones.
 void read_onnx_side_files(PackagePlan& plan, const std::filesystem::path& onnx);
 
 /// @throws Error(kUnsupported) when `--compat` asks for a tokenizer.txt that is not there.

@@ -1,10 +1,7 @@
 #include "convert/onnx_source.h"
 
-#include <future>
-#include <set>
+#include <algorithm>
 
-#include "base/cancel.h"
-#include "base/checked.h"
 #include "convert/file_digest.h"
 #include "convert/llmexport_source.h"
 #include "convert/onnx_inputs.h"
@@ -211,8 +208,8 @@ void plan_onnx_package(PackagePlan& plan, const ExportOptions& options) {
   }
   plan.model.checkpoint = std::make_shared<const Checkpoint>(
       Checkpoint::of_tensors(path.parent_path(), file.files(), tensor_infos(file)));
-  read_own_model(plan, file, *record);
   read_onnx_side_files(plan, path);
+  read_own_model(plan, file, *record);
   check_compat(plan);
 }
 

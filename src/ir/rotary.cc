@@ -40,4 +40,9 @@ std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table) {
           table_bytes(table.inv_freq, kRotarySplit, 1, 1.0, sine)};
 }
 
+std::array<std::vector<std::byte>, 2> rotary_cache(const RopeTable& table, std::int64_t rows) {
+  return {table_bytes(table.inv_freq, rows, 1, table.attention_factor, cosine),
+          table_bytes(table.inv_freq, rows, 1, table.attention_factor, sine)};
+}
+
 }  // namespace llm2mnn::ir

@@ -22,4 +22,7 @@ std::int64_t rotary_high_rows(const RopeTable& table);
 /// inv_freq. With them cos(p) = cosH * cosL - sinH * sinL and sin(p) = sinH * cosL + cosH * sinL.
 std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table);
 
+/// cos and sin [rows, D/2] of the positions themselves, times the attention factor, as little-endian float32.
+std::array<std::vector<std::byte>, 2> rotary_cache(const RopeTable& table, std::int64_t rows);
+
 }  // namespace llm2mnn::ir

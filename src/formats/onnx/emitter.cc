@@ -3,25 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <limits>
 
 #include "base/checked.h"
 #include "base/error.h"
 
 namespace llm2mnn::onnx {
-namespace {
-
-// The open end of a slice; MNN's converter clamps wider numbers anyway.
-constexpr std::int64_t kOpenEnd = std::numeric_limits<std::int32_t>::max();
-
 std::string past_name(std::int64_t layer, std::string_view kind) {
   return fmt::format("past_key_values.{}.{}", layer, kind);
 }
 std::string present_name(std::int64_t layer, std::string_view kind) {
   return fmt::format("present.{}.{}", layer, kind);
 }
-
-}  // namespace
 
 Emitter::Emitter(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,
                  const VectorReader& read_vector)
@@ -109,29 +101,34 @@ std::string Emitter::matrix(const std::string& prefix, const ir::Linear& op) {
   return as_float(net_.add_matrix(std::move(blob)).name);
 }
 
+MatrixBlob Emitter::coded_blob(const ir::Linear& op, MatrixLayout layout, std::string_view suffix) const {
+  const std::string& name = facts_.weight_names[op.weight];
+  MatrixBlob blob;
+  blob.name = fmt::format("{}_codes{}", name, suffix);
+  blob.scales_name = fmt::format("{}_scales{}", name, suffix);
+  blob.zero_points_name = fmt::format("{}_zero_points{}", name, suffix);
+  blob.weight = op.weight;
+  blob.layout = layout;
+  blob.rows = op.out_features;
+  blob.cols = op.in_features;
+  return blob;
+}
+
 std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear& op, const std::string& x) {
   const std::int64_t groups = op.in_features / form_.block;
   const std::int64_t group_bytes = form_.block * form_.bits / 8;
   const std::int64_t zero_bytes = ceil_div<std::int64_t>(groups * form_.bits, 8);
-  const std::string& name = facts_.weight_names[op.weight];
-  MatrixBlob blob;
-  blob.name = name + "_codes";
-  blob.scales_name = name + "_scales";
-  blob.zero_points_name = name + "_zero_points";
-  blob.weight = op.weight;
-  blob.layout = MatrixLayout::kMatMulNBits;
-  blob.rows = op.out_features;
-  blob.cols = op.in_features;
+  MatrixBlob blob = coded_blob(op, MatrixLayout::kMatMulNBits, "");
   blob.bytes = checked_cast<std::uint64_t>(op.out_features * groups * group_bytes);
   blob.offset = net_.reserve(blob.name, ElemType::kUint8, {op.out_features, groups, group_bytes}, blob.bytes);
-  blob.scales_offset = net_.reserve(name + "_scales", ElemType::kFloat, {op.out_features, groups},
+  blob.scales_offset = net_.reserve(blob.scales_name, ElemType::kFloat, {op.out_features, groups},
                                     checked_cast<std::uint64_t>(4 * op.out_features * groups));
   blob.zero_points_offset =
-      net_.reserve(name + "_zero_points", ElemType::kUint8, {op.out_features, zero_bytes},
+      net_.reserve(blob.zero_points_name, ElemType::kUint8, {op.out_features, zero_bytes},
                    checked_cast<std::uint64_t>(op.out_features * zero_bytes));
-  net_.add_matrix(std::move(blob));
+  const MatrixBlob& added = net_.add_matrix(std::move(blob));
   return net_.node_of(kMicrosoftDomain, "MatMulNBits",
-                      {x, name + "_codes", name + "_scales", name + "_zero_points"}, {output},
+                      {x, added.name, added.scales_name, added.zero_points_name}, {output},
                       {{"K", op.in_features},
                        {"N", op.out_features},
                        {"bits", std::int64_t{form_.bits}},
@@ -141,7 +138,6 @@ std::string Emitter::mat_mul_n_bits(const std::string& output, const ir::Linear&
 
 std::string Emitter::dequantised(const std::string& prefix, const ir::Linear& op) {
   const std::int64_t groups = op.in_features / form_.block;
-  const std::string& name = facts_.weight_names[op.weight];
   const ElemType type = form_.bits == 4 ? ElemType::kUint4 : ElemType::kUint8;
   const auto code_bytes = [this](std::int64_t count) {
     return checked_cast<std::uint64_t>(ceil_div<std::int64_t>(count * form_.bits, 8));
@@ -150,24 +146,17 @@ std::string Emitter::dequantised(const std::string& prefix, const ir::Linear& op
     fail(ErrorKind::kUnsupported,
          "{}: {} rows, and 4 bit codes of --onnx_quant qdq lie two in a byte along them; use --onnx_quant "
          "matmulnbits or --quant_bit 8",
-         shown(name), op.out_features);
+         shown(facts_.weight_names[op.weight]), op.out_features);
   }
-  MatrixBlob blob;
-  blob.name = name + "_codes_t";
-  blob.scales_name = name + "_scales_t";
-  blob.zero_points_name = name + "_zero_points_t";
-  blob.weight = op.weight;
-  blob.layout = MatrixLayout::kDequantizeLinear;
-  blob.rows = op.out_features;
-  blob.cols = op.in_features;
+  MatrixBlob blob = coded_blob(op, MatrixLayout::kDequantizeLinear, "_t");
   blob.bytes = code_bytes(op.in_features * op.out_features);
   blob.offset = net_.reserve(blob.name, type, {op.in_features, op.out_features}, blob.bytes);
-  blob.scales_offset = net_.reserve(name + "_scales_t", ElemType::kFloat, {groups, op.out_features},
+  blob.scales_offset = net_.reserve(blob.scales_name, ElemType::kFloat, {groups, op.out_features},
                                     checked_cast<std::uint64_t>(4 * op.out_features * groups));
-  blob.zero_points_offset = net_.reserve(name + "_zero_points_t", type, {groups, op.out_features},
+  blob.zero_points_offset = net_.reserve(blob.zero_points_name, type, {groups, op.out_features},
                                          code_bytes(groups * op.out_features));
-  net_.add_matrix(std::move(blob));
-  return net_.node("DequantizeLinear", {name + "_codes_t", name + "_scales_t", name + "_zero_points_t"},
+  const MatrixBlob& added = net_.add_matrix(std::move(blob));
+  return net_.node("DequantizeLinear", {added.name, added.scales_name, added.zero_points_name},
                    prefix + "/weight", {{"axis", std::int64_t{0}}, {"block_size", form_.block}});
 }
 

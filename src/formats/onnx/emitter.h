@@ -6,6 +6,7 @@
 // (0), so that onnxruntime keeps its own and MNN's engine its 1.
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,10 +59,11 @@ class Emitter {
   std::string matrix(const std::string& prefix, const ir::Linear& op);
   bool is_quantised(const ir::Linear& op) const;
   bool is_head(const ir::Linear& op) const;
+  /// What both quantised forms say of a matrix; the names of its three tensors end in `suffix`.
+  MatrixBlob coded_blob(const ir::Linear& op, MatrixLayout layout, std::string_view suffix) const;
   std::string mat_mul_n_bits(const std::string& output, const ir::Linear& op, const std::string& x);
   std::string dequantised(const std::string& prefix, const ir::Linear& op);
   std::string vector(ir::WeightId id);
-  /// The embedding table as float32 or as it is stored.
   const std::string& mask_of(ir::MaskKind kind) const;
 
   std::string rows(ir::ValueId value);
@@ -82,6 +84,13 @@ class Emitter {
   std::string mask_, sliding_mask_;
   std::string logits_index_;
 };
+
+/// Names of the cache of a layer, `kind` "key" or "value".
+std::string past_name(std::int64_t layer, std::string_view kind);
+std::string present_name(std::int64_t layer, std::string_view kind);
+
+/// The open end of a slice; MNN's converter clamps wider numbers anyway.
+inline constexpr std::int64_t kOpenEnd = std::numeric_limits<std::int32_t>::max();
 
 inline constexpr const char* kDomain = "org.llm2mnn";
 inline constexpr const char* kMicrosoftDomain = "com.microsoft";

@@ -49,19 +49,9 @@ void emit_mask(NodeList& net, const std::string& prefix, const std::string& outp
   net.node("Where", {both, net.scalar(0.0F), net.scalar(std::numeric_limits<float>::lowest())}, output);
 }
 
-std::string float_table(const std::vector<float>& inv_freq, std::int64_t rows, double factor,
-                        double (*trig)(double)) {
-  std::vector<float> values;
-  values.reserve(checked_cast<std::size_t>(rows) * inv_freq.size());
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (const float frequency : inv_freq)
-      values.push_back(
-          static_cast<float>(factor * trig(static_cast<double>(row) * static_cast<double>(frequency))));
-  return raw_bytes(values);
+std::string text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-
-double cosine(double angle) { return std::cos(angle); }
-double sine(double angle) { return std::sin(angle); }
 
 }  // namespace
 
@@ -75,10 +65,8 @@ void Emitter::emit_front() {
     if (op == nullptr) continue;
     for (const char* kind : {"key", "value"}) {
       const std::vector<std::int64_t> dims{-1, op->num_key_value_heads, -1, op->head_dim};
-      net_.add_input(fmt::format("past_key_values.{}.{}", op->layer_idx, kind),
-                     {ElemType::kFloat, dims, {"batch", "past"}});
-      net_.add_output(fmt::format("present.{}.{}", op->layer_idx, kind),
-                      {ElemType::kFloat, dims, {"batch", "total"}});
+      net_.add_input(past_name(op->layer_idx, kind), {ElemType::kFloat, dims, {"batch", "past"}});
+      net_.add_output(present_name(op->layer_idx, kind), {ElemType::kFloat, dims, {"batch", "total"}});
     }
   }
 
@@ -167,7 +155,7 @@ void Emitter::emit(const ir::RopeTable& op) {
   const auto table = [&](const char* name, const std::vector<std::byte>& bytes) {
     const auto rows = checked_cast<std::int64_t>(bytes.size()) / (4 * half);
     return net_.initializer(fmt::format("{}/{}", prefix, name), ElemType::kFloat, {rows, half},
-                            std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+                            text_of(bytes));
   };
   const std::string split = net_.scalar(ir::kRotarySplit);
   const std::string high = net_.node("Div", {"position_ids", split}, prefix + "/high");
@@ -201,11 +189,11 @@ void Emitter::emit(const ir::RopeTable& op) {
 void Emitter::emit_rotary_cache(const ir::RopeTable& op) {
   const auto half = checked_cast<std::int64_t>(op.inv_freq.size());
   const std::int64_t rows = facts_.num_positions;
-  const auto table = [&](ir::ValueId value, double (*trig)(double)) {
-    return net_.initializer(value_name(value) + "_cache", ElemType::kFloat, {rows, half},
-                            float_table(op.inv_freq, rows, op.attention_factor, trig));
+  const auto [cos, sin] = ir::rotary_cache(op, rows);
+  const auto table = [&](ir::ValueId value, const std::vector<std::byte>& bytes) {
+    return net_.initializer(value_name(value) + "_cache", ElemType::kFloat, {rows, half}, text_of(bytes));
   };
-  caches_[op.cos] = RotaryCache{table(op.cos, cosine), table(op.sin, sine)};
+  caches_[op.cos] = RotaryCache{table(op.cos, cos), table(op.sin, sin)};
 }
 
 // z * cos + (-z2, z1) * sin on the rotated channels; the others pass.
@@ -216,7 +204,6 @@ std::string Emitter::rotate(const std::string& name, const std::string& x, const
   const auto slice = [&](const char* part, std::int64_t begin, std::int64_t end) {
     return net_.node("Slice", {x, net_.ints({begin}), net_.ints({end}), axes}, name + part);
   };
-  constexpr std::int64_t kOpenEnd = std::numeric_limits<std::int32_t>::max();
   const std::string first = slice("/first", 0, dim / 2);
   const std::string second = slice("/second", dim / 2, partial ? dim : kOpenEnd);
   const std::string negated = net_.node("Neg", {second}, name + "/negated");
@@ -264,8 +251,8 @@ void Emitter::emit_group_query_attention(const ir::Attention& op) {
   std::vector<std::string> inputs{rows(op.q),
                                   rows(op.k),
                                   rows(op.v),
-                                  fmt::format("past_key_values.{}.key", layer),
-                                  fmt::format("past_key_values.{}.value", layer),
+                                  past_name(layer, "key"),
+                                  past_name(layer, "value"),
                                   "/mask/seqlens_k",
                                   "/mask/total_sequence_length"};
   if (cache) {
@@ -275,7 +262,7 @@ void Emitter::emit_group_query_attention(const ir::Attention& op) {
   const std::string y = rows_name(op.y);
   const bool slides = op.mask == ir::MaskKind::kSliding;
   net_.node_of(kMicrosoftDomain, "GroupQueryAttention", inputs,
-               {y, fmt::format("present.{}.key", layer), fmt::format("present.{}.value", layer)},
+               {y, present_name(layer, "key"), present_name(layer, "value")},
                {{"num_heads", op.num_attention_heads},
                 {"kv_num_heads", op.num_key_value_heads},
                 {"scale", 1.0 / std::sqrt(static_cast<double>(op.head_dim))},
