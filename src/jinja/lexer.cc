@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "jinja/text.h"
 
@@ -328,6 +329,9 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> tokenize(std::string_view source) { return Lexer(source).run(); }
+std::vector<Token> tokenize(std::string_view source) {
+  if (!is_utf8(source)) fail(ErrorKind::kFormat, "the template is not valid UTF-8");
+  return Lexer(source).run();
+}
 
 }  // namespace llm2mnn::jinja

@@ -123,5 +123,23 @@ TEST(Template, DeepNestingIsRefusedNotFatal) {
   expect_refusal(elifs, "nested more than");
 }
 
+TEST(Template, IsUtf8) {
+  for (const char* broken :
+       {"{%-\xC2\xC2\xC2 for m in messages %}", "{{ t.split('-',\x87\x87) }}", "\xFF", "{{ 'caf\xC3' }}"}) {
+    try {
+      parse_template(broken);
+      FAIL() << broken;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kFormat);
+      EXPECT_NE(std::string(error.what()).find("UTF-8"), std::string::npos);
+    }
+  }
+  // Blanks of Unicode stand between names.
+  EXPECT_NO_THROW(
+      parse_template("{{\xC2\xA0"
+                     "a\xE3\x80\x80 and\xC2\xA0"
+                     "b }}{%-\xC2\x85if a\xE2\x80\xA8-%}x{% endif %}"));
+}
+
 }  // namespace
 }  // namespace llm2mnn::jinja
