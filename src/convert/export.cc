@@ -39,11 +39,10 @@ class PackageFiles {
     for (const OpenFile& open : files_)
       open.file.sync();
   }
-  std::map<std::string, Digest128> digests() const {
-    std::map<std::string, Digest128> result;
+  // Adds those that `digests` lacks.
+  void digest(std::map<std::string, Digest128>& digests) const {
     for (const OpenFile& open : files_)
-      result[open.name] = digest_of_file(open.file, open.bytes);
-    return result;
+      if (!digests.contains(open.name)) digests[open.name] = digest_of_file(open.file, open.bytes);
   }
 
  private:
@@ -65,7 +64,7 @@ void finish(const AnyPlan& plan, StagingDirectory& staging, PackageFiles& files,
   // The disk works while the processor hashes what is still in the page cache.
   // Deferred only where no thread is to be had.
   std::future<void> synced = std::async(std::launch::async | std::launch::deferred, [&] { files.sync(); });
-  digests.files = files.digests();
+  files.digest(digests.files);
   synced.get();
   last();
   staging.write_file(kManifestName, bytes_of(make_manifest(plan, digests))).sync();
@@ -135,7 +134,10 @@ void run_export(const OnnxPlan& plan, StreamProgress& progress) {
     files.add(file.name, bytes_of(file.content));
 
   ManifestDigests digests;
-  digests.source = stream_weights(plan, data_file, embedding_file, progress);
+  PrefixDigest data_digest(data_file, plan.onnx.layout.total_bytes);
+  digests.source = stream_weights(
+      plan, data_file, embedding_file, [&](std::uint64_t end) { data_digest.advance(end); }, progress);
+  digests.files[onnx::kDataName] = data_digest.finish();
   finish(plan, staging, files, digests, [&] {
     // Last, since it names the digest of the data.
     const Digest128 weights = weights_digest(plan.onnx.inline_values, digests.files.at(onnx::kDataName));

@@ -97,10 +97,11 @@ Digest128 stream_weights(const Plan& plan, const File& weight_file, const File* 
                          StreamProgress& progress) {
   const File none;
   write_constant_parts(plan.layout, weight_file);
-  return stream_rows(*plan.model.checkpoint,
-                     targets_of(plan, weight_file, embedding_file == nullptr ? none : *embedding_file),
-                     effective_threads(plan.options), progress,
-                     plan.source_digest ? Digesting::kNo : Digesting::kYes);
+  return stream_rows(
+      *plan.model.checkpoint,
+      targets_of(plan, weight_file, embedding_file == nullptr ? none : *embedding_file),
+      {.threads = effective_threads(plan.options), .digests = !plan.source_digest, .on_finished = {}},
+      progress);
 }
 
 std::uint64_t stream_memory_bytes(const Plan& plan, unsigned threads) {

@@ -227,11 +227,17 @@ std::vector<RowTarget> targets_of(const OnnxPlan& plan, const File& data_file, c
 }  // namespace
 
 Digest128 stream_weights(const OnnxPlan& plan, const File& data_file, const File& embedding_file,
-                         StreamProgress& progress) {
-  for (const onnx::ConstBlob& blob : plan.onnx.layout.consts)
+                         const std::function<void(std::uint64_t)>& on_prefix, StreamProgress& progress) {
+  const onnx::DataLayout& layout = plan.onnx.layout;
+  for (const onnx::ConstBlob& blob : layout.consts)
     data_file.write_all(blob.offset, std::as_bytes(std::span(blob.data)));
-  return stream_rows(*plan.model.checkpoint, targets_of(plan, data_file, embedding_file),
-                     effective_threads(plan.options), progress);
+  StreamOptions options;
+  options.threads = effective_threads(plan.options);
+  // Matrices lie in the file in the order in which they are streamed.
+  options.on_finished = [&](std::size_t finished) {
+    on_prefix(finished < layout.matrices.size() ? layout.matrices[finished].offset : layout.total_bytes);
+  };
+  return stream_rows(*plan.model.checkpoint, targets_of(plan, data_file, embedding_file), options, progress);
 }
 
 std::uint64_t stream_memory_bytes(const OnnxPlan& plan, unsigned threads) {

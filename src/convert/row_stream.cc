@@ -131,15 +131,15 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
 
 class RowStreamer {
  public:
-  RowStreamer(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads,
-              Digesting digesting)
+  RowStreamer(const Checkpoint& checkpoint, std::span<const RowTarget> targets, const StreamOptions& options)
       : checkpoint_(checkpoint),
-        digest_(checkpoint, digesting == Digesting::kYes ? tensors_of(targets) : std::vector<TensorId>()) {
+        options_(options),
+        digest_(checkpoint, options.digests ? tensors_of(targets) : std::vector<TensorId>()) {
     std::set<TensorId> digested;
     for (const RowTarget& target : targets) {
-      sources_.push_back(source_of(checkpoint, target, threads));
-      if (Source& source = sources_.back();
-          source.reads_plain && digesting == Digesting::kYes && !source.in_blocks)
+      sources_.push_back(source_of(checkpoint, target, options.threads));
+      values_left_.push_back(sources_.back().rows * sources_.back().cols);
+      if (Source& source = sources_.back(); source.reads_plain && options.digests && !source.in_blocks)
         source.digests = digested.insert(source.tensor).second;
     }
     // Tensors whose bytes no target reads as they are stored.
@@ -164,7 +164,7 @@ class RowStreamer {
     return total;
   }
 
-  void run(unsigned threads, StreamProgress& progress) {
+  void run(StreamProgress& progress) {
     TileQueue queue(sources_);
     std::mutex mutex;
     std::exception_ptr first_error;
@@ -176,6 +176,7 @@ class RowStreamer {
           throw_if_cancelled();
           process(tile, buffers);
           progress.done_bytes += tile_bytes(tile);
+          count(tile);
         }
       } catch (...) {
         queue.stop();
@@ -186,7 +187,7 @@ class RowStreamer {
     {
       std::vector<std::jthread> workers;
       try {
-        for (unsigned i = 1; i < threads; ++i)
+        for (unsigned i = 1; i < options_.threads; ++i)
           workers.emplace_back(work);
       } catch (const std::system_error&) {
         // No more threads to be had (ulimit): those that started do the work.
@@ -203,6 +204,17 @@ class RowStreamer {
     const Source& source = *tile.source;
     if (!source.in_blocks) return checked_cast<std::uint64_t>(tile.row_count * source.row_bytes);
     return checked_cast<std::uint64_t>(tile.row_count * (source.row_bytes / source.cols) * tile.col_count);
+  }
+
+  // Tells of targets that are finished now.
+  void count(const Tile& tile) {
+    if (!options_.on_finished || tile.source->target == nullptr) return;
+    const std::scoped_lock lock(finished_mutex_);
+    values_left_[static_cast<std::size_t>(tile.source - sources_.data())] -= tile.row_count * tile.col_count;
+    const std::size_t before = num_finished_;
+    while (num_finished_ < values_left_.size() && values_left_[num_finished_] == 0)
+      ++num_finished_;
+    if (num_finished_ > before) options_.on_finished(num_finished_);
   }
 
   void process(const Tile& tile, Buffers& buffers) {
@@ -259,8 +271,12 @@ class RowStreamer {
   }
 
   const Checkpoint& checkpoint_;
+  const StreamOptions& options_;
   SourceDigest digest_;
-  std::vector<Source> sources_;
+  std::vector<Source> sources_;  // of the targets, in their order, then what is only digested
+  std::mutex finished_mutex_;
+  std::vector<std::int64_t> values_left_;  // of each target
+  std::size_t num_finished_ = 0;
 };
 
 class FloatSink final : public RowSink {
@@ -299,13 +315,13 @@ std::unique_ptr<RowSink> float_sink(const File& file, std::uint64_t offset, DTyp
   return std::make_unique<FloatSink>(file, offset, dtype);
 }
 
-Digest128 stream_rows(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads,
-                      StreamProgress& progress, Digesting digesting) {
-  RowStreamer streamer(checkpoint, targets, threads, digesting);
+Digest128 stream_rows(const Checkpoint& checkpoint, std::span<const RowTarget> targets,
+                      const StreamOptions& options, StreamProgress& progress) {
+  RowStreamer streamer(checkpoint, targets, options);
   progress.total_bytes = streamer.total_bytes();
-  streamer.run(threads, progress);
+  streamer.run(progress);
   checkpoint.check_unchanged();
-  return digesting == Digesting::kYes ? streamer.source_digest() : Digest128{};
+  return options.digests ? streamer.source_digest() : Digest128{};
 }
 
 std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const RowTarget> targets,

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -57,15 +58,20 @@ struct RowTarget {
 /// float32, bf16 or fp16 values as [rows, cols] at `offset` of `file`.
 std::unique_ptr<RowSink> float_sink(const File& file, std::uint64_t offset, DType dtype);
 
-/// Whether stream_rows computes the digest of the source.
-enum class Digesting : std::uint8_t { kYes, kNo };
+struct StreamOptions {
+  unsigned threads = 1;
+  bool digests = true;  ///< whether the digest of the source is wanted
+  /// Told how many targets, counted from the first one, have all their rows stored, when it has become more.
+  /// Called from any thread, one call at a time.
+  std::function<void(std::size_t finished)> on_finished;
+};
 
 /// Streams every target, in their order. For the digest all tensors of the bindings are read as they are
 /// stored.
 /// @return the digest of the source; zeros when it is not wanted.
 /// @throws the first worker's Error; kCancelled when a signal came.
-Digest128 stream_rows(const Checkpoint& checkpoint, std::span<const RowTarget> targets, unsigned threads,
-                      StreamProgress& progress, Digesting digesting = Digesting::kYes);
+Digest128 stream_rows(const Checkpoint& checkpoint, std::span<const RowTarget> targets,
+                      const StreamOptions& options, StreamProgress& progress);
 
 /// Bytes of tile buffers that `threads` workers hold at most, for `--dry_run`.
 std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const RowTarget> targets,

@@ -84,6 +84,13 @@ class Recorder final : public RowSink {
     return runs;
   }
   int num_wrong() const { return num_wrong_; }
+  std::int64_t num_rows() const {
+    const std::scoped_lock lock(mutex_);
+    std::int64_t rows = 0;
+    for (const auto& [first, count] : runs_)
+      rows += count;
+    return rows;
+  }
 
  private:
   bool wants_many_;
@@ -91,6 +98,12 @@ class Recorder final : public RowSink {
   mutable std::vector<std::pair<std::int64_t, std::int64_t>> runs_;
   mutable int num_wrong_ = 0;
 };
+
+StreamOptions of_threads(unsigned threads) {
+  StreamOptions options;
+  options.threads = threads;
+  return options;
+}
 
 using Runs = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
@@ -101,7 +114,7 @@ TEST_F(RowStream, EveryRowComesOnceWhateverTheThreads) {
     auto sink = std::make_unique<Recorder>(false);
     const Recorder& recorder = *sink;
     targets.push_back({&large, std::move(sink)});
-    stream_rows(*checkpoint_, targets, threads, progress_);
+    stream_rows(*checkpoint_, targets, of_threads(threads), progress_);
     EXPECT_EQ(recorder.sorted_runs(), (Runs{{0, 1024}, {1024, 1024}, {2048, kRows - 2048}}));
     EXPECT_EQ(recorder.num_wrong(), 0);
     targets.clear();
@@ -118,7 +131,7 @@ TEST_F(RowStream, ASinkThatWantsManyRowsGetsTilesTogetherWhileThreadsAreFew) {
     auto sink = std::make_unique<Recorder>(true);
     const Recorder& recorder = *sink;
     targets.push_back({&large, std::move(sink)});
-    stream_rows(*checkpoint_, targets, threads, progress_);
+    stream_rows(*checkpoint_, targets, of_threads(threads), progress_);
     EXPECT_EQ(recorder.sorted_runs(), want) << threads;
     EXPECT_EQ(recorder.num_wrong(), 0);
   }
@@ -133,7 +146,7 @@ TEST_F(RowStream, TheDigestDependsOnTheSourceOnly) {
     targets.push_back({&large, sink()});
     targets.push_back({&small, sink()});
     if (twice) targets.push_back({&large, sink()});
-    return stream_rows(*checkpoint_, targets, threads, progress_);
+    return stream_rows(*checkpoint_, targets, of_threads(threads), progress_);
   };
   const Digest128 want = digest(true, false, false, 1);
   EXPECT_NE(want, Digest128{});
@@ -146,14 +159,42 @@ TEST_F(RowStream, WithoutDigestItIsZero) {
   const Binding small = source("small");
   std::vector<RowTarget> targets;
   targets.push_back({&small, std::make_unique<Recorder>(false)});
-  EXPECT_EQ(stream_rows(*checkpoint_, targets, 1, progress_, Digesting::kNo), Digest128{});
+  EXPECT_EQ(
+      stream_rows(*checkpoint_, targets, {.threads = 1, .digests = false, .on_finished = {}}, progress_),
+      Digest128{});
+}
+
+TEST_F(RowStream, FinishedTargetsAreToldInOrder) {
+  const Binding large = source("large");
+  const Binding small = source("small");
+  for (const unsigned threads : {1u, 4u}) {
+    std::vector<RowTarget> targets;
+    std::vector<const Recorder*> recorders;
+    for (const Binding* binding : {&large, &small, &large}) {
+      auto sink = std::make_unique<Recorder>(false);
+      recorders.push_back(sink.get());
+      targets.push_back({binding, std::move(sink)});
+    }
+    std::vector<std::size_t> told;
+    StreamOptions options = of_threads(threads);
+    options.on_finished = [&](std::size_t finished) {
+      told.push_back(finished);
+      for (std::size_t i = 0; i < finished; ++i)
+        EXPECT_EQ(recorders[i]->num_rows(), i == 1 ? 3 : kRows) << "target " << i << " of " << finished;
+    };
+    stream_rows(*checkpoint_, targets, options, progress_);
+    EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+    ASSERT_FALSE(told.empty());
+    EXPECT_EQ(told.back(), 3u);
+    EXPECT_EQ(std::adjacent_find(told.begin(), told.end()), told.end());
+  }
 }
 
 TEST_F(RowStream, ProgressEndsAtTheTotal) {
   const Binding large = source("large");
   std::vector<RowTarget> targets;
   targets.push_back({&large, std::make_unique<Recorder>(false)});
-  stream_rows(*checkpoint_, targets, 2, progress_);
+  stream_rows(*checkpoint_, targets, of_threads(2), progress_);
   EXPECT_EQ(progress_.total_bytes, static_cast<std::uint64_t>(4 * kRows * kCols));
   EXPECT_EQ(progress_.done_bytes, progress_.total_bytes);
 }
@@ -163,7 +204,7 @@ TEST_F(RowStream, FloatSinkWritesFromItsOffset) {
   const File file = File::create(dir_ / "out");
   std::vector<RowTarget> targets;
   targets.push_back({&small, float_sink(file, 4096, DType::kF32)});
-  stream_rows(*checkpoint_, targets, 2, progress_);
+  stream_rows(*checkpoint_, targets, of_threads(2), progress_);
   std::vector<float> got(3 * kCols);
   file.read_exact(4096, std::as_writable_bytes(std::span(got)));
   for (std::int64_t i = 0; i < 3 * kCols; ++i)
@@ -179,7 +220,7 @@ TEST_F(RowStream, AnErrorNamesTensorRowAndColumn) {
   targets.push_back({&bad, float_sink(file, 0, DType::kF16)});
   for (const unsigned threads : {1u, 4u}) {
     try {
-      stream_rows(*checkpoint_, targets, threads, progress_);
+      stream_rows(*checkpoint_, targets, of_threads(threads), progress_);
       FAIL() << "not refused";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kFormat);
@@ -206,7 +247,7 @@ TEST_F(RowStream, AChangedSourceIsRefused) {
   std::vector<RowTarget> targets;
   targets.push_back({&small, std::make_unique<Recorder>(false)});
   fs::resize_file(dir_ / "model.safetensors", fs::file_size(dir_ / "model.safetensors") + 1);
-  EXPECT_THROW(stream_rows(*checkpoint_, targets, 1, progress_), Error);
+  EXPECT_THROW(stream_rows(*checkpoint_, targets, of_threads(1), progress_), Error);
 }
 
 /// Takes blocks of columns, and checks their values.
@@ -289,7 +330,7 @@ TEST(BlockStream, ColumnsComeInBlocksThatCoverTheMatrixOnce) {
       const BlockRecorder& recorder = *sink;
       targets.push_back({&binding, std::move(sink)});
       StreamProgress progress;
-      digests.push_back(stream_rows(checkpoint, targets, threads, progress));
+      digests.push_back(stream_rows(checkpoint, targets, of_threads(threads), progress));
       EXPECT_EQ(recorder.sorted_blocks(), c.blocks) << c.rows;
       EXPECT_EQ(progress.done_bytes, progress.total_bytes);
     }
@@ -301,12 +342,12 @@ TEST(BlockStream, ColumnsComeInBlocksThatCoverTheMatrixOnce) {
                 stream_memory_bytes(checkpoint, blocks, 2) * 5 / 4);
     }
     StreamProgress many;
-    digests.push_back(stream_rows(checkpoint, blocks, 16, many));
+    digests.push_back(stream_rows(checkpoint, blocks, of_threads(16), many));
     // The digest is that of a sink of rows, whatever the blocks: a tile of 9000 x 400 has 648 rows.
     std::vector<RowTarget> rows;
     rows.push_back({&binding, nullptr});
     StreamProgress progress;
-    digests.push_back(stream_rows(checkpoint, rows, 2, progress));
+    digests.push_back(stream_rows(checkpoint, rows, of_threads(2), progress));
     EXPECT_EQ(digests[0], digests[1]);
     EXPECT_EQ(digests[0], digests[2]);
     EXPECT_EQ(digests[0], digests[3]);
