@@ -82,7 +82,10 @@ def chatglm(m, c, ids):
     for i in range(c.num_layers):
         at = f"transformer.encoder.layers.{i}."
         qkv = m.linear(m.rms(x, at + "input_layernorm", c.layernorm_epsilon), at + "self_attention.query_key_value")
-        q, k, v = (heads(t, c.kv_channels) for t in qkv.split((q_rows, kv_rows, kv_rows), -1))
+        if c.multi_query_attention:
+            q, k, v = (heads(t, c.kv_channels) for t in qkv.split((q_rows, kv_rows, kv_rows), -1))
+        else:  # head by head
+            q, k, v = heads(qkv, 3 * c.kv_channels).chunk(3, -1)
         q, k = (rotate(t, theta, c.kv_channels // 2, pairs=True) for t in (q, k))
         x = x + m.linear(attend(q, k, v), at + "self_attention.dense")
         gate, up = m.linear(m.rms(x, at + "post_attention_layernorm", c.layernorm_epsilon), at + "mlp.dense_h_to_4h").chunk(2, -1)

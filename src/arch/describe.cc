@@ -77,6 +77,11 @@ class Describer {
            "config.json: architecture {} is not supported by family '{}' (it knows {})", shown(name),
            family_.name, list_names(known, 6));
     }
+    for (const auto& [text, refusal] : family_.refuse) {
+      if (config_.evaluate(refusal.when, refusal.where) != 0)
+        fail(ErrorKind::kUnsupported, "config.json: family '{}' does not support this model: {} ({})",
+             family_.name, refusal.reason, shown(text, 120));
+    }
     spec_.unread_config_keys = unread_config_keys(input_.config, family_, input_.known_keys);
   }
 

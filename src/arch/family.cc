@@ -82,6 +82,8 @@ class Checker {
         check_names(*expression, pattern.where, role, false);
       if (pattern.where.file == family_.top.file && family_.never_uses(role)) fail_role_is_off(role, pattern);
     }
+    for (const auto& [text, refusal] : family_.refuse)
+      check_names(refusal.when, refusal.where, "refuse", false);
     check_harmless();
     check_own_names_are_used();
   }
@@ -241,6 +243,8 @@ std::set<std::string> Family::used_names() const {
     for (const Expression* expression : expressions_of(pattern))
       add_names(used, *expression);
   }
+  for (const auto& [text, refusal] : refuse)
+    add_names(used, refusal.when);
   // Defaults read further names.
   std::vector<std::string> open(used.begin(), used.end());
   while (!open.empty()) {
@@ -285,6 +289,7 @@ Family inherit(Family child, const Family* parent) {
     child.settings.insert(parent->settings.begin(), parent->settings.end());
     child.tensors.insert(parent->tensors.begin(), parent->tensors.end());
     child.ignore.insert(parent->ignore.begin(), parent->ignore.end());
+    child.refuse.insert(parent->refuse.begin(), parent->refuse.end());
   }
   Checker(child).check();
   return child;

@@ -67,6 +67,13 @@ struct IgnoreRule {
   std::string rule;
 };
 
+/// A model of the family's type that the family does not describe.
+struct Refusal {
+  Location where;
+  Expression when;  ///< not 0: this model
+  std::string reason;
+};
+
 /// A family: first as its file says, then with its ancestors' parts filled in.
 class Family {
  public:
@@ -82,6 +89,7 @@ class Family {
   std::map<std::string, Setting> settings;
   std::map<std::string, TensorPattern> tensors;
   std::map<std::string, IgnoreRule> ignore;
+  std::map<std::string, Refusal> refuse;  ///< by the text of the expression
 
   /// The setting at `path`; the vocabulary's fallback when nobody set it.
   Setting setting(std::string_view path) const;

@@ -111,10 +111,15 @@ class Reader {
     }
     const auto* text = node.as_string();
     if (text == nullptr) fail_type(node, key, "a number, true, false or an expression");
+    return parse_expression(text->get(), at(node), std::move(words));
+  }
+
+  static Expression parse_expression(std::string text, const Location& where,
+                                     std::vector<std::string> words = {}) {
     try {
-      return Expression::parse(text->get(), std::move(words));
+      return Expression::parse(std::move(text), std::move(words));
     } catch (Error& error) {
-      error.add_context(at(node).text());
+      error.add_context(where.text());
       throw;
     }
   }
@@ -138,6 +143,8 @@ class Reader {
       read_reasons(table_of(node, key), family_.harmless);
     } else if (key == "ignore") {
       read_reasons(table_of(node, key), family_.ignore);
+    } else if (key == "refuse") {
+      read_refusals(table_of(node, key));
     } else if (key == "tensors") {
       for (const auto& [role, pattern] : table_of(node, key))
         read_tensor(role, pattern);
@@ -146,7 +153,7 @@ class Reader {
     } else {
       fail_unknown(key, "key",
                    {"source", "inherits", "base_prefix", "model_types", "architectures", "config", "harmless",
-                    "ignore", "tensors", "model", "norm", "block", "attention", "mlp", "rope"});
+                    "ignore", "refuse", "tensors", "model", "norm", "block", "attention", "mlp", "rope"});
     }
   }
 
@@ -281,6 +288,14 @@ class Reader {
       IgnoreRule rule{at(key), text_of(node, key)};
       if (rule.rule.empty()) fail_at(rule.where, "the reason for {} is empty", shown(key.str()));
       rules[std::string(key.str())] = std::move(rule);
+    }
+  }
+
+  void read_refusals(const toml::table& table) {
+    for (const auto& [key, node] : table) {
+      Refusal refusal{at(key), parse_expression(std::string(key.str()), at(key)), text_of(node, key)};
+      if (refusal.reason.empty()) fail_at(refusal.where, "the reason for {} is empty", shown(key.str()));
+      family_.refuse[std::string(key.str())] = std::move(refusal);
     }
   }
 
