@@ -1,5 +1,6 @@
 """Decoders that transformers has no class for, written from their papers and configs in plain torch. Tensors have the names of
 the published checkpoints. Used by tools/regen_goldens.py only."""
+import math
 import types
 
 import torch
@@ -139,8 +140,8 @@ def telechat(m, c, ids):
     """Inside training_seqlen, where the frequencies are those of that length."""
     x = m["transformer.word_embeddings.weight"][ids]
     dim = c.hidden_size // c.n_head
-    ratio = c.training_seqlen // c.base_seqlen  # a power of two here
-    theta = 10000.0 * (2 * ratio - 1) ** (dim / (dim - 2))
+    alpha = max(1, 2 ** math.ceil(math.log2(c.training_seqlen / c.base_seqlen) + 1) - 1)
+    theta = 10000.0 * alpha ** (dim / (dim - 2))
     for i in range(c.n_layer):
         at = f"transformer.h.{i}."
         y = m.rms(x, at + "input_layernorm", c.layer_norm_epsilon)

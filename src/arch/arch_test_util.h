@@ -25,6 +25,8 @@ extern const std::string kSmallLlama;
 /// The tensors that transformers would store for a Llama-like config: biases and q/k norms by the keys
 /// attention_bias, mlp_bias, and the model_type; lm_head unless tied.
 Tensors llama_like_tensors(const JsonValue& config);
+/// The tensors that a checkpoint of the family has with this config: those of its roles.
+Tensors stored_tensors(const Family& family, const JsonValue& config);
 /// `config` with one key set to the JSON text, or removed when the text is empty.
 JsonValue with_key(const JsonValue& config, const std::string& key, const std::string& json);
 

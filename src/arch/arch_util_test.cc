@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "arch/arch_test_util.h"
+#include "arch/config_reader.h"
 #include "arch/embedded_families.h"
 #include "base/file.h"
 
@@ -78,6 +79,59 @@ Tensors llama_like_tensors(const JsonValue& config) {
     tensors[layer + "post_attention_layernorm.weight"] = {hidden};
     if (type == "qwen3") tensors[layer + "self_attn.q_norm.weight"] = {dim};
     if (type == "qwen3") tensors[layer + "self_attn.k_norm.weight"] = {dim};
+  }
+  return tensors;
+}
+
+namespace {
+
+// Whether the config turns the role's switch on; menus are left to never_uses.
+bool is_used(const Family& family, ConfigReader& config, const RoleInfo& role) {
+  if (family.never_uses(role.name)) return false;
+  if (role.role == WeightRole::kLmHead && !role.is_bias) return config.evaluate("model.tied") == 0;
+  if (role.name == "pre_mlp_norm" && config.evaluate("block.shared_norm") != 0) return false;
+  return !role.is_bias || config.evaluate(Family::switch_of(role.name)) != 0;
+}
+
+// [rows of the fused tensor, columns] or less of them when other roles take more.
+Shape stored_shape(const Family& family, ConfigReader& config, const RoleInfo& role) {
+  const TensorPattern& pattern = family.tensors.at(std::string(role.name));
+  Shape shape;
+  std::string words(role.shape);
+  if (family.setting("attention.qk_norm").word == "all" && role.role == WeightRole::kQNorm)
+    words = "num_attention_heads * head_dim";
+  if (family.setting("attention.qk_norm").word == "all" && role.role == WeightRole::kKNorm)
+    words = "num_key_value_heads * head_dim";
+  for (std::size_t at = 0; at < words.size();) {
+    const std::size_t comma = std::min(words.find(", ", at), words.size());
+    const Expression size = Expression::parse(words.substr(at, comma - at));
+    shape.push_back(static_cast<std::int64_t>(config.evaluate(size, family.top)));
+    at = comma + 2;
+  }
+  if (!pattern.rows.has_value()) return shape;
+  const auto value = [&](const Expression& expression) {
+    return static_cast<std::int64_t>(config.evaluate(expression, pattern.where));
+  };
+  const RowPick& rows = *pattern.rows;
+  shape[0] = value(rows.begin) + (value(rows.groups) - 1) * value(rows.stride) + value(rows.count);
+  return shape;
+}
+
+}  // namespace
+
+Tensors stored_tensors(const Family& family, const JsonValue& json) {
+  ConfigReader config(family, json);
+  Tensors tensors;
+  for (const RoleInfo& role : roles()) {
+    const auto pattern = family.tensors.find(std::string(role.name));
+    if (pattern == family.tensors.end() || !is_used(family, config, role)) continue;
+    const Shape shape = stored_shape(family, config, role);
+    for (std::int64_t i = 0; i < (role.is_layer ? config.size("num_hidden_layers") : 1); ++i) {
+      std::string name = pattern->second.name;
+      if (role.is_layer) name.replace(name.find("{i}"), 3, std::to_string(i));
+      const auto [found, inserted] = tensors.emplace(name, shape);
+      if (!inserted) found->second[0] = std::max(found->second[0], shape[0]);
+    }
   }
   return tensors;
 }
