@@ -15,14 +15,10 @@
 namespace llm2mnn {
 namespace {
 
-// Values of all workers' tiles together where a sink or a source wants many rows at a time.
-constexpr std::int64_t kManyRowsBytes = 16 << 20;
-
-// Values of all workers' blocks of columns together, of one block, and the columns below which another read
-// costs more than a longer write saves.
-constexpr std::int64_t kAllBlockValues = 4 << 20;
-constexpr std::int64_t kMostBlockValues = 2 << 20;
-constexpr std::int64_t kLeastBlockCols = 256;
+// What all workers' tiles hold together where many rows at a time make long runs: of a sink that writes
+// columns (two workers hold whole matrices of the smaller models), and of a source that is stored in columns.
+constexpr std::int64_t kManyRowsBytes = 72 << 20;
+constexpr std::int64_t kManyColumnsBytes = 32 << 20;
 
 // One target as the workers see it.
 struct Source {
@@ -33,18 +29,14 @@ struct Source {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::int64_t digest_rows = 0;  // rows of one tile of the digest
-  std::int64_t tile_rows = 0;    // rows at a time: a multiple of that, unless in blocks
+  std::int64_t tile_rows = 0;    // rows at a time: a multiple of that
   std::int64_t row_bytes = 0;    // as read: stored bytes, or float32 after a binding
-  bool in_blocks = false;        // of tile_rows x tile_cols, which are no tiles of the digest
-  std::int64_t tile_cols = 0;    // columns at a time: all, unless in blocks
 };
 
 struct Tile {
   const Source* source = nullptr;
   std::int64_t row_begin = 0;
   std::int64_t row_count = 0;
-  std::int64_t col_begin = 0;
-  std::int64_t col_count = 0;
 };
 
 // Hands out tiles in file order.
@@ -60,11 +52,7 @@ class TileQueue {
     }
     if (source_idx_ == sources_.size()) return false;
     const Source& source = sources_[source_idx_];
-    tile = {&source, row_, std::min(source.tile_rows, source.rows - row_), col_,
-            std::min(source.tile_cols, source.cols - col_)};
-    col_ += tile.col_count;
-    if (col_ < source.cols) return true;
-    col_ = 0;
+    tile = {&source, row_, std::min(source.tile_rows, source.rows - row_)};
     row_ += tile.row_count;
     return true;
   }
@@ -78,7 +66,6 @@ class TileQueue {
   std::mutex mutex_;
   std::size_t source_idx_ = 0;
   std::int64_t row_ = 0;
-  std::int64_t col_ = 0;
 };
 
 struct Buffers {
@@ -92,6 +79,14 @@ std::vector<TensorId> tensors_of(std::span<const RowTarget> targets) {
   for (const RowTarget& target : targets)
     target.binding->collect_sources(used);
   return used;
+}
+
+// What a worker holds for a tile of `rows` rows.
+std::int64_t held_bytes(const Source& source, std::int64_t rows) {
+  // What is no stored tensor as it stands is made from stored bytes in a second buffer.
+  const std::int64_t num_reads = source.reads_plain ? 1 : 2;
+  const RowSink* sink = source.target->sink.get();
+  return num_reads * rows * source.row_bytes + (sink != nullptr ? sink->buffer_bytes(rows, source.cols) : 0);
 }
 
 Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned threads) {
@@ -111,21 +106,14 @@ Source source_of(const Checkpoint& checkpoint, const RowTarget& target, unsigned
     source.digest_rows = tile_rows(source.cols, source.row_bytes);
   }
   source.tile_rows = source.digest_rows;
-  if (target.binding->reads_columns() || (target.sink && target.sink->wants_many_rows())) {
-    const std::int64_t wanted = kManyRowsBytes / threads / std::max<std::int64_t>(1, source.cols * 4);
-    source.tile_rows *= std::max<std::int64_t>(1, wanted / source.digest_rows);
-  }
-  source.tile_cols = source.cols;
-  if (source.reads_plain && target.sink && target.sink->takes_blocks() && source.rows > source.digest_rows) {
-    source.in_blocks = true;
-    // Whole columns where they are short enough: one long write.
-    const std::int64_t values =
-        std::clamp(kAllBlockValues / threads, 8 * 2 * kLeastBlockCols, kMostBlockValues);
-    const bool whole = values / source.rows >= kLeastBlockCols;
-    // A multiple of eight rows.
-    source.tile_rows = whole ? source.rows : values / (2 * kLeastBlockCols) / 8 * 8;
-    source.tile_cols = std::min(source.cols, values / source.tile_rows);
-  }
+  std::int64_t budget = 0;
+  if (target.binding->reads_columns())
+    budget = kManyColumnsBytes / threads;
+  else if (target.sink && target.sink->wants_many_rows())
+    budget = kManyRowsBytes / threads;
+  while (source.tile_rows < source.rows &&
+         held_bytes(source, source.tile_rows + source.digest_rows) <= budget)
+    source.tile_rows += source.digest_rows;
   return source;
 }
 
@@ -138,8 +126,8 @@ class RowStreamer {
     std::set<TensorId> digested;
     for (const RowTarget& target : targets) {
       sources_.push_back(source_of(checkpoint, target, options.threads));
-      values_left_.push_back(sources_.back().rows * sources_.back().cols);
-      if (Source& source = sources_.back(); source.reads_plain && options.digests && !source.in_blocks)
+      rows_left_.push_back(sources_.back().rows);
+      if (Source& source = sources_.back(); source.reads_plain && options.digests)
         source.digests = digested.insert(source.tensor).second;
     }
     // Tensors whose bytes no target reads as they are stored.
@@ -152,8 +140,7 @@ class RowStreamer {
                           .rows = tiles.rows,
                           .digest_rows = tiles.tile_rows,
                           .tile_rows = tiles.tile_rows,
-                          .row_bytes = tiles.row_bytes,
-                          .tile_cols = 0});
+                          .row_bytes = tiles.row_bytes});
     }
   }
 
@@ -201,18 +188,16 @@ class RowStreamer {
 
  private:
   static std::uint64_t tile_bytes(const Tile& tile) {
-    const Source& source = *tile.source;
-    if (!source.in_blocks) return checked_cast<std::uint64_t>(tile.row_count * source.row_bytes);
-    return checked_cast<std::uint64_t>(tile.row_count * (source.row_bytes / source.cols) * tile.col_count);
+    return checked_cast<std::uint64_t>(tile.row_count * tile.source->row_bytes);
   }
 
   // Tells of targets that are finished now.
   void count(const Tile& tile) {
     if (!options_.on_finished || tile.source->target == nullptr) return;
     const std::scoped_lock lock(finished_mutex_);
-    values_left_[static_cast<std::size_t>(tile.source - sources_.data())] -= tile.row_count * tile.col_count;
+    rows_left_[static_cast<std::size_t>(tile.source - sources_.data())] -= tile.row_count;
     const std::size_t before = num_finished_;
-    while (num_finished_ < values_left_.size() && values_left_[num_finished_] == 0)
+    while (num_finished_ < rows_left_.size() && rows_left_[num_finished_] == 0)
       ++num_finished_;
     if (num_finished_ > before) options_.on_finished(num_finished_);
   }
@@ -220,11 +205,8 @@ class RowStreamer {
   void process(const Tile& tile, Buffers& buffers) {
     const Source& source = *tile.source;
     const std::span<std::byte> data = sized(buffers.source, tile_bytes(tile));
-    WeightRows rows = {data.data(), DType::kF32, tile.row_count, tile.col_count};
-    if (source.in_blocks) {
-      read_block(tile, data);
-      rows.dtype = checkpoint_.tensor(source.tensor).dtype;
-    } else if (source.reads_plain) {
+    WeightRows rows = {data.data(), DType::kF32, tile.row_count, source.cols};
+    if (source.reads_plain) {
       checkpoint_.read(source.tensor, static_cast<std::uint64_t>(tile.row_begin * source.row_bytes), data);
       if (source.digests) digest(tile, data);
       rows.dtype = checkpoint_.tensor(source.tensor).dtype;
@@ -234,24 +216,10 @@ class RowStreamer {
     }
     if (source.target == nullptr || !source.target->sink) return;
     try {
-      if (source.in_blocks)
-        source.target->sink->put_block(rows, tile.row_begin, tile.col_begin, buffers.sink);
-      else
-        source.target->sink->put(rows, tile.row_begin, buffers.sink);
+      source.target->sink->put(rows, tile.row_begin, buffers.sink);
     } catch (Error& error) {
       if (error.kind() == ErrorKind::kFormat) error.add_context(source_text(source));
       throw;
-    }
-  }
-
-  void read_block(const Tile& tile, std::span<std::byte> data) const {
-    const Source& source = *tile.source;
-    const std::int64_t value_bytes = source.row_bytes / source.cols;
-    const auto run = static_cast<std::size_t>(tile.col_count * value_bytes);
-    for (std::int64_t row = 0; row < tile.row_count; ++row) {
-      const std::int64_t at = (tile.row_begin + row) * source.row_bytes + tile.col_begin * value_bytes;
-      checkpoint_.read(source.tensor, static_cast<std::uint64_t>(at),
-                       data.subspan(static_cast<std::size_t>(row) * run, run));
     }
   }
 
@@ -275,7 +243,7 @@ class RowStreamer {
   SourceDigest digest_;
   std::vector<Source> sources_;  // of the targets, in their order, then what is only digested
   std::mutex finished_mutex_;
-  std::vector<std::int64_t> values_left_;  // of each target
+  std::vector<std::int64_t> rows_left_;  // of each target
   std::size_t num_finished_ = 0;
 };
 
@@ -302,10 +270,6 @@ class FloatSink final : public RowSink {
 
 }  // namespace
 
-void RowSink::put_block(const WeightRows&, std::int64_t, std::int64_t, SinkBuffers&) const {
-  fail(ErrorKind::kInternal, "a sink of rows was given a block of columns");
-}
-
 std::span<std::byte> sized(std::vector<std::byte>& buffer, std::uint64_t bytes) {
   if (buffer.size() < bytes) buffer.resize(bytes);
   return std::span(buffer).first(bytes);
@@ -329,17 +293,7 @@ std::uint64_t stream_memory_bytes(const Checkpoint& checkpoint, std::span<const 
   std::int64_t largest = 0;
   for (const RowTarget& target : targets) {
     const Source source = source_of(checkpoint, target, threads);
-    const std::int64_t rows = std::min(source.rows, source.tile_rows);
-    // What is no stored tensor as it stands is made from stored bytes in a second buffer.
-    const std::int64_t num_reads = source.reads_plain ? 1 : 2;
-    if (source.in_blocks) {
-      const std::int64_t value_bytes = source.row_bytes / source.cols;
-      largest = std::max(
-          largest, rows * source.tile_cols * value_bytes + target.sink->buffer_bytes(rows, source.tile_cols));
-      continue;
-    }
-    largest = std::max(largest, num_reads * rows * source.row_bytes +
-                                    (target.sink ? target.sink->buffer_bytes(rows, source.cols) : 0));
+    largest = std::max(largest, held_bytes(source, std::min(source.rows, source.tile_rows)));
   }
   return checked_cast<std::uint64_t>(largest) * threads;
 }

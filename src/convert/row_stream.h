@@ -39,14 +39,9 @@ class RowSink {
   /// Stores rows [first_row, first_row + rows.rows). Called from several threads, each row once.
   /// @throws Error(kFormat) for values that cannot be stored; kNoSpace, kIo.
   virtual void put(const WeightRows& rows, std::int64_t first_row, SinkBuffers& buffers) const = 0;
-  /// The same for columns [first_col, first_col + block.cols) of the rows; only where `takes_blocks`.
-  virtual void put_block(const WeightRows& block, std::int64_t first_row, std::int64_t first_col,
-                         SinkBuffers& buffers) const;
-  /// Whether it stores columns: then it gets blocks that make few long runs of each column.
-  virtual bool takes_blocks() const { return false; }
   /// Bytes of buffers that `put` needs for `rows` rows of `cols` values.
   virtual std::int64_t buffer_bytes(std::int64_t rows, std::int64_t cols) const = 0;
-  /// Whether it writes a run of each row's values: then many rows at a time make the runs long.
+  /// Whether it writes a run of each column: then many rows at a time make the runs long.
   virtual bool wants_many_rows() const { return false; }
 };
 

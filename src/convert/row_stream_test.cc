@@ -1,7 +1,6 @@
 #include "convert/row_stream.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
@@ -248,111 +247,6 @@ TEST_F(RowStream, AChangedSourceIsRefused) {
   targets.push_back({&small, std::make_unique<Recorder>(false)});
   fs::resize_file(dir_ / "model.safetensors", fs::file_size(dir_ / "model.safetensors") + 1);
   EXPECT_THROW(stream_rows(*checkpoint_, targets, of_threads(1), progress_), Error);
-}
-
-/// Takes blocks of columns, and checks their values.
-class BlockRecorder final : public RowSink {
- public:
-  void put(const WeightRows& rows, std::int64_t first_row, SinkBuffers& buffers) const override {
-    put_block(rows, first_row, 0, buffers);
-  }
-  void put_block(const WeightRows& block, std::int64_t first_row, std::int64_t first_col,
-                 SinkBuffers&) const override {
-    std::size_t wrong = 0;
-    for (std::int64_t i = 0; i < block.rows * block.cols; ++i) {
-      float stored = 0;
-      std::memcpy(&stored, block.data + 4 * i, 4);
-      const std::int64_t row = first_row + i / block.cols;
-      const std::int64_t col = first_col + i % block.cols;
-      if (stored != static_cast<float>(1000 * row + col)) ++wrong;
-    }
-    EXPECT_EQ(wrong, 0u);
-    const std::scoped_lock lock(mutex_);
-    blocks_.push_back({first_row, block.rows, first_col, block.cols});
-  }
-  bool takes_blocks() const override { return true; }
-  std::int64_t buffer_bytes(std::int64_t rows, std::int64_t cols) const override { return rows * cols; }
-
-  using Blocks = std::vector<std::array<std::int64_t, 4>>;
-  Blocks sorted_blocks() const {
-    Blocks blocks = blocks_;
-    std::sort(blocks.begin(), blocks.end());
-    return blocks;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  mutable Blocks blocks_;
-};
-
-TEST(BlockStream, ColumnsComeInBlocksThatCoverTheMatrixOnce) {
-  struct Case {
-    std::int64_t rows, cols;
-    BlockRecorder::Blocks blocks;  // first row, rows, first column, columns
-  };
-  // Whole columns; rows that are too many for that; a matrix of one tile.
-  const std::vector<Case> cases = {
-      {4096, 700, {{0, 4096, 0, 512}, {0, 4096, 512, 188}}},
-      {9000,
-       600,
-       {{0, 4096, 0, 512},
-        {0, 4096, 512, 88},
-        {4096, 4096, 0, 512},
-        {4096, 4096, 512, 88},
-        {8192, 808, 0, 512},
-        {8192, 808, 512, 88}}},
-      {9000, 400, {{0, 4096, 0, 400}, {4096, 4096, 0, 400}, {8192, 808, 0, 400}}},
-      {300, 700, {{0, 300, 0, 700}}}};
-  for (const Case& c : cases) {
-    std::string pattern = (fs::temp_directory_path() / "llm2mnn_block_stream_XXXXXX").string();
-    const fs::path dir = mkdtemp(pattern.data());
-    const std::string header =
-        fmt::format("{{\"w\":{{\"dtype\":\"F32\",\"shape\":[{},{}],\"data_offsets\":[0,{}]}}}}", c.rows,
-                    c.cols, 4 * c.rows * c.cols);
-    std::vector<float> data(static_cast<std::size_t>(c.rows * c.cols));
-    for (std::size_t i = 0; i < data.size(); ++i) {
-      const auto at = static_cast<std::int64_t>(i);
-      data[i] = static_cast<float>(1000 * (at / c.cols) + at % c.cols);
-    }
-    const std::uint64_t size = header.size();
-    std::ofstream out(dir / "model.safetensors", std::ios::binary);
-    out.write(reinterpret_cast<const char*>(&size), 8);
-    out << header;
-    out.write(reinterpret_cast<const char*>(data.data()), static_cast<std::streamsize>(4 * data.size()));
-    out.close();
-    std::ofstream(dir / "config.json") << "{}";
-    const Checkpoint checkpoint = Checkpoint::open(dir);
-    const Binding binding = Binding::source(checkpoint, *checkpoint.find("w"));
-    std::vector<Digest128> digests;
-    for (const unsigned threads : {1u, 2u}) {
-      std::vector<RowTarget> targets;
-      auto sink = std::make_unique<BlockRecorder>();
-      const BlockRecorder& recorder = *sink;
-      targets.push_back({&binding, std::move(sink)});
-      StreamProgress progress;
-      digests.push_back(stream_rows(checkpoint, targets, of_threads(threads), progress));
-      EXPECT_EQ(recorder.sorted_blocks(), c.blocks) << c.rows;
-      EXPECT_EQ(progress.done_bytes, progress.total_bytes);
-    }
-    // More threads take smaller blocks, not more memory.
-    std::vector<RowTarget> blocks;
-    blocks.push_back({&binding, std::make_unique<BlockRecorder>()});
-    if (c.rows > 1000) {
-      EXPECT_LE(stream_memory_bytes(checkpoint, blocks, 16),
-                stream_memory_bytes(checkpoint, blocks, 2) * 5 / 4);
-    }
-    StreamProgress many;
-    digests.push_back(stream_rows(checkpoint, blocks, of_threads(16), many));
-    // The digest is that of a sink of rows, whatever the blocks: a tile of 9000 x 400 has 648 rows.
-    std::vector<RowTarget> rows;
-    rows.push_back({&binding, nullptr});
-    StreamProgress progress;
-    digests.push_back(stream_rows(checkpoint, rows, of_threads(2), progress));
-    EXPECT_EQ(digests[0], digests[1]);
-    EXPECT_EQ(digests[0], digests[2]);
-    EXPECT_EQ(digests[0], digests[3]);
-    fs::remove_all(dir);
-  }
 }
 
 }  // namespace

@@ -122,28 +122,30 @@ class GroupRounder {
 
 }  // namespace
 
-void fail_if_not_finite(const WeightRows& w, std::int64_t first_row) {
+void fail_if_not_finite(const WeightRows& w, std::int64_t first_row, std::int64_t first_col) {
   const std::size_t cols = size_of(w.cols);
   for (std::size_t i = 0; i < size_of(w.rows) * cols; ++i) {
     const float value = load_value(w.data, w.dtype, i);
     if (std::isfinite(value)) continue;
     fail(ErrorKind::kFormat, "row {}: {} in column {}; every weight must be finite",
-         first_row + checked_cast<std::int64_t>(i / cols), std::isnan(value) ? "NaN" : "Inf", i % cols);
+         first_row + checked_cast<std::int64_t>(i / cols), std::isnan(value) ? "NaN" : "Inf",
+         first_col + checked_cast<std::int64_t>(i % cols));
   }
 }
 
-void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out) {
+void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out,
+                  std::int64_t first_col) {
   const std::size_t n = size_of(w.rows * w.cols);
   LLM2MNN_CHECK(out.size() == n * size_of(dtype_bytes(to)));
   if (convert_values(w.data, w.dtype, n, to, out.data())) return;
-  fail_if_not_finite(w, first_row);
+  fail_if_not_finite(w, first_row, first_col);
   for (std::size_t i = 0; i < n; ++i) {
     const float value = load_value(w.data, w.dtype, i);
     const float rounded = to == DType::kF16 ? f16_to_f32(f32_to_f16(value)) : bf16_to_f32(f32_to_bf16(value));
     if (std::isfinite(rounded)) continue;
     fail(ErrorKind::kFormat, "row {}: {} in column {} is beyond the range of {}",
-         first_row + checked_cast<std::int64_t>(i / size_of(w.cols)), value, i % size_of(w.cols),
-         dtype_name(to));
+         first_row + checked_cast<std::int64_t>(i / size_of(w.cols)), value,
+         first_col + checked_cast<std::int64_t>(i % size_of(w.cols)), dtype_name(to));
   }
   fail(ErrorKind::kInternal, "row {}: a conversion to {} was refused", first_row, dtype_name(to));
 }

@@ -44,10 +44,11 @@ void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t 
                    std::span<std::byte> codes, std::span<std::byte> alpha);
 
 /// @throws Error(kFormat) naming row (counted from `first_row`) and column of the first value that is NaN or
-/// Inf; returns when there is none.
-void fail_if_not_finite(const WeightRows& w, std::int64_t first_row);
+/// Inf (counted from `first_col`); returns when there is none.
+void fail_if_not_finite(const WeightRows& w, std::int64_t first_row, std::int64_t first_col = 0);
 
 /// Rows to a float type (F32, F16, BF16; round half to even). Errors as above.
-void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out);
+void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::span<std::byte> out,
+                  std::int64_t first_col = 0);
 
 }  // namespace llm2mnn
