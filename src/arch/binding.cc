@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "arch/column_source.h"
+#include "arch/scaled_source.h"
 #include "base/checked.h"
 #include "base/overloaded.h"
 #include "kernels/convert.h"
@@ -25,6 +26,9 @@ struct TransposedOp {
 };
 struct DequantisedOp {
   Binding::ZeroPointCodes codes;
+};
+struct ScaledOp {
+  Binding::ScaledBlocks blocks;
 };
 struct ConstantOp {
   float value;
@@ -83,8 +87,8 @@ std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value
 struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::variant<SourceOp, TransposedOp, DequantisedOp, ConstantOp, ConcatOp, GatherOp, ScaleOp, AddOp,
-               NormaliseOp>
+  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, ConstantOp, ConcatOp, GatherOp, ScaleOp,
+               AddOp, NormaliseOp>
       op;
 };
 
@@ -109,6 +113,11 @@ Binding Binding::transposed_source(const Checkpoint& checkpoint, TensorId id) {
 Binding Binding::dequantised(const ZeroPointCodes& codes) {
   LLM2MNN_CHECK((codes.bits == 4 || codes.bits == 8) && codes.block > 0 && codes.cols % codes.block == 0);
   return Binding(std::make_shared<const Node>(Node{codes.rows, codes.cols, DequantisedOp{codes}}));
+}
+
+Binding Binding::dequantised(const ScaledBlocks& blocks) {
+  LLM2MNN_CHECK(blocks.rows >= 0 && blocks.cols >= 0 && blocks.block_rows > 0 && blocks.block_cols > 0);
+  return Binding(std::make_shared<const Node>(Node{blocks.rows, blocks.cols, ScaledOp{blocks}}));
 }
 
 Binding Binding::constant(std::int64_t rows, float value) {
@@ -188,7 +197,8 @@ bool Binding::reads_columns() const {
   if (node_ == nullptr) return false;
   return std::visit(Overloaded{[](const TransposedOp&) { return true; },
                                [](const DequantisedOp& op) { return op.codes.transposed; },
-                               [](const SourceOp&) { return false; }, [](const ConstantOp&) { return false; },
+                               [](const SourceOp&) { return false; }, [](const ScaledOp&) { return false; },
+                               [](const ConstantOp&) { return false; },
                                [](const ConcatOp& op) {
                                  return std::any_of(op.parts.begin(), op.parts.end(),
                                                     [](const Binding& part) { return part.reads_columns(); });
@@ -203,6 +213,9 @@ void Binding::collect_sources(std::vector<TensorId>& out) const {
                         [&](const TransposedOp& op) { out.push_back(op.tensor); },
                         [&](const DequantisedOp& op) {
                           out.insert(out.end(), {op.codes.codes, op.codes.scales, op.codes.zero_points});
+                        },
+                        [&](const ScaledOp& op) {
+                          out.insert(out.end(), {op.blocks.values, op.blocks.scales});
                         },
                         [](const ConstantOp&) {},
                         [&](const ConcatOp& op) {
@@ -220,6 +233,7 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const SourceOp& op) { return checkpoint.tensor(op.tensor).name; },
           [&](const TransposedOp& op) { return checkpoint.tensor(op.tensor).name + " transposed"; },
           [&](const DequantisedOp& op) { return checkpoint.tensor(op.codes.codes).name + " dequantised"; },
+          [&](const ScaledOp& op) { return checkpoint.tensor(op.blocks.values).name + " dequantised"; },
           [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
           [&](const ConcatOp& op) {
             std::string text = "(";
@@ -325,6 +339,9 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                  [&](const DequantisedOp& op) {
                    read_dequantised(checkpoint, op.codes, row_begin, row_count, out, scratch);
                  },
+                 [&](const ScaledOp&) {
+                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                 },
                  [&](const ConstantOp& op) { std::fill_n(out, count, op.value); }, read_concat, read_gather,
                  [&](const ScaleOp& op) {
                    op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
@@ -350,6 +367,8 @@ void Binding::read_run(const Checkpoint& checkpoint, const RowRun& run, float* o
                        std::vector<std::byte>& scratch) const {
   if (const auto* source = std::get_if<SourceOp>(&node_->op)) {
     read_source({checkpoint, scratch, node_->cols}, source->tensor, run, out);
+  } else if (const auto* scaled = std::get_if<ScaledOp>(&node_->op)) {
+    read_scaled(checkpoint, scaled->blocks, run, out, scratch);
   } else if (run.stride == 1) {
     read_rows(checkpoint, run.begin, run.count, out, scratch);
   } else {

@@ -48,6 +48,16 @@ class Binding {
   };
   static Binding dequantised(const ZeroPointCodes& codes);
 
+  /// A matrix of 8 bit floats with a scale for each block of rows and columns; blocks at the edges are cut
+  /// off. w = value * scale, in float32.
+  struct ScaledBlocks {
+    TensorId values = 0;  ///< F8_E4M3 or F8_E5M2
+    TensorId scales = 0;  ///< F32, BF16 or F16, [ceil(rows / block_rows), ceil(cols / block_cols)]
+    std::int64_t rows = 0, cols = 0;
+    std::int64_t block_rows = 1, block_cols = 1;
+  };
+  static Binding dequantised(const ScaledBlocks& blocks);
+
   /// A vector [n] of one value (an absent norm weight, a zero bias).
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.

@@ -48,6 +48,15 @@ class BindingTest : public ::testing::Test {
     add("v", "F16", "[6]", vector);
     add("big", "F32", "[4,3000]", bytes_of(big));
     add("bad", "F32", "[3,2]", bytes_of(bad));
+    // "e" F8_E4M3 [5, 7] holds 1, 2, 4 or 8 in each row's columns; its scales are 3x2 blocks.
+    std::string eighths;
+    for (int i = 0; i < 35; ++i)
+      eighths += static_cast<char>(0x38 + 8 * (i % 7 % 4));
+    add("e", "F8_E4M3", "[5,7]", eighths);
+    add("e_scale_inv", "F32", "[2,4]", bytes_of({1, 10, 100, 1000, -1, -10, -100, -1000}));
+    add("nan", "F8_E5M2", "[2,2]", std::string("\x3c\x3c\x3c\x7e", 4));
+    add("nan_scale", "BF16", "[]", std::string("\x80\x3f", 2));
+    add("bad_scales", "F32", "[2]", bytes_of({1, std::numeric_limits<float>::infinity()}));
     header += "}";
     std::string file;
     append(file, static_cast<std::uint64_t>(header.size()));
@@ -96,6 +105,49 @@ class BindingTest : public ::testing::Test {
 };
 
 using Values = std::vector<float>;
+
+TEST_F(BindingTest, BlocksAreScaledAndCutAtTheEdges) {
+  const auto id = [&](const char* name) { return *checkpoint_->find(name); };
+  const Binding blocks = Binding::dequantised(Binding::ScaledBlocks{.values = id("e"),
+                                                                    .scales = id("e_scale_inv"),
+                                                                    .rows = 5,
+                                                                    .cols = 7,
+                                                                    .block_rows = 3,
+                                                                    .block_cols = 2});
+  const Values first = {1, 2, 40, 80, 100, 200, 4000};
+  const Values last = {-1, -2, -40, -80, -100, -200, -4000};
+  for (std::int64_t row = 0; row < 5; ++row)
+    EXPECT_EQ(read(blocks, row, 1), row < 3 ? first : last) << row;
+  expect_ranges_agree(blocks);
+  expect_ranges_agree(blocks.gather_rows({{1, 2, 2}, {0, 3, 2}, {3, 2, 1}}));
+  EXPECT_EQ(read(blocks.gather_rows({{0, 2, 4}})),
+            (Values{1, 2, 40, 80, 100, 200, 4000, -1, -2, -40, -80, -100, -200, -4000}));
+  EXPECT_FALSE(blocks.plain_source().has_value());
+  std::vector<TensorId> sources;
+  blocks.collect_sources(sources);
+  EXPECT_EQ(sources, (std::vector<TensorId>{id("e"), id("e_scale_inv")}));
+}
+
+TEST_F(BindingTest, AScaledValueThatIsNotFiniteIsNamed) {
+  const auto id = [&](const char* name) { return *checkpoint_->find(name); };
+  const Binding one = Binding::dequantised(Binding::ScaledBlocks{.values = id("nan"),
+                                                                 .scales = id("nan_scale"),
+                                                                 .rows = 2,
+                                                                 .cols = 2,
+                                                                 .block_rows = 2,
+                                                                 .block_cols = 2});
+  EXPECT_EQ(read(one, 0, 1), (Values{1, 1}));
+  EXPECT_EQ(testing::message_of([&] { read(one); }),
+            "tensor 'nan': row 1, column 1 is nan; weights must be finite");
+  const Binding rows = Binding::dequantised(Binding::ScaledBlocks{.values = id("nan"),
+                                                                  .scales = id("bad_scales"),
+                                                                  .rows = 2,
+                                                                  .cols = 2,
+                                                                  .block_rows = 1,
+                                                                  .block_cols = 2});
+  EXPECT_EQ(testing::message_of([&] { read(rows, 1, 1); }),
+            "tensor 'bad_scales': scale 1 is inf; scales must be finite");
+}
 
 TEST_F(BindingTest, SourceGivesItsRowsInEveryDtype) {
   EXPECT_EQ(read(source("m"), 2, 1), (Values{20, 21, 22, 23}));

@@ -137,6 +137,8 @@ struct DecoderSpec {
     std::string rule;
   };
   std::vector<Ignored> ignored;
+  /// Tensors that hold scales of other tensors: no parameters of the model.
+  std::vector<TensorId> scales;
   /// Config keys that nobody reads and that cannot change the computation; named in --dry_run and the
   /// manifest.
   std::vector<std::string> unread_config_keys;

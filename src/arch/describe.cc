@@ -12,17 +12,6 @@
 namespace llm2mnn {
 namespace {
 
-void refuse_quantized(const JsonValue& config) {
-  for (const char* key : {"quantization_config", "compression_config"}) {
-    const JsonValue* value = config.find(key);
-    if (value == nullptr || value->is_null()) continue;
-    const JsonValue* method = value->find("quant_method");
-    fail(ErrorKind::kUnsupported,
-         "config.json: '{}'{}: quantised checkpoints are not supported; export the original weights", key,
-         method != nullptr && method->is_string() ? " (" + shown(method->as_string()) + ")" : "");
-  }
-}
-
 std::vector<std::string> read_architectures(const JsonValue& config) {
   const JsonValue* value = config.find("architectures");
   if (value == nullptr || value->is_null()) return {};
@@ -49,7 +38,8 @@ class Describer {
       : input_(input),
         family_(input.family),
         config_(input.family, input.config),
-        claims_(input.family, config_, input.tensors),
+        quant_(read_source_quant(input.config)),
+        claims_(input.family, config_, input.tensors, quant_),
         ropes_(input.family, config_) {}
 
   DecoderSpec describe() {
@@ -62,12 +52,16 @@ class Describer {
     describe_layers();
     spec_.ropes = ropes_.finish(spec_.notes);
     spec_.ignored = claims_.finish();
+    spec_.scales = claims_.scales();
+    if (!spec_.scales.empty())
+      spec_.notes.push_back(
+          fmt::format("{} tensors of 8 bit floats ('{}') are read with their scales; activations stay float",
+                      spec_.scales.size(), quant_.method));
     return std::move(spec_);
   }
 
  private:
   void check_config() {
-    refuse_quantized(input_.config);
     architectures_ = read_architectures(input_.config);
     for (const std::string& name : architectures_) {
       const auto& known = family_.architectures;
@@ -345,6 +339,7 @@ class Describer {
   const DescribeInput& input_;
   const Family& family_;
   ConfigReader config_;
+  SourceQuant quant_;
   TensorClaims claims_;
   RopeResolver ropes_;
   DecoderSpec spec_;

@@ -262,7 +262,7 @@ std::set<std::string> Family::used_names() const {
 }
 
 std::set<std::string> Family::consumed_keys() const {
-  std::set<std::string> keys = {"model_type", "architectures"};
+  std::set<std::string> keys = {"model_type", "architectures", "quantization_config", "compression_config"};
   for (const std::string& used : used_names()) {
     const auto entry = config.find(used);
     if (entry == config.end()) continue;

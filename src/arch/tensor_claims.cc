@@ -77,8 +77,9 @@ bool matches_pattern(std::string_view pattern, std::string_view name, std::int64
   return true;
 }
 
-TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors)
-    : family_(family), config_(config), tensors_(tensors), used_by_(tensors.size()) {
+TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors,
+                           const SourceQuant& quant)
+    : family_(family), config_(config), tensors_(tensors), quant_(quant), used_by_(tensors.size()) {
   const std::string prefix = family.base_prefix.value_or("");
   strip_prefix_ = !prefix.empty() &&
                   std::none_of(tensors.begin(), tensors.end(),
@@ -133,6 +134,66 @@ void TensorClaims::mark_used(TensorId id, const RoleInfo& role) {
   user = std::string(role.name);
 }
 
+TensorId TensorClaims::scales_of(TensorId id) {
+  const std::string& name = tensors_[id].name;
+  std::optional<TensorId> found;
+  for (const std::string_view suffix : {"_scale_inv", "_scale"}) {
+    const std::optional<TensorId> scales = find_name(name + std::string(suffix));
+    if (scales.has_value() && found.has_value())
+      fail(ErrorKind::kUnsupported, "tensor {} has two tensors of scales, {} and {}", shown(name),
+           shown(tensors_[*found].name), shown(tensors_[*scales].name));
+    if (scales.has_value()) found = scales;
+  }
+  if (!found.has_value())
+    fail(ErrorKind::kFormat, "tensor {} is {}, but its scales are missing: neither {} nor {} is there",
+         shown(name), dtype_name(tensors_[id].dtype), shown(name + "_scale_inv"), shown(name + "_scale"));
+  return *found;
+}
+
+Binding TensorClaims::stored(TensorId id) {
+  const TensorInfo& info = tensors_[id];
+  if (is_weight_dtype(info.dtype)) return Binding::source(id, info.shape);
+  const bool is_fp8 = info.dtype == DType::kF8E4M3 || info.dtype == DType::kF8E5M2;
+  if (!is_fp8 || !quant_.is_fp8())
+    fail(ErrorKind::kUnsupported, "tensor {} is {}; weights are read from F32, F16 and BF16{}",
+         shown(info.name), dtype_name(info.dtype),
+         is_fp8 ? ", and from 8 bit floats only where 'quantization_config' says how they are scaled" : "");
+  const auto known = scales_.find(id);
+  const TensorId scales = known != scales_.end() ? known->second : scales_of(id);
+  const TensorInfo& scale_info = tensors_[scales];
+  const std::optional<BlockShape> block = block_of_scales(quant_, info.shape, scale_info.shape);
+  if (!block.has_value() || !is_weight_dtype(scale_info.dtype))
+    fail(ErrorKind::kUnsupported,
+         "tensor {}: {} scales of a {} tensor; supported are one for all, one for a row, and one for each "
+         "block of "
+         "{}, as F32, F16 or BF16",
+         shown(scale_info.name), type_text(scale_info.dtype, scale_info.shape), shape_text(info.shape),
+         quant_.block.has_value() ? shape_text({quant_.block->rows, quant_.block->cols})
+                                  : "'weight_block_size'");
+  if (known == scales_.end()) {
+    if (!used_by_[scales].empty())
+      fail(ErrorKind::kFormat, "tensor {} is used twice, as '{}' and as scales", shown(scale_info.name),
+           used_by_[scales]);
+    used_by_[scales] = "scales";
+    scales_[id] = scales;
+  }
+  const Binding whole = Binding::source(id, info.shape);
+  return Binding::dequantised(Binding::ScaledBlocks{.values = id,
+                                                    .scales = scales,
+                                                    .rows = whole.rows(),
+                                                    .cols = whole.cols(),
+                                                    .block_rows = block->rows,
+                                                    .block_cols = block->cols});
+}
+
+std::vector<TensorId> TensorClaims::scales() const {
+  std::vector<TensorId> ids;
+  for (const auto& [values, scales] : scales_)
+    ids.push_back(scales);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
 Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expected) {
   const TensorInfo& info = tensors_[id];
   if (partial_.count(id) != 0)
@@ -142,7 +203,7 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
          shape_text(info.shape), shape_words(role), shape_text(expected));
   mark_used(id, role);
-  return Binding::source(id, info.shape);
+  return stored(id);
 }
 
 Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& expected,
@@ -180,7 +241,7 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
   std::vector<RowClaim>& claims = partial_[id];
   for (std::int64_t g = 0; g < groups; ++g)
     claims.push_back({std::string(role.name), begin + g * stride, begin + g * stride + count});
-  return Binding::source(id, info.shape).gather_rows(std::move(runs));
+  return stored(id).gather_rows(std::move(runs));
 }
 
 Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
@@ -196,10 +257,6 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
     missing_.push_back(name);
     return {};
   }
-  const TensorInfo& info = tensors_[*id];
-  if (!is_weight_dtype(info.dtype))
-    fail(ErrorKind::kUnsupported, "tensor {} is {}; weights are read from F32, F16 and BF16",
-         shown(info.name), dtype_name(info.dtype));
   const Shape expected = expected_shape(*role);
   Binding binding =
       pattern.rows.has_value() ? picked(*id, *role, expected, pattern) : whole(*id, *role, expected);
@@ -306,7 +363,11 @@ void TensorClaims::fail_left_over(const std::vector<TensorId>& left) const {
 std::vector<DecoderSpec::Ignored> TensorClaims::finish() {
   std::vector<TensorId> left;
   for (TensorId id = 0; id < tensors_.size(); ++id) {
-    if (used_by_[id].empty() && !ignored_by_family(id)) left.push_back(id);
+    if (!used_by_[id].empty() || ignored_by_family(id)) continue;
+    if (!scales_.empty() && is_activation_scale(tensors_[id].name))
+      ignore(id, "scale of activations, which stay float");
+    else
+      left.push_back(id);
   }
   if (!left.empty()) fail_left_over(left);
   check_row_coverage();

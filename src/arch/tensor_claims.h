@@ -10,13 +10,15 @@
 #include "arch/config_reader.h"
 #include "arch/decoder_spec.h"
 #include "arch/family_data.h"
+#include "arch/source_quant.h"
 
 namespace llm2mnn {
 
 class TensorClaims {
  public:
   /// `tensors` sorted by name. References are kept.
-  TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors);
+  TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors,
+               const SourceQuant& quant);
 
   /// The weight of a role, for layer `layer` (-1: none). A missing tensor is remembered and gives an empty
   /// binding, so that all missing ones of a layer can be named at once.
@@ -33,6 +35,8 @@ class TensorClaims {
   /// Checks that nothing is left over and that no row is used twice or never.
   /// @returns the ignored tensors, by name.
   std::vector<DecoderSpec::Ignored> finish();
+  /// Tensors that hold scales of claimed weights, sorted.
+  std::vector<TensorId> scales() const;
 
  private:
   struct RowClaim {
@@ -42,6 +46,9 @@ class TensorClaims {
 
   std::string tensor_name(const TensorPattern& pattern, std::int64_t layer) const;
   std::optional<TensorId> find_name(std::string_view name) const;
+  /// The tensor as it is stored, times its scales where it has some.
+  Binding stored(TensorId id);
+  TensorId scales_of(TensorId id);
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected);
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
   /// The role's shape in config names; that of q_norm and k_norm is a choice of the family.
@@ -56,9 +63,11 @@ class TensorClaims {
   const Family& family_;
   ConfigReader& config_;
   std::span<const TensorInfo> tensors_;
+  const SourceQuant& quant_;
   bool strip_prefix_ = false;         // the whole checkpoint lacks the base prefix
   std::vector<std::string> used_by_;  // [tensors] role, or empty
   std::map<TensorId, std::vector<RowClaim>> partial_;
+  std::map<TensorId, TensorId> scales_;  // of stored tensors
   std::vector<DecoderSpec::Ignored> ignored_;
   std::vector<std::string> missing_;
   std::map<std::string, Shape> shapes_;

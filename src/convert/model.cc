@@ -8,7 +8,7 @@ namespace llm2mnn {
 namespace {
 
 std::int64_t num_parameters(const DecoderSpec& spec, const Checkpoint& checkpoint) {
-  std::set<TensorId> ignored;
+  std::set<TensorId> ignored(spec.scales.begin(), spec.scales.end());
   for (const DecoderSpec::Ignored& entry : spec.ignored)
     ignored.insert(entry.tensor);
   std::int64_t total = 0;

@@ -1,0 +1,70 @@
+#include "arch/scaled_source.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "base/checked.h"
+#include "kernels/convert.h"
+#include "kernels/fp8.h"
+
+namespace llm2mnn {
+namespace {
+
+std::size_t size_of(std::int64_t value) { return checked_cast<std::size_t>(value); }
+
+// Scales of the rows of blocks [begin, begin + count), as float32 [count, blocks in a row].
+std::vector<float> read_scales(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form,
+                               std::int64_t begin, std::int64_t count) {
+  const TensorInfo& info = checkpoint.tensor(form.scales);
+  const std::int64_t in_row = ceil_div(form.cols, form.block_cols);
+  const std::size_t num_scales = size_of(count * in_row);
+  const auto scale_bytes = size_of(dtype_bytes(info.dtype));
+  std::vector<std::byte> stored(num_scales * scale_bytes);
+  checkpoint.read(form.scales, size_of(begin * in_row) * scale_bytes, stored);
+  std::vector<float> scales(num_scales);
+  if (decode_to_f32(stored.data(), info.dtype, num_scales, scales.data())) return scales;
+  const auto bad = std::ranges::find_if(scales, [](float value) { return !std::isfinite(value); });
+  fail(ErrorKind::kFormat, "tensor {}: scale {} is {}; scales must be finite", shown(info.name),
+       begin * in_row + (bad - scales.begin()), *bad);
+}
+
+[[noreturn]] void fail_value(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form,
+                             std::int64_t row, const float* values) {
+  const float* bad =
+      std::find_if(values, values + form.cols, [](float value) { return !std::isfinite(value); });
+  fail(ErrorKind::kFormat, "tensor {}: row {}, column {} is {}; weights must be finite",
+       shown(checkpoint.tensor(form.values).name), row, bad - values, *bad);
+}
+
+}  // namespace
+
+void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form, const RowRun& run,
+                 float* out, std::vector<std::byte>& scratch) {
+  if (run.count == 0) return;
+  const DType dtype = checkpoint.tensor(form.values).dtype;
+  const std::int64_t last = run.begin + (run.count - 1) * run.stride;
+  const std::int64_t first_block = run.begin / form.block_rows;
+  const std::vector<float> scales =
+      read_scales(checkpoint, form, first_block, last / form.block_rows - first_block + 1);
+  const std::int64_t scales_in_row = ceil_div(form.cols, form.block_cols);
+  // One read when the rows lie side by side.
+  const std::size_t row_bytes = size_of(form.cols);
+  scratch.resize(run.stride == 1 ? size_of(run.count) * row_bytes : row_bytes);
+  if (run.stride == 1) checkpoint.read(form.values, size_of(run.begin) * row_bytes, scratch);
+  for (std::int64_t i = 0; i < run.count; ++i) {
+    const std::int64_t row = run.begin + i * run.stride;
+    const std::byte* stored = scratch.data() + (run.stride == 1 ? size_of(i) * row_bytes : 0);
+    if (run.stride != 1) checkpoint.read(form.values, size_of(row) * row_bytes, scratch);
+    const float* scale = scales.data() + (row / form.block_rows - first_block) * scales_in_row;
+    float* values = out + i * form.cols;
+    bool finite = true;
+    for (std::int64_t col = 0; col < form.cols; col += form.block_cols, ++scale) {
+      const std::int64_t count = std::min(form.block_cols, form.cols - col);
+      finite = decode_fp8(stored + col, dtype, size_of(count), *scale, values + col) && finite;
+    }
+    if (!finite) fail_value(checkpoint, form, row, values);
+  }
+}
+
+}  // namespace llm2mnn

@@ -1,0 +1,16 @@
+#pragma once
+// Rows of weights that are stored as small floats with a scale for each block. Private to this folder.
+
+#include <cstddef>
+#include <vector>
+
+#include "arch/binding.h"
+
+namespace llm2mnn {
+
+/// The rows of `run`, [run.count, cols], as float32.
+/// @throws Error(kFormat) naming tensor and place of a value or scale that is NaN or Inf.
+void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form, const RowRun& run,
+                 float* out, std::vector<std::byte>& scratch);
+
+}  // namespace llm2mnn
