@@ -12,7 +12,10 @@ Needs torch 2.13 and transformers 4.57.6; it runs only when somebody regenerates
 The fixtures of FAR have a second file, golden_far.npz, with the logits of a long sequence: `logits_16` holds the last
 FAR_ROWS rows, at positions around 2048, where a rotary table in parts changes its part.
 
-Before it writes, it shows that every mutation of make_fixture.py, and every further feature of the fixture that can
+Beside it lies sweep.npz: `change` [tensors, SWEEP_NUMBERS], what moving each stored tensor in turn (Fixture.swept, in the order of
+Fixture.tensors) does to logits_16, as make_fixture.projections, and the `digest` again.
+
+Before it writes, it shows that every stored tensor, every mutation of make_fixture.py, and every further feature of the fixture that can
 be left out (rope scaling, biases, q and k norm), moves the logits by more than SEEN: a feature that the golden cannot
 see proves nothing.
 """
@@ -33,6 +36,8 @@ import reference_models  # noqa: E402
 
 # Far above the tolerance of the 16-bit parity check (1e-5).
 SEEN = 1e-3
+# Rounding only.
+INERT = 1e-6
 
 
 # One model without and one with a window.
@@ -154,6 +159,18 @@ def without_features(fixture):
                      for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config
 
 
+def sweep(fixture, reference):
+    """({name: relative RMS of the change}, projections of the changes)."""
+    effects, changes, uncoded = {}, [], fixture.uncoded()
+    for name in uncoded:
+        moved = fixture.meant(fixture.swept(uncoded, name))
+        moved = {n: mf.as_stored_at_16_bit(role, v, fixture.tied) for n, (role, v) in moved.items()}
+        logits_of_moved = logits(fixture, moved, fixture.config)
+        effects[name] = relative_rms(logits_of_moved, reference)
+        changes.append(mf.projections(logits_of_moved.astype(np.float64) - reference))
+    return effects, np.array(changes, np.float32)
+
+
 def regenerate(name, check):
     fixture = mf.Fixture(name)
     reference = logits(fixture, stored(fixture), fixture.config)
@@ -162,11 +179,18 @@ def regenerate(name, check):
             for m in fixture.mutations()}
     for what, tensors, config in without_features(fixture):
         seen[what] = relative_rms(logits(fixture, tensors, config), reference)
-    faint = {k: v for k, v in seen.items() if v < SEEN}
-    print(f"{name}: logits rms {np.sqrt(np.mean(reference**2)):.3f};", ", ".join(f"{k} {v:.1e}" for k, v in seen.items()))
+    effects, changes = sweep(fixture, reference)
+    inert = {name: effects.pop(name) for name in fixture.meta.get("inert", {})}
+    if any(effect > INERT for effect in inert.values()):
+        raise SystemExit(f"{name}: not inert: {inert}")
+    faintest = min(effects, key=effects.get)
+    faint = {k: v for k, v in {**seen, **effects}.items() if v < SEEN}
+    print(f"{name}: logits rms {np.sqrt(np.mean(reference**2)):.3f};", ", ".join(f"{k} {v:.1e}" for k, v in seen.items()),
+          f"; of {len(effects)} tensors {faintest} moves them least, by {effects[faintest]:.1e}")
     if faint:
         print(f"{name}: TOO FAINT: {faint}")
     if not check:
+        np.savez_compressed(fixture.golden_sweep, change=changes, digest=fixture.digest())
         np.savez_compressed(fixture.golden, ids=mf.token_ids(fixture.vocab_size).astype(np.int32),
                             logits_16=reference.astype(np.float32), logits_8=source.astype(np.float16), digest=fixture.digest())
         if name in FAR:

@@ -9,6 +9,10 @@ LOGITS_16_BIT = 1e-5
 # and so are its sines; 4e-6 of the logits were seen. A table that is wrong beyond a boundary is off by far more.
 LOGITS_16_BIT_FAR = 1e-4
 
+# A move of one tensor by half its spread changes the logits by 1e-3 of them or more, which both sides know to about 1e-6; a
+# normalised head is rounded to FP16 after the move on one side, before it on the other. A tensor that is dropped is off by 1.
+SWEEP = 1e-2
+
 # 8-bit codes have a step of range / 255, so a weight is off by up to 0.2 % of its block's range; uniform weights of a
 # few layers turn that into about 1 % of the logits.
 LOGITS_8_BIT = 5e-2
