@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""A family file read from disk is the built-in one: the same bytes for every family that has a fixture, also when the file is one of several
+that inherit from each other."""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.tool import ROOT, TempDirCase, export, make_fixture  # noqa: E402
+
+
+def fixture_of_family():
+    """{family: the first of its fixtures}; a family without one is an error of the registry's tests."""
+    types = {p.parent.name: p.read_text() for p in (ROOT / "families").glob("*/family.toml")}
+    out = {}
+    for name in make_fixture.fixture_names():
+        fixture = make_fixture.Fixture(name)
+        if "family" not in fixture.meta and fixture.config["model_type"] in types:
+            out.setdefault(fixture.config["model_type"], name)
+    return out
+
+
+def contents(package):
+    return {p.relative_to(package): p.read_bytes() for p in sorted(package.rglob("*")) if p.is_file()}
+
+
+class FromDisk(TempDirCase):
+    def test_every_family_gives_the_same_bytes_from_disk(self):
+        cases = fixture_of_family()
+        self.assertGreater(len(cases), 20)
+        for family, name in cases.items():
+            with self.subTest(family=family):
+                built_in, from_disk = self.tmp / f"{family}-built-in", self.tmp / f"{family}-disk"
+                export(self.checkpoint(name), built_in, "--quant_bit", 8, "--quant_block", 0)
+                export(self.checkpoint(name), from_disk, "--quant_bit", 8, "--quant_block", 0, "--family", ROOT / "families" / family / "family.toml")
+                self.assertEqual(contents(from_disk), contents(built_in))
+
+    def test_every_family_has_a_fixture(self):
+        families = {p.parent.name for p in (ROOT / "families").glob("*/family.toml")}
+        self.assertEqual(families - set(fixture_of_family()), set())
+
+
+if __name__ == "__main__":
+    unittest.main()
