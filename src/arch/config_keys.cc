@@ -197,22 +197,39 @@ bool is_harmless_key(std::string_view key) {
   return false;
 }
 
-std::vector<std::string> unread_config_keys(const JsonValue& config, const Family& family,
-                                            const std::set<std::string>& known) {
+namespace {
+
+// The keys that the family does not read, without those that are harmless or neutral: (those that may matter,
+// those whose names do not speak of computation).
+std::pair<std::vector<std::string>, std::vector<std::string>> sort_unread(
+    const JsonValue& config, const Family& family, const std::set<std::string>& known) {
   const std::set<std::string> consumed = family.consumed_keys();
-  std::vector<std::string> unread;
+  std::pair<std::vector<std::string>, std::vector<std::string>> unread;
   for (const auto& [key, value] : config.as_object()) {
     if (consumed.count(key) != 0 || is_harmless_key(key) || family.harmless.count(key) != 0) continue;
     const bool matters = known.count(key) != 0 || speaks_of_computation(key);
     if (matters && is_neutral(key, value, config)) continue;
-    if (matters)
-      fail(ErrorKind::kUnsupported,
-           "config.json: key {} is {}, but family '{}' does not read it and it may change the computation; "
-           "if it does not, list it under [harmless] in a file for --family",
-           shown(key), shown(value.dump(), 60), family.name);
-    unread.push_back(key);
+    (matters ? unread.first : unread.second).push_back(key);
   }
   return unread;
+}
+
+}  // namespace
+
+std::vector<std::string> refused_config_keys(const JsonValue& config, const Family& family,
+                                             const std::set<std::string>& known) {
+  return sort_unread(config, family, known).first;
+}
+
+std::vector<std::string> unread_config_keys(const JsonValue& config, const Family& family,
+                                            const std::set<std::string>& known) {
+  auto [refused, unread] = sort_unread(config, family, known);
+  if (!refused.empty())
+    fail(ErrorKind::kUnsupported,
+         "config.json: key {} is {}, but family '{}' does not read it and it may change the computation; "
+         "if it does not, list it under [harmless] in a file for --family",
+         shown(refused.front()), shown(config.find(refused.front())->dump(), 60), family.name);
+  return std::move(unread);
 }
 
 }  // namespace llm2mnn

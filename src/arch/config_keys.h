@@ -16,6 +16,10 @@ bool speaks_of_computation(std::string_view key);
 /// Keys that never change the result: training, generation, bookkeeping.
 bool is_harmless_key(std::string_view key);
 
+/// Config keys that the family does not read and that may change the computation.
+/// @param known  keys that any family reads
+std::vector<std::string> refused_config_keys(const JsonValue& config, const Family& family,
+                                             const std::set<std::string>& known);
 /// Keys that config.json has, that nobody reads, and that cannot change the result.
 /// @param known  keys that any family of the registry reads
 /// @throws Error(kUnsupported) naming a key that may change the computation and is not neutral.

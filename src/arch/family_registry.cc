@@ -5,6 +5,7 @@
 #include "arch/embedded_families.h"
 #include "arch/family.h"
 #include "arch/family_data.h"
+#include "arch/nearest_family.h"
 #include "base/near_match.h"
 
 namespace llm2mnn {
@@ -113,7 +114,28 @@ std::vector<std::string> features_of(const Family& family) {
   return features;
 }
 
-const Family& select_family(const FamilyList& families, const JsonValue& config, std::string_view type) {
+std::set<std::string> keys_of_all(const FamilyList& families) {
+  std::set<std::string> all;
+  for (const auto& family : families) {
+    const std::set<std::string> keys = family->consumed_keys();
+    all.insert(keys.begin(), keys.end());
+  }
+  return all;
+}
+
+[[noreturn]] void fail_unknown_type(const FamilyList& families, const Checkpoint& checkpoint,
+                                    std::string_view wanted, const std::vector<std::string>& types) {
+  const std::vector<std::string> near = near_matches(wanted, types, 3);
+  const std::string by_name = near.empty() ? "" : "nearest by name: " + list_names(near, 3) + "; ";
+  const std::string fit =
+      describe_fit(fit_families(families, checkpoint.config(), checkpoint.tensors(), keys_of_all(families)));
+  fail(ErrorKind::kUnsupported,
+       "config.json: model_type {} is not supported; {}{}. Or describe it in a file for --family",
+       shown(wanted), by_name, fit);
+}
+
+const Family& select_family(const FamilyList& families, const Checkpoint& checkpoint, std::string_view type) {
+  const JsonValue& config = checkpoint.config();
   const std::vector<std::string> types = all_model_types(families);
   std::string wanted(type);
   if (wanted.empty()) {
@@ -126,12 +148,12 @@ const Family& select_family(const FamilyList& families, const JsonValue& config,
   for (const auto& family : families) {
     if (claims(*family, wanted)) return *family;
   }
+  if (type.empty()) fail_unknown_type(families, checkpoint, wanted, types);
   std::vector<std::string> near = near_matches(wanted, types, 8);
   if (near.empty()) near = types;
-  fail(type.empty() ? ErrorKind::kUnsupported : ErrorKind::kInvalidArgument,
-       "{} {} is not supported; nearest: {}. Describe it in a file for --family{}",
-       type.empty() ? "config.json: model_type" : "--type:", shown(wanted), list_names(near, 8),
-       type.empty() ? ", or read it as another type with --type" : "");
+  fail(ErrorKind::kInvalidArgument,
+       "--type: {} is not supported; nearest: {}. Describe it in a file for --family", shown(wanted),
+       list_names(near, 8));
 }
 
 }  // namespace
@@ -189,19 +211,15 @@ std::vector<FamilySummary> FamilyRegistry::summaries() const {
 }
 
 DecoderSpec FamilyRegistry::describe(const Checkpoint& checkpoint, std::string_view type) const {
-  const Family& family = select_family(families_, checkpoint.config(), type);
+  const Family& family = select_family(families_, checkpoint, type);
   if (has_user_family_ && &family != families_.front().get())
     fail(ErrorKind::kInvalidArgument,
          "--family: {} describes model type {}, but the checkpoint is read as another; add its type to "
          "model_types or give --type {}",
          shown(families_.front()->name), list_names(families_.front()->model_types),
          shown(families_.front()->model_types.front()));
-  DescribeInput input{family, checkpoint.config(), checkpoint.tensors(), {}, !type.empty()};
-  for (const auto& other : families_) {
-    const std::set<std::string> keys = other->consumed_keys();
-    input.known_keys.insert(keys.begin(), keys.end());
-  }
-  return describe_model(input);
+  return describe_model(
+      {family, checkpoint.config(), checkpoint.tensors(), keys_of_all(families_), !type.empty()});
 }
 
 }  // namespace llm2mnn

@@ -83,6 +83,72 @@ TEST_F(RegistryTest, UnknownModelTypeNamesTheNearestAndTheWaysOut) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
 }
 
+// The message for a checkpoint whose model_type nobody claims.
+std::string unknown_type_message(const Checkpoint& checkpoint) {
+  ErrorKind kind{};
+  std::string message = message_of([&] { FamilyRegistry::built_in().describe(checkpoint); }, &kind);
+  EXPECT_EQ(kind, ErrorKind::kUnsupported);
+  EXPECT_LT(message.size(), 500u) << message;
+  return message;
+}
+
+void expect_part(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+TEST_F(RegistryTest, AnotherNameForAKnownModelIsToldByItsTensorsAndKeys) {
+  JsonValue config = with_key(small_llama(), "model_type", "\"acme_lm\"");
+  expect_part(unknown_type_message(write(config, llama_like_tensors(small_llama()))),
+              "its tensors and keys are those of 'llama': --type 'llama' reads it");
+  // Granite's multipliers, on Llama's tensor names.
+  config = with_key(config, "residual_multiplier", "0.25");
+  expect_part(unknown_type_message(write(config, llama_like_tensors(small_llama()))), "those of 'granite'");
+  JsonValue qwen = with_key(small_llama(), "model_type", "\"qwen3\"");
+  const Tensors tensors = llama_like_tensors(qwen);
+  expect_part(unknown_type_message(write(with_key(qwen, "model_type", "\"acme_lm\""), tensors)),
+              "those of 'qwen3'");
+}
+
+TEST_F(RegistryTest, WhatTheNearestFamilyDoesNotUnderstandIsNamed) {
+  JsonValue config = with_key(small_llama(), "model_type", "\"acme_lm\"");
+  config = with_key(config, "attn_gate_multiplier", "3");
+  Tensors tensors = llama_like_tensors(small_llama());
+  for (const char* layer : {"0", "1"}) {
+    const std::string at = std::string("model.layers.") + layer;
+    tensors[at + ".self_attn.attn_gate.weight"] = {4};
+    tensors.erase(at + ".input_layernorm.weight");
+  }
+  const Checkpoint checkpoint = write(config, tensors);
+  const std::string message = unknown_type_message(checkpoint);
+  for (const char* part :
+       {"nearest to 'llama'", "tensors 'model.layers.{i}.self_attn.attn_gate.weight'",
+        "keys 'attn_gate_multiplier'", "a lack of 'model.layers.{i}.input_layernorm.weight'"})
+    expect_part(message, part);
+  // --type does not soften the rules.
+  ErrorKind kind{};
+  message_of([&] { FamilyRegistry::built_in().describe(checkpoint, "llama"); }, &kind);
+  EXPECT_EQ(kind, ErrorKind::kUnsupported);
+}
+
+TEST_F(RegistryTest, ACheckpointLikeNoFamilySaysSo) {
+  const JsonValue config = with_key(small_llama(), "model_type", "\"acme_vision\"");
+  expect_part(
+      unknown_type_message(write(config, {{"trunk.0.conv.weight", {4, 4}}, {"trunk.1.conv.weight", {4, 4}}})),
+      "its tensors are like no family's: 'trunk.{i}.conv.weight'");
+}
+
+TEST_F(RegistryTest, AnotherTypeStillUsesEachTensorOnce) {
+  const JsonValue config = with_key(small_llama(), "model_type", "\"acme_lm\"");
+  Tensors tensors = llama_like_tensors(small_llama());
+  tensors["model.layers.1.self_attn.attn_gate.weight"] = {4};
+  ErrorKind kind{};
+  const std::string message =
+      message_of([&] { FamilyRegistry::built_in().describe(write(config, tensors), "llama"); }, &kind);
+  EXPECT_EQ(kind, ErrorKind::kFormat);
+  expect_part(message, "a tensor is left over");
+  expect_part(message, "'model.layers.1.self_attn.attn_gate.weight'");
+}
+
 TEST_F(RegistryTest, TypeOverrulesModelTypeAndArchitectures) {
   JsonValue config = with_key(small_llama(), "model_type", "\"lama_clone\"");
   config = with_key(config, "architectures", R"(["CloneForCausalLM"])");

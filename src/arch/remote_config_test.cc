@@ -1,4 +1,5 @@
-// Published config.json files of models with code of their own, as far as they differ from what the fixtures say.
+// Published config.json files of models with code of their own, as far as they differ from what the fixtures
+// say.
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -57,21 +58,22 @@ TEST_P(RemoteConfig, IsDescribed) {
 // TeleChat: 10000 * alpha ^ (Dh / (Dh - 2)), alpha 3 for twice the base length, 1 within it.
 INSTANTIATE_TEST_SUITE_P(
     All, RemoteConfig,
-    ::testing::Values(
-        Expected{"telechat-7b", 30, 32, 128, 160256, 12288, 8192, 10000 * std::pow(3.0, 128.0 / 126), 8192, true},
-        Expected{"telechat-12b", 38, 32, 160, 120000, 12288, 8192, 10000, 8192, false},
-        Expected{"chatglm3-6b", 28, 2, 128, 65024, 13696, 8192, 10000, 0, false},
-        Expected{"glm-4-9b-chat", 40, 2, 128, 151552, 13696, 131072, 5e6, 0, false},
-        Expected{"internlm-20b", 60, 40, 128, 103168, 13824, 4096, 10000, 4096, false},
-        Expected{"internlm3-8b", 48, 2, 128, 128512, 10240, 32768, 5e7, 32768, false},
-        Expected{"exaone-3.0-7.8b", 32, 8, 128, 102400, 14336, 4096, 5e5, 0, false},
-        Expected{"qwen-7b", 32, 32, 128, 151936, 11008, 32768, 10000, 8192, false},
-        Expected{"qwen-7b-first-release", 32, 32, 128, 151936, 11008, 8192, 10000, 2048, false}),
+    ::testing::Values(Expected{"telechat-7b", 30, 32, 128, 160256, 12288, 8192,
+                               10000 * std::pow(3.0, 128.0 / 126), 8192, true},
+                      Expected{"telechat-12b", 38, 32, 160, 120000, 12288, 8192, 10000, 8192, false},
+                      Expected{"chatglm3-6b", 28, 2, 128, 65024, 13696, 8192, 10000, 0, false},
+                      Expected{"glm-4-9b-chat", 40, 2, 128, 151552, 13696, 131072, 5e6, 0, false},
+                      Expected{"internlm-20b", 60, 40, 128, 103168, 13824, 4096, 10000, 4096, false},
+                      Expected{"internlm3-8b", 48, 2, 128, 128512, 10240, 32768, 5e7, 32768, false},
+                      Expected{"exaone-3.0-7.8b", 32, 8, 128, 102400, 14336, 4096, 5e5, 0, false},
+                      Expected{"qwen-7b", 32, 32, 128, 151936, 11008, 32768, 10000, 8192, false},
+                      Expected{"qwen-7b-first-release", 32, 32, 128, 151936, 11008, 8192, 10000, 2048,
+                               false}),
     [](const auto& item) {
       std::string name = item.param.file;
       std::replace_if(
-          name.begin(), name.end(),
-          [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+          name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; },
+          '_');
       return name;
     });
 

@@ -6,7 +6,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.tool import ROOT, TempDirCase, export, make_fixture  # noqa: E402
+from support.tool import ROOT, TempDirCase, export, make_fixture, run  # noqa: E402
 
 
 def fixture_of_family():
@@ -34,6 +34,16 @@ class FromDisk(TempDirCase):
                 export(self.checkpoint(name), built_in, "--quant_bit", 8, "--quant_block", 0)
                 export(self.checkpoint(name), from_disk, "--quant_bit", 8, "--quant_block", 0, "--family", ROOT / "families" / family / "family.toml")
                 self.assertEqual(contents(from_disk), contents(built_in))
+
+    def test_another_name_gives_the_same_model_with_type(self):
+        name = "llama_gqa"
+        renamed, out = self.tmp / "renamed", [self.tmp / "as-llama", self.tmp / "as-itself"]
+        make_fixture.make(name, renamed, model_type="acme_lm", architectures=["AcmeForCausalLM"])
+        export(renamed, out[0], "--quant_bit", 16, "--type", "llama")
+        export(self.checkpoint(name), out[1], "--quant_bit", 16)
+        for file in ("llm.mnn", "llm.mnn.weight", "embeddings_bf16.bin"):
+            self.assertEqual((out[0] / file).read_bytes(), (out[1] / file).read_bytes(), file)
+        self.assertIn("--type 'llama' reads it", run("export", "--path", renamed, "--dst_path", self.tmp / "none").stderr)
 
     def test_every_family_has_a_fixture(self):
         families = {p.parent.name for p in (ROOT / "families").glob("*/family.toml")}
