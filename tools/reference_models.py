@@ -189,5 +189,11 @@ def baichuan(m, c, ids):
     return llama_like(m, c, ids, m.rms, 10000.0)
 
 
-FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan)
+def mimo(m, c, ids):
+    """Qwen 2; the layers of multi-token prediction are no part of it."""
+    m.read |= {name for name in m.tensors if name.startswith("model.mtp_layers.")}
+    return llama_like(m, c, ids, m.rms, c.rope_theta)
+
+
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo)
 MODELS = {forward.__name__: lambda config, forward=forward: Reference(forward, config) for forward in FORWARD}

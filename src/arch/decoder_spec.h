@@ -79,13 +79,21 @@ struct RopeSpec {
   std::int64_t exact_below = 0;
 };
 
+/// What the norms of q and k run over, and the size of their gamma (n heads).
+enum class QkNormKind : std::uint8_t {
+  kHead,   ///< each head; [Dh], for all of them
+  kHeads,  ///< each head; [n*Dh], a gamma for each
+  kAll,    ///< all heads at once; [n*Dh]
+};
+
 struct AttentionSpec {
   LinearSpec q_proj;               ///< [Hq*Dh, H]
   LinearSpec k_proj;               ///< [Hkv*Dh, H]
   LinearSpec v_proj;               ///< [Hkv*Dh, H]
   LinearSpec o_proj;               ///< [H, Hq*Dh]
-  std::optional<NormSpec> q_norm;  ///< per head [Dh] or over all heads [Hq*Dh], before rope
+  std::optional<NormSpec> q_norm;  ///< before rope
   std::optional<NormSpec> k_norm;
+  QkNormKind qk_norm_kind = QkNormKind::kHead;
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;

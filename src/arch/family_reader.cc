@@ -318,6 +318,9 @@ class Reader {
     if (has_index != role->is_layer)
       fail_at(pattern.where, "the name of role {} must {} '{{i}}'", shown(key.str()),
               role->is_layer ? "contain" : "not contain");
+    const bool is_head_norm = role->role == WeightRole::kQNorm || role->role == WeightRole::kKNorm;
+    if (!is_head_norm && pattern.name.find("{h}") != std::string::npos)
+      fail_at(pattern.where, "role {}: only q_norm and k_norm can have '{{h}}'", shown(key.str()));
     family_.tensors[std::string(key.str())] = std::move(pattern);
   }
 

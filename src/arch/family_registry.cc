@@ -98,7 +98,7 @@ std::vector<std::string> features_of(const Family& family) {
   for (const std::string_view path :
        {"attention.q_bias", "attention.k_bias", "attention.v_bias", "attention.o_bias"})
     add_switch(features, family, path);
-  if (family.setting("attention.qk_norm").word != "none") features.emplace_back("qk_norm");
+  if (!family.never_uses("q_norm")) features.emplace_back("qk_norm");
   add_switch(features, family, "attention.sliding_window");
   if (!family.setting("attention.layer_types").keys.empty()) features.emplace_back("layer_types");
   add_menu("mlp.kind");

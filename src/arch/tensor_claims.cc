@@ -14,12 +14,17 @@ namespace {
 
 constexpr std::int64_t kAnyLayer = std::numeric_limits<std::int64_t>::max();
 
-std::string with_layer(std::string pattern, std::int64_t layer) {
-  const std::string number = std::to_string(layer);
-  for (std::size_t at = pattern.find("{i}"); at != std::string::npos; at = pattern.find("{i}", at))
-    pattern.replace(at, 3, number);
+// `pattern` with a number for `mark` ("{i}").
+std::string with_number(std::string pattern, std::string_view mark, std::int64_t value) {
+  const std::string number = std::to_string(value);
+  for (std::size_t at = pattern.find(mark); at != std::string::npos; at = pattern.find(mark, at))
+    pattern.replace(at, mark.size(), number);
   return pattern;
 }
+
+constexpr std::string_view kHeadMark = "{h}";
+
+bool is_per_head(std::string_view pattern) { return pattern.find(kHeadMark) != std::string_view::npos; }
 
 // Suffixes under which quantised checkpoints store what we would call a weight.
 constexpr std::array<std::string_view, 9> kQuantizedSuffixes = {
@@ -87,7 +92,7 @@ TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span
 }
 
 std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t layer) const {
-  std::string name = layer < 0 ? pattern.name : with_layer(pattern.name, layer);
+  std::string name = layer < 0 ? pattern.name : with_number(pattern.name, "{i}", layer);
   if (strip_prefix_ && name.rfind(*family_.base_prefix, 0) == 0) name.erase(0, family_.base_prefix->size());
   return name;
 }
@@ -108,8 +113,11 @@ std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t l
 
 std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
   const bool is_q = role.role == WeightRole::kQNorm, is_k = role.role == WeightRole::kKNorm;
-  if ((!is_q && !is_k) || family_.setting("attention.qk_norm").word != "all") return role.shape;
-  return is_q ? "num_attention_heads * head_dim" : "num_key_value_heads * head_dim";
+  if (!is_q && !is_k) return role.shape;
+  const std::string kind = family_.setting("attention.qk_norm").word;
+  if (kind == "all") return is_q ? "num_attention_heads * head_dim" : "num_key_value_heads * head_dim";
+  if (kind != "heads" || is_per_head(family_.tensors.at(std::string(role.name)).name)) return role.shape;
+  return is_q ? "num_attention_heads, head_dim" : "num_key_value_heads, head_dim";
 }
 
 Shape TensorClaims::expected_shape(const RoleInfo& role) {
@@ -203,7 +211,28 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
          shape_text(info.shape), shape_words(role), shape_text(expected));
   mark_used(id, role);
-  return stored(id);
+  Binding binding = stored(id);
+  // The norms of q and k are vectors, however they are stored.
+  const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
+  if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
+    return Binding::source(id, {expected[0] * expected[1]});
+  return binding;
+}
+
+Binding TensorClaims::heads(const std::string& name, const RoleInfo& role) {
+  const bool is_q = role.role == WeightRole::kQNorm;
+  const std::int64_t count = config_.size(is_q ? "num_attention_heads" : "num_key_value_heads");
+  std::vector<Binding> parts;
+  for (std::int64_t head = 0; head < count; ++head) {
+    const std::string own = with_number(name, kHeadMark, head);
+    const std::optional<TensorId> id = find_name(own);
+    if (!id.has_value()) {
+      missing_.push_back(own);
+      return {};
+    }
+    parts.push_back(whole(*id, role, expected_shape(role)));
+  }
+  return Binding::concat_rows(std::move(parts));
 }
 
 Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& expected,
@@ -252,14 +281,19 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
     fail_at(family_.top, "[tensors] names no tensor for role '{}', which this model needs", role_name);
   const TensorPattern& pattern = found->second;
   const std::string name = tensor_name(pattern, layer);
-  const std::optional<TensorId> id = find_name(name);
-  if (!id.has_value()) {
-    missing_.push_back(name);
-    return {};
+  Binding binding;
+  if (is_per_head(name)) {
+    binding = heads(name, *role);
+    if (binding.is_empty()) return {};
+  } else {
+    const std::optional<TensorId> id = find_name(name);
+    if (!id.has_value()) {
+      missing_.push_back(name);
+      return {};
+    }
+    const Shape expected = expected_shape(*role);
+    binding = pattern.rows.has_value() ? picked(*id, *role, expected, pattern) : whole(*id, *role, expected);
   }
-  const Shape expected = expected_shape(*role);
-  Binding binding =
-      pattern.rows.has_value() ? picked(*id, *role, expected, pattern) : whole(*id, *role, expected);
   if (pattern.normalise.has_value() && config_.evaluate(*pattern.normalise, pattern.where) != 0)
     binding = binding.normalise_rows();
   if (pattern.add.has_value())
@@ -334,11 +368,13 @@ std::string TensorClaims::why_left_over(const std::string& name) const {
     std::string wanted = pattern.name;
     if (strip_prefix_ && wanted.rfind(*family_.base_prefix, 0) == 0)
       wanted.erase(0, family_.base_prefix->size());
+    if (const std::size_t at = wanted.find(kHeadMark); at != std::string::npos)
+      wanted.replace(at, kHeadMark.size(), "*");
     if (!matches_pattern(wanted, name, kAnyLayer)) continue;
     const std::int64_t num_layers = config_.size("num_hidden_layers");
     if (!matches_pattern(wanted, name, num_layers))
       return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
-    const std::string path = Family::switch_of(role);
+    const std::string path = family_.off_switch(role);
     const Setting state = path.empty() ? Setting{} : family_.setting(path);
     return fmt::format(": role '{}' is off, {} = {}", role, path,
                        shown(state.word.empty() ? state.expression.text() : state.word, 80));

@@ -50,6 +50,8 @@ class TensorClaims {
   Binding stored(TensorId id);
   TensorId scales_of(TensorId id);
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected);
+  /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
+  Binding heads(const std::string& name, const RoleInfo& role);
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
   /// The role's shape in config names; that of q_norm and k_norm is a choice of the family.
   std::string_view shape_words(const RoleInfo& role) const;

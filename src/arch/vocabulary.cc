@@ -31,9 +31,12 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"attention.k_bias", KeyKind::kExpression, "", "0", "not 0: k_proj has a bias"},
     VocabularyKey{"attention.v_bias", KeyKind::kExpression, "", "0", "not 0: v_proj has a bias"},
     VocabularyKey{"attention.o_bias", KeyKind::kExpression, "", "0", "not 0: o_proj has a bias"},
-    VocabularyKey{"attention.qk_norm", KeyKind::kMenu, "none head all", "none",
-                  "q_norm and k_norm, before the rotary embedding; head: over each head, all: over all of "
-                  "them at once"},
+    VocabularyKey{
+        "attention.qk_norm", KeyKind::kMenu, "none head heads all", "none",
+        "q_norm and k_norm, before the rotary embedding; head: over each head, heads: the same with "
+        "weights for each, all: over all of them at once"},
+    VocabularyKey{"attention.qk_norm_on", KeyKind::kExpression, "", "1",
+                  "0: there is no q_norm and no k_norm after all"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
                   "keys that a query of a sliding layer sees, itself included"},
     VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding", "full",

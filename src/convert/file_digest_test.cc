@@ -34,7 +34,8 @@ class FileDigest : public testing::Test {
 TEST_F(FileDigest, OfAFileThatGrows) {
   PrefixDigest digest(file_, content_.size());
   std::size_t written = 0;
-  for (const std::size_t end : {std::size_t{1}, std::size_t{1'500'000}, std::size_t{1'500'001}, content_.size()}) {
+  for (const std::size_t end :
+       {std::size_t{1}, std::size_t{1'500'000}, std::size_t{1'500'001}, content_.size()}) {
     write(written, end);
     digest.advance(end);
     digest.advance(end / 2);  // what is final stays final

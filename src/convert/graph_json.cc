@@ -50,6 +50,9 @@ Json op_json(const ir::Op& op) {
           [](const ir::Scale& n) -> Json {
             return {{"x", n.x}, {"y", n.y}, {"factor", n.factor}};
           },
+          [](const ir::ChannelScale& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"weight", n.weight}};
+          },
           [](const ir::Unary& n) -> Json {
             return {{"x", n.x}, {"y", n.y}, {"kind", name_of(n.kind)}};
           },
@@ -130,6 +133,7 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
   }
   if (kind == "Add") return ir::Add{f.id("a"), f.id("b"), f.id("y")};
   if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), number_of(f, "factor")};
+  if (kind == "ChannelScale") return ir::ChannelScale{f.id("x"), f.id("y"), f.id("weight")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
   if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
   if (kind == "RopeTable") {
@@ -184,6 +188,7 @@ void check_uses(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes) {
     std::visit(Overloaded{[&](const ir::Linear& op) { use(op.weight), use(op.bias); },
                           [&](const ir::Norm& op) { use(op.gamma), use(op.beta); },
+                          [&](const ir::ChannelScale& op) { use(op.weight); },
                           [&](const ir::RopeTable&) { ++tables; }, [](const auto&) {}},
                node.op);
   }

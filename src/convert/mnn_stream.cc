@@ -59,6 +59,8 @@ std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, con
     add_vector(blob.gamma, blob.offset);
     if (blob.beta) add_vector(*blob.beta, blob.offset + (blob.end() - blob.offset) / 2);
   }
+  for (const mnn::VectorBlob& blob : plan.layout.vectors)
+    add_vector(blob.weight, blob.offset);
   const EmbeddingPlan& embedding = plan.embedding;
   if (embedding.kind == EmbeddingPlan::Kind::kBf16File) {
     add(plan.model.embed_tokens, float_sink(embedding_file, 0, DType::kBF16));

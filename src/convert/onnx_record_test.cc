@@ -51,11 +51,13 @@ ir::Graph every_op() {
     x = y;
   }
   const auto gated = value("/gated"), scaled = value("/scaled"), selected = value("/selected");
+  const auto channels = value("/channels");
   g.hidden_states = value("/norm");
   g.logits = value("/logits");
   g.add_node("/gate", ir::GatedUnit{x, sum, gated, UnaryKind::kGeluErf});
   g.add_node("/scale", ir::Scale{gated, scaled, 0.3});
-  g.add_node("/norm_node", ir::Norm{scaled, g.hidden_states, gamma, beta, false, 1e-5, 16, 1});
+  g.add_node("/channel_scale", ir::ChannelScale{scaled, channels, weight("factors", {16})});
+  g.add_node("/norm_node", ir::Norm{channels, g.hidden_states, gamma, beta, false, 1e-5, 16, 1});
   g.add_node("/select", ir::SelectTokens{g.hidden_states, selected});
   g.add_node("/lm_head", ir::Linear{selected, g.logits, head, std::nullopt, 16, 24});
   return g;
@@ -137,13 +139,13 @@ TEST(GraphJson, KeepsEveryOp) {
 
 TEST(OnnxRecord, IsRead) {
   const OnnxRecord record = parse_onnx_record(record_json().dump());
-  EXPECT_EQ(record.roles.size(), 9U);
+  EXPECT_EQ(record.roles.size(), 10U);
   EXPECT_EQ(record.facts.notes, std::vector<std::string>{"a note"});
   EXPECT_EQ(record.facts.ignored.front().rule, "b");
   EXPECT_TRUE(record.allow_tokenizer_mismatch);
   EXPECT_EQ(record.digests.source.hex(), "0123456789abcdef00000000000000ff");
   // Vectors: 32 and four of 16; tables: 2 of 2 high rows and 2 of 2048 low ones, 3 frequencies.
-  EXPECT_EQ(constant_bytes(record), 4U * (32 + 3 * 16 + 2 * 3 * (2 + 2048)));
+  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 * 3 * (2 + 2048)));
   EXPECT_EQ(refusal([](Json&) {}), "(no error)");
 }
 
@@ -158,7 +160,7 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { j["facts"]["sliding_window"] = 0; }, "sizes");
   refuses([](Json& j) { j["graph"]["weights"][0][1] = Json::array(); }, "0 dimensions");
   refuses([](Json& j) { op(j, "Norm")["beta"] = 0; }, "2 nodes read it");
-  refuses([](Json& j) { op(j, "Linear")["weight"] = 9; }, "no weight 9");
+  refuses([](Json& j) { op(j, "Linear")["weight"] = 10; }, "no weight 10");
   refuses([](Json& j) { op(j, "Linear")["bias"] = nullptr; }, "0 nodes read it");
   refuses([](Json& j) { op(j, "Scale")["factor"] = 1e300; }, "'factor' is");
   refuses([](Json& j) { op(j, "RopeTable")["inv_freq"][0] = 1e300; }, "a frequency is");

@@ -60,6 +60,7 @@ std::string_view op_name(const Op& op) {
                         [](const Norm&) { return std::string_view("Norm"); },
                         [](const Add&) { return std::string_view("Add"); },
                         [](const Scale&) { return std::string_view("Scale"); },
+                        [](const ChannelScale&) { return std::string_view("ChannelScale"); },
                         [](const Unary&) { return std::string_view("Unary"); },
                         [](const GatedUnit&) { return std::string_view("GatedUnit"); },
                         [](const RopeTable&) { return std::string_view("RopeTable"); },

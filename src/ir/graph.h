@@ -55,6 +55,11 @@ struct Scale {
   ValueId x, y;
   double factor;
 };
+/// y = x * weight, channel by channel: [T, C] * [C].
+struct ChannelScale {
+  ValueId x, y;
+  WeightId weight;
+};
 struct Unary {
   ValueId x, y;
   UnaryKind kind;
@@ -89,7 +94,8 @@ struct SelectTokens {
   ValueId x, y;
 };
 
-using Op = std::variant<Linear, Norm, Add, Scale, Unary, GatedUnit, RopeTable, Rope, Attention, SelectTokens>;
+using Op = std::variant<Linear, Norm, Add, Scale, ChannelScale, Unary, GatedUnit, RopeTable, Rope, Attention,
+                        SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"

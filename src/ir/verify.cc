@@ -99,6 +99,10 @@ class Verifier {
     require(std::isfinite(op.factor), "the factor is not finite");
     channels_[op.y] = channels_[op.x];
   }
+  void check_op(const ChannelScale& op) {
+    require_weight(op.weight, {channels_[op.x]});
+    channels_[op.y] = channels_[op.x];
+  }
   void check_op(const Unary& op) { channels_[op.y] = channels_[op.x]; }
   void check_op(const GatedUnit& op) {
     require_channels(op.up, channels_[op.gate]);

@@ -140,8 +140,8 @@ class Lowering {
     ir::ValueId q = linear(spec.q_proj, x);
     ir::ValueId k = linear(spec.k_proj, x);
     const ir::ValueId v = linear(spec.v_proj, x);
-    q = head_norm(spec.q_norm, q, spec.num_attention_heads, spec.head_dim);
-    k = head_norm(spec.k_norm, k, spec.num_key_value_heads, spec.head_dim);
+    if (spec.q_norm) q = head_norm(*spec.q_norm, q, spec.num_attention_heads, spec);
+    if (spec.k_norm) k = head_norm(*spec.k_norm, k, spec.num_key_value_heads, spec);
     if (spec.rope_idx >= 0) {
       const auto idx = static_cast<std::size_t>(spec.rope_idx);
       LLM2MNN_CHECK(idx < ropes_.size());
@@ -164,11 +164,20 @@ class Lowering {
     return linear(spec.o_proj, y);
   }
 
-  /// A q or k norm: of each head when its weight is [Dh], of the whole row when it is [heads * Dh].
-  ir::ValueId head_norm(const std::optional<NormSpec>& spec, ir::ValueId x, std::int64_t heads,
-                        std::int64_t head_dim) {
-    if (!spec) return x;
-    return norm(*spec, x, spec->weight.rows() == head_dim ? heads : 1);
+  /// A q or k norm. Weights for each head become a norm without weights and a factor behind it.
+  ir::ValueId head_norm(const NormSpec& spec, ir::ValueId x, std::int64_t heads,
+                        const AttentionSpec& attention) {
+    if (attention.qk_norm_kind != QkNormKind::kHeads)
+      return norm(spec, x, attention.qk_norm_kind == QkNormKind::kAll ? 1 : heads);
+    NormSpec unit = spec;
+    unit.address += ".unit";
+    unit.weight = Binding::constant(attention.head_dim, 1);
+    const ir::ValueId normed = norm(unit, x, heads);
+    const std::string node = node_name(spec.address);
+    const ir::WeightId gamma = weight(spec.address + ".weight", spec.weight, spec.role, false);
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::ChannelScale{normed, y, gamma});
+    return y;
   }
 
   ir::ValueId mlp(std::size_t layer_idx, const MlpSpec& spec, ir::ValueId x) {

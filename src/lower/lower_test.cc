@@ -259,11 +259,30 @@ TEST_F(LowerTest, EqualRopesShareOneTableAndUnusedOnesHaveNone) {
 TEST_F(LowerTest, NormOverAllHeadsIsOneRow) {
   DecoderSpec spec = decoder(ResidualKind::kPre);
   spec.layers[0].attention.q_norm = norm("layers.0.self_attn.q_norm", WeightRole::kQNorm, 8);
+  spec.layers[0].attention.qk_norm_kind = QkNormKind::kAll;
   for (const ir::Node& node : lower(spec).graph.nodes)
     if (node.name == "/layers.0/self_attn/q_norm") {
       EXPECT_EQ(std::get<ir::Norm>(node.op).heads, 1);
       EXPECT_EQ(std::get<ir::Norm>(node.op).size, 8);
     }
+}
+
+TEST_F(LowerTest, WeightsForEachHeadStandBehindANormWithoutWeights) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  attention.qk_norm_kind = QkNormKind::kHeads;
+  attention.q_norm = norm("layers.0.self_attn.q_norm", WeightRole::kQNorm, 8);
+  attention.q_norm->kind = NormKind::kLayer;
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(
+      text.find("/layers.0/self_attn/q_norm/unit: /layers.0/self_attn/q_norm/unit/output = "
+                "Norm(/layers.0/self_attn/q_proj/output, gamma=layers.0.self_attn.q_norm.unit.weight[4], "
+                "layer, eps=1e-06, heads=2)\n"
+                "/layers.0/self_attn/q_norm: /layers.0/self_attn/q_norm/output = "
+                "ChannelScale(/layers.0/self_attn/q_norm/unit/output, "
+                "weight=layers.0.self_attn.q_norm.weight[8])\n"),
+      std::string::npos)
+      << text;
 }
 
 TEST_F(LowerTest, WeightsCarryRoleAndKind) {

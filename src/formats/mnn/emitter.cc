@@ -94,6 +94,13 @@ void Emitter::emit(std::size_t, const ir::Scale& op) {
   set_plain(op.y, y, faces_[op.x].channels);
 }
 
+void Emitter::emit(std::size_t node, const ir::ChannelScale& op) {
+  const std::int64_t channels = faces_[op.x].channels;
+  const TensorId factors =
+      net_.external_vector(graph_.nodes[node].name + "/factors", stored_vector(op.weight), {1, 1, channels});
+  set_plain(op.y, net_.binary(plain_name(op.y), fb::BinaryKind::MUL, plain(op.x), factors), channels);
+}
+
 void Emitter::emit(std::size_t, const ir::Unary& op) {
   const Faces& x = faces_[op.x];
   if (x.packed != kNone)
@@ -126,6 +133,13 @@ NormParam Emitter::stored_norm(const ir::Norm& op) const {
                                   [&op](const NormBlob& blob) { return blob.gamma == op.gamma; });
   LLM2MNN_CHECK(found != layout_.norms.end());
   return {op.eps, op.rms, &*found, {}};
+}
+
+const VectorBlob& Emitter::stored_vector(ir::WeightId weight) const {
+  const auto found = std::find_if(layout_.vectors.begin(), layout_.vectors.end(),
+                                  [weight](const VectorBlob& blob) { return blob.weight == weight; });
+  LLM2MNN_CHECK(found != layout_.vectors.end());
+  return *found;
 }
 
 TensorId Emitter::mask_of(ir::MaskKind kind) {

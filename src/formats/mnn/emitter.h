@@ -44,6 +44,7 @@ class Emitter {
   virtual void emit(std::size_t node, const ir::SelectTokens& op) = 0;
   void emit(std::size_t node, const ir::Linear& op);
   void emit(std::size_t node, const ir::Scale& op);
+  void emit(std::size_t node, const ir::ChannelScale& op);
   void emit(std::size_t node, const ir::Unary& op);
 
   /// The face of a value, converted from one that exists.
@@ -63,6 +64,7 @@ class Emitter {
   /// A norm computed on the plain (or heads) face: right for every kind of norm.
   void emit_plain_norm(const ir::Norm& op);
   NormParam stored_norm(const ir::Norm& op) const;
+  const VectorBlob& stored_vector(ir::WeightId weight) const;
   /// Rows that `emit_plain_rope` multiplies with, as heads faces [1, T, 1, D]: cos is (c, c), sin is (-s, s).
   void emit_plain_rotary_rows(std::size_t node, const ir::RopeTable& op, TensorId cos_half,
                               TensorId sin_half);

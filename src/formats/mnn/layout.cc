@@ -42,6 +42,7 @@ class LayoutBuilder {
       const ir::Op& op = graph_.nodes[n].op;
       if (const auto* linear = std::get_if<ir::Linear>(&op)) place(*linear);
       if (const auto* table = std::get_if<ir::RopeTable>(&op)) place(*table);
+      if (const auto* scale = std::get_if<ir::ChannelScale>(&op)) place_vector(scale->weight);
       const auto* norm = std::get_if<ir::Norm>(&op);
       if (norm != nullptr && !plan_.norm_is_inlined[n]) place(*norm);
     }
@@ -93,6 +94,11 @@ class LayoutBuilder {
   void place(const ir::Norm& op) {
     layout_.norms.push_back({op.gamma, op.beta, op.size, end_});
     end_ = layout_.norms.back().end();
+  }
+
+  void place_vector(ir::WeightId weight) {
+    layout_.vectors.push_back({weight, graph_.weights[weight].shape.front(), end_});
+    end_ = layout_.vectors.back().end();
   }
 
   void place(const ir::RopeTable& op) {

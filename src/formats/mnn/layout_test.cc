@@ -107,6 +107,8 @@ Spans spans_of(const WeightFileLayout& layout) {
     spans.emplace_back(blob.offset, blob.end());
   for (const NormBlob& blob : layout.norms)
     spans.emplace_back(blob.offset, blob.end());
+  for (const VectorBlob& blob : layout.vectors)
+    spans.emplace_back(blob.offset, blob.end());
   for (const ConstBlob& blob : layout.consts)
     spans.emplace_back(blob.offset, blob.end());
   std::sort(spans.begin(), spans.end());
@@ -118,7 +120,7 @@ TEST(Layout, HasNoGapAndNoOverlap) {
     for (const GraphForm form : {GraphForm::kPacked, GraphForm::kCompat})
       for (const int bits : {2, 3, 4, 5, 6, 7, 8, 16, 32}) {
         TinyOptions options;
-        options.has_bias = has_bias;
+        options.has_bias = options.has_head_weights = has_bias;
         const ir::Graph graph = tiny_graph(options);
         const WeightFileLayout layout = lay_out(graph, schemes_of(graph, bits, 16), form);
         std::uint64_t end = 0;

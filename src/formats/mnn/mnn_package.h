@@ -54,6 +54,14 @@ struct NormBlob {
   std::uint64_t end() const { return offset + 8u * static_cast<std::uint64_t>(size); }
 };
 
+/// A vector beside the ops that know one (ChannelScale): fp32; one `Blob.external`.
+struct VectorBlob {
+  ir::WeightId weight = 0;
+  std::int64_t size = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t end() const { return offset + 4u * static_cast<std::uint64_t>(size); }
+};
+
 /// Bytes known at layout time (rotary tables); one `Blob.external`.
 struct ConstBlob {
   std::uint64_t offset = 0;
@@ -64,6 +72,7 @@ struct ConstBlob {
 struct WeightFileLayout {
   std::vector<LinearBlob> linears;  ///< in graph order
   std::vector<NormBlob> norms;
+  std::vector<VectorBlob> vectors;
   std::vector<ConstBlob> consts;
   std::uint64_t total_bytes = 0;
   const LinearBlob& linear_of(ir::WeightId weight) const;

@@ -12,6 +12,14 @@ namespace {
 
 std::int32_t to_int(std::int64_t value) { return checked_cast<std::int32_t>(value); }
 
+std::vector<std::int32_t> to_ints(const std::vector<std::int64_t>& values) {
+  std::vector<std::int32_t> ints;
+  ints.reserve(values.size());
+  for (const std::int64_t value : values)
+    ints.push_back(to_int(value));
+  return ints;
+}
+
 std::vector<std::int64_t> external_of(std::initializer_list<std::uint64_t> numbers) {
   std::vector<std::int64_t> out;
   for (const std::uint64_t number : numbers)
@@ -92,11 +100,17 @@ TensorId NetBuilder::external_table(std::string_view name, const ConstBlob& blob
   return add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &param));
 }
 
+TensorId NetBuilder::external_vector(std::string_view name, const VectorBlob& blob,
+                                     const std::vector<std::int64_t>& dims) {
+  fb::BlobT param;
+  param.dims = to_ints(dims);
+  param.dataType = fb::DataType::FLOAT;
+  param.external = external_of({blob.offset, blob.end() - blob.offset});
+  return add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &param));
+}
+
 TensorId NetBuilder::reshape(std::string_view name, TensorId x, const std::vector<std::int64_t>& dims) {
-  std::vector<std::int32_t> dims32;
-  dims32.reserve(dims.size());
-  for (const std::int64_t dim : dims)
-    dims32.push_back(to_int(dim));
+  const std::vector<std::int32_t> dims32 = to_ints(dims);
   const auto param = fb::CreateReshapeDirect(builder_, &dims32, fb::DataFormat::NCHW);
   return add({name, fb::OpType::Reshape, {x}, {name}}, param);
 }

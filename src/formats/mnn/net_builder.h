@@ -54,6 +54,10 @@ class NetBuilder {
   /// float32 [rows, cols] in the weight file.
   TensorId external_table(std::string_view name, const ConstBlob& blob, std::int64_t rows, std::int64_t cols);
 
+  /// float32 of shape `dims` in the weight file.
+  TensorId external_vector(std::string_view name, const VectorBlob& blob,
+                           const std::vector<std::int64_t>& dims);
+
   TensorId reshape(std::string_view name, TensorId x, const std::vector<std::int64_t>& dims);
   TensorId convert(std::string_view name, TensorId x, fb::DataFormat from, fb::DataFormat to);
   TensorId binary(std::string_view name, fb::BinaryKind kind, TensorId a, TensorId b,

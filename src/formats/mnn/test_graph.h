@@ -17,6 +17,7 @@ struct TinyOptions {
   std::int64_t vocab_size = 20;
   bool has_bias = false;
   bool has_qk_norm = true;
+  bool has_head_weights = false;  ///< a ChannelScale behind q_norm and k_norm
   bool has_rope = true;
   bool rms = true;
   ir::MaskKind mask = ir::MaskKind::kFull;

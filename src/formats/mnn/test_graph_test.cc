@@ -48,6 +48,12 @@ class Maker {
     graph_.add_node(name, ir::Norm{x, y, gamma, {}, options_.rms, 1e-6, size, heads});
     return y;
   }
+  ir::ValueId channel_scale(const std::string& name, ir::ValueId x, std::int64_t size) {
+    const ir::WeightId weight = graph_.add_weight(name + ".weight", {size});
+    const ir::ValueId y = graph_.add_value(name + "/output");
+    graph_.add_node(name, ir::ChannelScale{x, y, weight});
+    return y;
+  }
   ir::ValueId add(const std::string& name, ir::ValueId a, ir::ValueId b) {
     const ir::ValueId y = graph_.add_value(name + "/output");
     graph_.add_node(name, ir::Add{a, b, y});
@@ -65,6 +71,10 @@ class Maker {
     if (options_.has_qk_norm) {
       q = norm(p + "/q_norm", q, dim, kQueryHeads);
       k = norm(p + "/k_norm", k, dim, kKeyHeads);
+    }
+    if (options_.has_head_weights) {
+      q = channel_scale(p + "/q_scale", q, kQueryHeads * dim);
+      k = channel_scale(p + "/k_scale", k, kKeyHeads * dim);
     }
     if (options_.has_rope) {
       const ir::ValueId q_out = graph_.add_value(p + "/rope/q");

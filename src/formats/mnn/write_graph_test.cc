@@ -41,7 +41,7 @@ Written write(const TinyOptions& options, GraphForm form, int bits = 4, bool sym
 }
 
 std::vector<TinyOptions> variants() {
-  std::vector<TinyOptions> all(7);
+  std::vector<TinyOptions> all(8);
   all[1].has_bias = true;
   all[1].num_layers = 2;
   all[2].has_rope = false;
@@ -51,6 +51,7 @@ std::vector<TinyOptions> variants() {
   all[5].rms = false;
   all[6].hidden_size = 48;
   all[6].head_dim = 6;  // 24 channels of attention do not fill packs
+  all[7].has_head_weights = true;
   return all;
 }
 

@@ -226,6 +226,11 @@ void Emitter::emit(const ir::Scale& op) {
   set_rows(op.y, net_.node("Mul", {rows(op.x), factor}, rows_name(op.y)), faces_[op.x].channels);
 }
 
+void Emitter::emit(const ir::ChannelScale& op) {
+  const std::string x = rows(op.x);
+  set_rows(op.y, net_.node("Mul", {x, vector(op.weight)}, rows_name(op.y)), faces_[op.x].channels);
+}
+
 // MNN's converter turns ONNX's own Gelu, and most spellings of it, into the tanh form; these it takes as they
 // stand.
 std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, const std::string& x) {

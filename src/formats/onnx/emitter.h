@@ -38,6 +38,7 @@ class Emitter {
   void emit(const ir::Norm& op);
   void emit(const ir::Add& op);
   void emit(const ir::Scale& op);
+  void emit(const ir::ChannelScale& op);
   void emit(const ir::Unary& op);
   void emit(const ir::GatedUnit& op);
   void emit(const ir::RopeTable& op);
