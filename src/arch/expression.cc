@@ -1,6 +1,7 @@
 #include "arch/expression.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <muParser.h>
 
@@ -13,15 +14,32 @@ constexpr std::size_t kMaxExpressionBytes = 1000;  // a longer formula is a mist
 
 double remainder_of(double a, double b) { return std::fmod(a, b); }
 double negation(double a) { return a == 0 ? 1 : 0; }
-double floor_of(double a) { return std::floor(a); }
-double ceil_of(double a) { return std::ceil(a); }
+
+struct Function {
+  std::string_view name;
+  double (*compute)(double);
+};
+constexpr std::array kFunctions = {
+    Function{"sqrt", [](double a) { return std::sqrt(a); }},
+    Function{"exp", [](double a) { return std::exp(a); }},
+    Function{"ln", [](double a) { return std::log(a); }},
+    Function{"abs", [](double a) { return std::abs(a); }},
+    Function{"floor", [](double a) { return std::floor(a); }},
+    Function{"ceil", [](double a) { return std::ceil(a); }},
+};
+double min_of(double a, double b) { return std::min(a, b); }
+double max_of(double a, double b) { return std::max(a, b); }
 
 mu::Parser make_parser(const std::string& text, const std::vector<std::string>& words) {
   mu::Parser parser;
+  parser.ClearFun();    // muParser has more; a file uses what the guide lists
+  parser.ClearConst();  // _pi, _e
   parser.DefineOprt("%", remainder_of, mu::prMUL_DIV, mu::oaLEFT);
   parser.DefineInfixOprt("!", negation);
-  parser.DefineFun("floor", floor_of);
-  parser.DefineFun("ceil", ceil_of);
+  for (const Function& function : kFunctions)
+    parser.DefineFun(std::string(function.name), function.compute);
+  parser.DefineFun("min", min_of);
+  parser.DefineFun("max", max_of);
   for (std::size_t i = 0; i < words.size(); ++i)
     parser.DefineConst(words[i], static_cast<double>(i));
   parser.SetExpr(text);
@@ -55,6 +73,13 @@ void refuse_what_we_do_not_offer(const std::string& text) {
 }
 
 }  // namespace
+
+std::vector<std::string> Expression::functions() {
+  std::vector<std::string> names = {"min", "max"};
+  for (const Function& function : kFunctions)
+    names.emplace_back(function.name);
+  return names;
+}
 
 Expression Expression::constant(double value) {
   Expression result;

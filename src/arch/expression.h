@@ -15,6 +15,8 @@ namespace llm2mnn {
 class Expression {
  public:
   Expression() = default;
+  /// Names of the functions that expressions may call: one argument each, min and max two.
+  static std::vector<std::string> functions();
   /// A plain number.
   static Expression constant(double value);
   /// Parses `text`. `words` are constants with their index as value (a menu).

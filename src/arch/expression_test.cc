@@ -35,6 +35,16 @@ TEST(Expression, WordsOfAMenuAreTheirIndex) {
   EXPECT_EQ(Expression::parse("i > 1 ? full : sliding", words).variables(), std::vector<std::string>{"i"});
 }
 
+TEST(Expression, KnowsTheFunctionsItListsAndNoOthers) {
+  for (const std::string& name : Expression::functions()) {
+    const bool is_pair = name == "min" || name == "max";
+    EXPECT_TRUE(std::isfinite(value_of(name + (is_pair ? "(2, 3)" : "(2)")))) << name;
+  }
+  EXPECT_DOUBLE_EQ(value_of("min(max(1, 4), 3) + abs(-2) + ln(exp(1))"), 6);
+  for (const char* text : {"sin(1)", "log2(8)", "log(8)", "rint(1.5)", "sum(1, 2)", "_pi", "_e"})
+    EXPECT_THROW(value_of(text), std::exception) << text;
+}
+
 TEST(Expression, RefusesWhatIsNotOneExpression) {
   for (const char* text :
        {"", " ", "1 +", "a = 3", "1, 2", "a b", "(1", "\"text\"", "1;2", "sqrt()", "nofun(1)"})

@@ -1,6 +1,7 @@
 // docs/adding-a-family.md says what the code does: its tables and its example.
 
 #include <gtest/gtest.h>
+#include <set>
 
 #include "arch/arch_test_util.h"
 #include "base/file.h"
@@ -53,6 +54,54 @@ TEST(FamilyGuide, TablesAreThoseOfTheVocabulary) {
     const std::string row = fmt::format("| `{}` | `[{}]` |\n", role.name, role.shape);
     EXPECT_EQ(count_of(text, row), 1u) << row;
   }
+}
+
+// The words in backticks of the first cells of the tables between two headings.
+std::set<std::string> first_cells(const std::string& text, const std::string& from, const std::string& to) {
+  const std::size_t begin = text.find("\n" + from), end = text.find("\n" + to, begin);
+  EXPECT_LT(begin, end) << from;
+  std::set<std::string> names;
+  std::size_t at = begin;
+  while ((at = text.find("\n| `", at)) < end) {
+    const std::size_t stop = text.find(" |", at + 3);
+    for (std::size_t tick = text.find('`', at); tick < stop; tick = text.find('`', tick)) {
+      const std::size_t close = text.find('`', tick + 1);
+      names.insert(text.substr(tick + 1, close - tick - 1));
+      tick = close + 1;
+    }
+    at = stop;
+  }
+  return names;
+}
+
+std::set<std::string> names_of(std::span<const std::string_view> names) { return {names.begin(), names.end()}; }
+
+TEST(FamilyGuide, TablesOfFieldsAreThoseOfTheReader) {
+  const std::string text = guide();
+  EXPECT_EQ(first_cells(text, "### Which checkpoints", "### Inheritance"), names_of(file_keys()));
+  EXPECT_EQ(first_cells(text, "### `[config]`", "### Choices"), names_of(config_fields()));
+  EXPECT_EQ(first_cells(text, "### `[tensors]`", "Blocks cover"), names_of(tensor_fields()));
+  const std::size_t rows = text.find("\n| `rows` |");
+  const std::string row = text.substr(rows, text.find('\n', rows + 1) - rows);
+  for (const std::string_view field : row_fields())
+    EXPECT_NE(row.find(fmt::format("`{}`", field)), std::string::npos) << field;
+  for (const std::string_view section : named_sections())
+    EXPECT_NE(text.find(fmt::format("`[{}]`", section)), std::string::npos) << section;
+}
+
+TEST(FamilyGuide, ListsTheFunctionsOfExpressions) {
+  std::vector<std::string> functions = Expression::functions();
+  const std::string text = guide();
+  const std::size_t begin = text.find("### Expressions"), end = text.find("###", begin + 3);
+  const std::string part = text.substr(begin, end - begin);
+  const std::string mark = "functions `";
+  const std::size_t at = part.find(mark);
+  ASSERT_NE(at, std::string::npos);
+  std::vector<std::string> listed =
+      split_words(part.substr(at + mark.size(), part.find('`', at + mark.size()) - at - mark.size()));
+  std::sort(functions.begin(), functions.end());
+  std::sort(listed.begin(), listed.end());
+  EXPECT_EQ(listed, functions);
 }
 
 TEST(FamilyGuide, NamesEveryRequiredConfigName) {

@@ -32,6 +32,10 @@ TEST_P(BrokenFamilyFile, GivesOneLineThatSaysWhere) {
   const std::string mark = "# expect: ";
   ASSERT_EQ(text.rfind(mark, 0), 0u);
   const std::string expected = text.substr(mark.size(), text.find('\n') - mark.size());
+  // The file's name and a line.
+  const std::string place = GetParam().filename().string() + ":";
+  ASSERT_EQ(expected.rfind(place, 0), 0u) << expected;
+  ASSERT_NE(std::isdigit(static_cast<unsigned char>(expected[place.size()])), 0) << expected;
   ErrorKind kind = ErrorKind::kInternal;
   const std::string message = message_of(
       [] {

@@ -74,6 +74,10 @@ class Reader {
     fail_at(at(key), "unknown {} {}{}", what, shown(key.str()), all);
   }
 
+  static std::vector<std::string> names_of(std::span<const std::string_view> names) {
+    return {names.begin(), names.end()};
+  }
+
   [[noreturn]] void fail_type(const toml::node& node, std::string_view key, std::string_view expected) {
     fail_at(at(node), "{} must be {}, found {}", shown(key), expected, type_word(node));
   }
@@ -151,9 +155,12 @@ class Reader {
     } else if (is_section(key.str())) {
       read_section(std::string(key.str()), table_of(node, key));
     } else {
-      fail_unknown(key, "key",
-                   {"source", "inherits", "base_prefix", "model_types", "architectures", "config", "harmless",
-                    "ignore", "refuse", "tensors", "model", "norm", "block", "attention", "mlp", "rope"});
+      std::vector<std::string> known = names_of(file_keys());
+      for (const std::string& section : names_of(named_sections()))
+        known.push_back(section);
+      for (const VocabularyKey& choice : vocabulary())
+        known.emplace_back(choice.path.substr(0, choice.path.find('.')));
+      fail_unknown(key, "key", known);
     }
   }
 
@@ -275,8 +282,7 @@ class Reader {
       else if (field == "null")
         entry.if_null = expression_of(value, field);
       else
-        fail_unknown(field, fmt::format("field of [config] {}:", name.str()),
-                     {"key", "keys", "default", "null"});
+        fail_unknown(field, fmt::format("field of [config] {}:", name.str()), names_of(config_fields()));
     }
     family_.config[std::string(name.str())] = std::move(entry);
     if (family_.config.size() > kMaxConfigNames)
@@ -337,7 +343,7 @@ class Reader {
       else if (field == "normalise")
         pattern.normalise = expression_of(value, field);
       else
-        fail_unknown(field, "field of a tensor:", {"name", "rows", "add", "scale", "normalise"});
+        fail_unknown(field, "field of a tensor:", names_of(tensor_fields()));
     }
   }
 
@@ -353,7 +359,7 @@ class Reader {
       else if (field == "stride")
         pick.stride = expression_of(value, field);
       else
-        fail_unknown(field, "field of 'rows':", {"begin", "count", "groups", "stride"});
+        fail_unknown(field, "field of 'rows':", names_of(row_fields()));
     }
     if (!table.contains("count")) fail_at(where, "'rows' lacks 'count'");
     if (table.contains("groups") != table.contains("stride"))

@@ -66,6 +66,14 @@ constexpr std::array kVocabulary = {
         "0: the layer has no rotary embedding; a config list has a number or true, false for each layer"},
 };
 
+constexpr std::array<std::string_view, 5> kFileKeys = {"source", "model_types", "architectures", "inherits",
+                                                       "base_prefix"};
+constexpr std::array<std::string_view, 5> kNamedSections = {"config", "tensors", "ignore", "harmless",
+                                                            "refuse"};
+constexpr std::array<std::string_view, 4> kConfigFields = {"key", "keys", "default", "null"};
+constexpr std::array<std::string_view, 5> kTensorFields = {"name", "rows", "add", "scale", "normalise"};
+constexpr std::array<std::string_view, 4> kRowFields = {"begin", "count", "groups", "stride"};
+
 constexpr std::array kCanonicalNames = {
     CanonicalName{"vocab_size", Kind::kSize, true, "rows of the embedding"},
     CanonicalName{"hidden_size", Kind::kSize, true, "width of the residual stream"},
@@ -158,6 +166,11 @@ std::optional<Activation> find_activation(const Table& table, std::string_view n
 std::span<const VocabularyKey> vocabulary() { return kVocabulary; }
 std::span<const CanonicalName> canonical_names() { return kCanonicalNames; }
 std::span<const RoleInfo> roles() { return kRoles; }
+std::span<const std::string_view> file_keys() { return kFileKeys; }
+std::span<const std::string_view> named_sections() { return kNamedSections; }
+std::span<const std::string_view> config_fields() { return kConfigFields; }
+std::span<const std::string_view> tensor_fields() { return kTensorFields; }
+std::span<const std::string_view> row_fields() { return kRowFields; }
 
 const VocabularyKey* find_vocabulary_key(std::string_view path) {
   return find_in(kVocabulary, &VocabularyKey::path, path);

@@ -53,6 +53,15 @@ struct RoleInfo {
 std::span<const RoleInfo> roles();
 const RoleInfo* find_role(std::string_view name);
 
+/// Keys of the tables that are no choices: of the file itself, of an entry of [config], of a table in
+/// [tensors], and of its `rows`.
+std::span<const std::string_view> file_keys();
+std::span<const std::string_view> config_fields();
+std::span<const std::string_view> tensor_fields();
+std::span<const std::string_view> row_fields();
+/// Sections whose keys the file makes up: "config", "tensors", "ignore", ...
+std::span<const std::string_view> named_sections();
+
 /// The parts of a menu.
 std::vector<std::string> split_words(std::string_view words);
 
