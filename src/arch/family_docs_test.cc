@@ -74,7 +74,9 @@ std::set<std::string> first_cells(const std::string& text, const std::string& fr
   return names;
 }
 
-std::set<std::string> names_of(std::span<const std::string_view> names) { return {names.begin(), names.end()}; }
+std::set<std::string> names_of(std::span<const std::string_view> names) {
+  return {names.begin(), names.end()};
+}
 
 TEST(FamilyGuide, TablesOfFieldsAreThoseOfTheReader) {
   const std::string text = guide();

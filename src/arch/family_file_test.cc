@@ -87,23 +87,112 @@ TEST(FamilyRegistry, UsersFileMayExtendItsNamesake) {
   fs::remove_all(dir);
 }
 
+bool has_feature(const FamilySummary& family, const std::string& word) {
+  return std::find(family.features.begin(), family.features.end(), word) != family.features.end();
+}
+
+// Whether some line of the family's or an ancestor's file gives the key a value.
+bool is_said(const std::string& name, std::string_view path) {
+  return testing::family_named(name).settings.count(std::string(path)) != 0;
+}
+
 TEST(FamilyRegistry, FeaturesComeFromTheChoices) {
+  const std::vector<FamilySummary> families = FamilyRegistry::built_in().summaries();
+  ASSERT_GT(families.size(), 30u);
+  for (const FamilySummary& family : families) {
+    std::set<std::string> possible;
+    for (const VocabularyKey& key : vocabulary()) {
+      const std::string name(key.path.substr(key.path.find('.') + 1));
+      const bool is_default = key.feature.substr(0, 1) == "!";
+      if (!is_said(family.name, key.path) && !is_default) continue;
+      std::string word = key.feature.empty() ? name : std::string(key.feature.substr(is_default ? 1 : 0));
+      if (key.feature.empty() && key.kind == KeyKind::kMenu)
+        word += " " + testing::family_named(family.name).setting(key.path).word;
+      if (key.kind == KeyKind::kActivation) word = testing::family_named(family.name).setting(key.path).word;
+      possible.insert(word);
+    }
+    possible.insert("rope_by_layer_type");
+    for (const std::string& feature : family.features)
+      EXPECT_EQ(possible.count(feature), 1u) << family.name << ": no file says " << feature;
+    // A switch that a file sets to an expression is up to the config, and listed.
+    for (const VocabularyKey& key : vocabulary()) {
+      const Setting setting = testing::family_named(family.name).setting(key.path);
+      const bool is_open = key.kind == KeyKind::kExpression && key.fallback == "0" && key.feature.empty() &&
+                           !setting.expression.constant_value().has_value();
+      const std::string word(key.path.substr(key.path.find('.') + 1));
+      EXPECT_TRUE(!is_open || has_feature(family, word)) << family.name << ": " << key.path;
+    }
+  }
+}
+
+TEST(FamilyRegistry, FeaturesAreThoseOfWellKnownFamilies) {
   const std::vector<FamilySummary> families = FamilyRegistry::built_in().summaries();
   const auto has = [&](const std::string& name, const std::string& word) {
     const auto family = std::find_if(families.begin(), families.end(),
                                      [&](const FamilySummary& one) { return one.name == name; });
-    return family != families.end() &&
-           std::find(family->features.begin(), family->features.end(), word) != family->features.end();
+    return family != families.end() && has_feature(*family, word);
   };
-  for (const char* name : {"gemma3_text", "olmo2", "qwen3", "cohere"})
-    EXPECT_TRUE(has(name, "qk_norm")) << name;
+  for (const char* name : {"gemma3_text", "qwen3"})
+    EXPECT_TRUE(has(name, "qk_norm head")) << name;
+  EXPECT_TRUE(has("olmo2", "qk_norm all"));
+  EXPECT_TRUE(has("cohere", "qk_norm heads"));
+  EXPECT_FALSE(has("cohere2", "qk_norm heads"));  // switched off
   for (const char* name : {"gemma3_text", "mistral", "qwen2", "cohere2"})
     EXPECT_TRUE(has(name, "sliding_window")) << name;
-  for (const char* word : {"qk_norm", "sliding_window"})
-    EXPECT_FALSE(has("llama", word)) << word;
-  EXPECT_FALSE(has("cohere2", "qk_norm"));  // switched off
+  EXPECT_FALSE(has("llama", "sliding_window"));
   EXPECT_TRUE(has("llama", "rope_scaling"));
   EXPECT_FALSE(has("chatglm", "rope_scaling"));
+  EXPECT_TRUE(has("gptj", "parallel_block"));
+  EXPECT_TRUE(has("gptj", "head_bias"));
+}
+
+TEST(FamilyRegistry, FeaturesOfAFileAreItsWords) {
+  const fs::path dir = fs::temp_directory_path() / "llm2mnn_features_test";
+  fs::create_directories(dir);
+  std::ofstream(dir / "acme.toml") << R"(
+    model_types = ["acme"]
+    inherits = "llama"
+    [model]
+    embed_scale = 12
+    logit_softcap = 30
+    [norm]
+    kind = "layer"
+    bias = true
+    [block]
+    parallel = true
+    [attention]
+    o_bias = false
+    qk_norm = "all"
+    sliding_window = 4096
+    layer_types = "i % 2 == 0 ? sliding : full"
+    [mlp]
+    kind = "plain"
+    activation = "relu2"
+    gate_bias = false
+    [rope]
+    dim = "head_dim / 2"
+    pairing = "pair"
+    scaling = "none"
+    enabled = "i < 4"
+    [rope.sliding]
+    theta = 1e4
+    [tensors]
+    input_layernorm_bias = "model.layers.{i}.input_layernorm.bias"
+    pre_mlp_norm_bias    = "model.layers.{i}.post_attention_layernorm.bias"
+    norm_bias            = "model.norm.bias"
+    q_norm               = "model.layers.{i}.q_norm.weight"
+    k_norm               = "model.layers.{i}.k_norm.weight"
+  )";
+  FamilyRegistry registry = FamilyRegistry::built_in();
+  registry.add_file(dir / "acme.toml");
+  const FamilySummary acme = registry.summaries().front();
+  for (const char* word : {"embed_scale", "logit_softcap", "layer_norm", "norm_bias", "parallel_block",
+                           "q_bias", "qk_norm all", "sliding_window", "layer_types", "plain_mlp", "relu2",
+                           "partial_rope", "pair_rope", "layers_without_rope", "rope_by_layer_type"})
+    EXPECT_TRUE(has_feature(acme, word)) << word;
+  for (const char* word : {"o_bias", "rope_scaling", "gate_bias", "logit_scale", "shared_norm"})
+    EXPECT_FALSE(has_feature(acme, word)) << word;
+  fs::remove_all(dir);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "arch/embedded_families.h"
 #include "arch/family.h"
 #include "arch/family_data.h"
+#include "arch/family_features.h"
 #include "arch/nearest_family.h"
 #include "base/near_match.h"
 
@@ -72,47 +73,6 @@ class Resolver {
   std::map<std::string, std::shared_ptr<const Family>> ready_;
   std::set<std::string> open_;
 };
-
-bool is_one(const Setting& setting) { return setting.expression.constant_value() == 1.0; }
-
-// A setting that is off for good, on for good, or up to the config.
-void add_switch(std::vector<std::string>& features, const Family& family, std::string_view path) {
-  if (!family.setting(path).expression.is_zero()) features.emplace_back(path.substr(path.find('.') + 1));
-}
-
-std::vector<std::string> features_of(const Family& family) {
-  std::vector<std::string> features;
-  const auto add_menu = [&](std::string_view path) {
-    const VocabularyKey* key = find_vocabulary_key(path);
-    const std::string word = family.setting(path).word;
-    if (word != key->fallback)
-      features.push_back(fmt::format("{} {}", path.substr(path.find('.') + 1), word));
-  };
-  if (!is_one(family.setting("model.embed_scale"))) features.emplace_back("embed_scale");
-  if (!is_one(family.setting("model.logit_scale"))) features.emplace_back("logit_scale");
-  add_switch(features, family, "model.logit_softcap");
-  if (family.setting("norm.kind").word == "layer") features.emplace_back("layer_norm");
-  add_switch(features, family, "norm.gamma_offset");
-  add_menu("block.residual");
-  if (family.setting("attention.scale").where.file != nullptr) features.emplace_back("attention_scale");
-  for (const std::string_view path :
-       {"attention.q_bias", "attention.k_bias", "attention.v_bias", "attention.o_bias"})
-    add_switch(features, family, path);
-  if (!family.never_uses("q_norm")) features.emplace_back("qk_norm");
-  add_switch(features, family, "attention.sliding_window");
-  if (!family.setting("attention.layer_types").keys.empty()) features.emplace_back("layer_types");
-  add_menu("mlp.kind");
-  for (const std::string_view path : {"mlp.gate_bias", "mlp.up_bias", "mlp.down_bias"})
-    add_switch(features, family, path);
-  const bool two_ropes = std::any_of(family.settings.begin(), family.settings.end(), [](const auto& item) {
-    return item.first.rfind("rope.full.", 0) == 0 || item.first.rfind("rope.sliding.", 0) == 0;
-  });
-  if (two_ropes) features.emplace_back("rope_by_layer_type");
-  if (family.setting("rope.dim").expression.text() != "head_dim") features.emplace_back("partial_rope");
-  if (family.setting("rope.pairing").word == "pair") features.emplace_back("pair_rope");
-  if (family.setting("rope.scaling").word == "config") features.emplace_back("rope_scaling");
-  return features;
-}
 
 std::set<std::string> keys_of_all(const FamilyList& families) {
   std::set<std::string> all;

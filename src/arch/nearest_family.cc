@@ -38,9 +38,8 @@ FamilyFit fit(const Family& family, const std::set<std::string>& names) {
   FamilyFit fit{&family, {}, {}, {}, false};
   const std::string prefix = family.base_prefix.value_or("");
   const bool strips =
-      !prefix.empty() && std::none_of(names.begin(), names.end(), [&](const std::string& name) {
-        return name.rfind(prefix, 0) == 0;
-      });
+      !prefix.empty() && std::none_of(names.begin(), names.end(),
+                                      [&](const std::string& name) { return name.rfind(prefix, 0) == 0; });
   const auto as_stored = [&](std::string name) {
     if (strips && name.rfind(prefix, 0) == 0) name.erase(0, prefix.size());
     return without_numbers(name);
@@ -56,10 +55,9 @@ FamilyFit fit(const Family& family, const std::set<std::string>& names) {
   fit.missing_tensors.erase(std::unique(fit.missing_tensors.begin(), fit.missing_tensors.end()),
                             fit.missing_tensors.end());
   for (const std::string& name : names) {
-    const bool is_ignored =
-        std::any_of(family.ignore.begin(), family.ignore.end(), [&](const auto& rule) {
-          return matches_pattern(as_stored(rule.first), name, 0);
-        });
+    const bool is_ignored = std::any_of(family.ignore.begin(), family.ignore.end(), [&](const auto& rule) {
+      return matches_pattern(as_stored(rule.first), name, 0);
+    });
     if (known.count(name) == 0 && !is_ignored) fit.strange_tensors.push_back(name);
   }
   fit.is_close = 2 * fit.strange_tensors.size() < names.size();
@@ -103,8 +101,8 @@ std::string describe_fit(const std::vector<FamilyFit>& fits) {
   const std::string& type = best.family->model_types.front();
   if (best.is_whole())
     return fmt::format("its tensors and keys are those of {}: --type {} reads it", shown(type), shown(type));
-  const std::string text = fmt::format("by its tensors it is nearest to {} (--type {}), which does not understand",
-                                       shown(type), shown(type));
+  const std::string text = fmt::format(
+      "by its tensors it is nearest to {} (--type {}), which does not understand", shown(type), shown(type));
   std::vector<std::string> parts;
   if (!best.strange_tensors.empty()) parts.push_back("tensors " + short_list(best.strange_tensors));
   if (!best.strange_keys.empty()) parts.push_back("keys " + short_list(best.strange_keys));

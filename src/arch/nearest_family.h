@@ -21,9 +21,7 @@ struct FamilyFit {
   std::vector<std::string> strange_keys;     ///< config keys that may matter and that it would refuse
   bool is_close = false;                     ///< it knows more than half of the names
 
-  bool is_whole() const {
-    return strange_tensors.empty() && missing_tensors.empty() && strange_keys.empty();
-  }
+  bool is_whole() const { return strange_tensors.empty() && missing_tensors.empty() && strange_keys.empty(); }
 };
 
 /// All families, the nearest first: fewest strange and missing tensors, then fewest strange keys, then those

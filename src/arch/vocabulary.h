@@ -27,6 +27,10 @@ struct VocabularyKey {
   std::string_view words;     ///< of a menu, separated by spaces
   std::string_view fallback;  ///< what holds when the family and its ancestors say nothing
   std::string_view meaning;
+  /// How `families` lists a family whose value is not the fallback: this word, "-" for not at all, empty for
+  /// the key and, of a menu, the word (of an activation the word alone); with '!' before it, a family whose
+  /// value is the fallback.
+  std::string_view feature = {};
 };
 std::span<const VocabularyKey> vocabulary();
 const VocabularyKey* find_vocabulary_key(std::string_view path);

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -279,11 +280,18 @@ void check_output_flags(const Output& output) {
 }
 
 void print_families(const std::vector<FamilySummary>& families) {
-  fmt::print("{:<12}{:<22}{:<12}{}\n", "family", "model_type", "inherits", "features");
+  std::vector<std::array<std::string, 4>> rows = {{"family", "model_type", "inherits", "features"}};
   for (const FamilySummary& family : families) {
-    fmt::print("{:<12}{:<22}{:<12}{}\n", family.name, fmt::join(family.model_types, ", "), family.inherits,
-               fmt::join(family.features, ", "));
+    rows.push_back({family.name, fmt::format("{}", fmt::join(family.model_types, ", ")), family.inherits,
+                    fmt::format("{}", fmt::join(family.features, ", "))});
   }
+  std::array<std::size_t, 3> widths{};
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], row[i].size() + 2);
+  }
+  for (const auto& row : rows)
+    fmt::print("{:<{}}{:<{}}{:<{}}{}\n", row[0], widths[0], row[1], widths[1], row[2], widths[2], row[3]);
 }
 
 }  // namespace
