@@ -37,7 +37,7 @@ std::string make_onnx_record(const OnnxPlan& plan, const OnnxDigests& digests);
 /// ir::verify, its sizes are those of a model, and each weight is read once.
 OnnxRecord parse_onnx_record(std::string_view text);
 
-/// Bytes of all vectors and rotary tables: what recorded_model holds in memory, and what the file must hold.
+/// Bytes of all vectors and rotary tables: what recorded_model makes, and what the file must hold.
 std::uint64_t constant_bytes(const OnnxRecord& record);
 
 /// The model that the record describes.

@@ -1,5 +1,6 @@
 #include "convert/onnx_stream.h"
 
+#include "base/cancel.h"
 #include "base/checked.h"
 #include "convert/onnx_sinks.h"
 
@@ -25,8 +26,13 @@ std::vector<RowTarget> targets_of(const OnnxPlan& plan, const File& data_file, c
 Digest128 stream_weights(const OnnxPlan& plan, const File& data_file, const File& embedding_file,
                          const std::function<void(std::uint64_t)>& on_prefix, StreamProgress& progress) {
   const onnx::DataLayout& layout = plan.onnx.layout;
-  for (const onnx::ConstBlob& blob : layout.consts)
-    data_file.write_all(blob.offset, std::as_bytes(std::span(blob.data)));
+  for (const onnx::ConstBlob& blob : layout.consts) {
+    onnx::for_each_piece(blob, [&](std::uint64_t begin, std::span<const std::byte> piece) {
+      throw_if_cancelled();
+      data_file.write_all(blob.offset + begin, piece);
+      return true;
+    });
+  }
   StreamOptions options;
   options.threads = effective_threads(plan.options);
   // Matrices lie in the file in the order in which they are streamed.

@@ -40,9 +40,18 @@ std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table) {
           table_bytes(table.inv_freq, kRotarySplit, 1, 1.0, sine)};
 }
 
-std::array<std::vector<std::byte>, 2> rotary_cache(const RopeTable& table, std::int64_t rows) {
-  return {table_bytes(table.inv_freq, rows, 1, table.attention_factor, cosine),
-          table_bytes(table.inv_freq, rows, 1, table.attention_factor, sine)};
+void rotary_cache(const RopeTable& table, Trig trig, std::int64_t begin, std::span<float> out) {
+  const auto half = checked_cast<std::int64_t>(table.inv_freq.size());
+  std::int64_t position = begin / half;
+  auto column = static_cast<std::size_t>(begin % half);
+  for (float& value : out) {
+    const double angle = static_cast<double>(position) * static_cast<double>(table.inv_freq[column]);
+    value =
+        static_cast<float>(table.attention_factor * (trig == Trig::kCos ? std::cos(angle) : std::sin(angle)));
+    if (++column < table.inv_freq.size()) continue;
+    column = 0;
+    ++position;
+  }
 }
 
 }  // namespace llm2mnn::ir

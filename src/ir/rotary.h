@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ir/graph.h"
@@ -22,7 +23,10 @@ std::int64_t rotary_high_rows(const RopeTable& table);
 /// inv_freq. With them cos(p) = cosH * cosL - sinH * sinL and sin(p) = sinH * cosL + cosH * sinL.
 std::array<std::vector<std::byte>, 4> rotary_tables(const RopeTable& table);
 
-/// cos and sin [rows, D/2] of the positions themselves, times the attention factor, as little-endian float32.
-std::array<std::vector<std::byte>, 2> rotary_cache(const RopeTable& table, std::int64_t rows);
+enum class Trig : std::uint8_t { kCos, kSin };
+
+/// Values [begin, begin + out.size()) of cos or sin [positions, D/2] of the positions themselves, row by row,
+/// times the attention factor.
+void rotary_cache(const RopeTable& table, Trig trig, std::int64_t begin, std::span<float> out);
 
 }  // namespace llm2mnn::ir

@@ -41,5 +41,21 @@ TEST(RotaryTables, ProductsGiveTheAngleAtAnyPosition) {
   }
 }
 
+TEST(RotaryCache, AnyPartIsThatOfTheWhole) {
+  const RopeTable table{0, 1, {1.0F, 0.1F, 1e-4F}, 1.25, 1 << 17};
+  std::vector<float> part(8);
+  for (const std::int64_t begin : {0, 1, 2, 3, 3 * 100000 + 2}) {
+    for (const Trig trig : {Trig::kCos, Trig::kSin}) {
+      rotary_cache(table, trig, begin, part);
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        const std::size_t at = static_cast<std::size_t>(begin) + i;
+        const double angle = static_cast<double>(at / 3) * static_cast<double>(table.inv_freq[at % 3]);
+        EXPECT_EQ(part[i],
+                  static_cast<float>(1.25 * (trig == Trig::kCos ? std::cos(angle) : std::sin(angle))));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace llm2mnn::ir

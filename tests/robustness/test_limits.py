@@ -56,6 +56,19 @@ class CostTest(SandboxCase):
         self.assertLess(peak, 30e6)
 
 
+    def test_caches_of_many_positions_are_not_held(self):
+        """Rotary caches of flavour genai, 262144 positions of 64 frequencies, are 134 MB of the file."""
+        checkpoint = self.checkpoint(max_position_embeddings=1 << 18, head_dim=128)
+        onnx = self.box / "onnx"
+        for arguments in (("export", "--path", checkpoint, "--dst_path", onnx, "--export", "onnx", "--onnx_flavour", "genai"),
+                          ("convert", "--model", onnx, "--dst_path", self.box / "out", "--quant_block", 32)):
+            with self.subTest(command=arguments[0]):
+                code, peak, _, _ = measured(*arguments, "--threads", 1)
+                self.assertEqual(code, OK)
+                self.assertLess(peak, 60e6)
+        self.assertGreater((onnx / "llm.onnx.data").stat().st_size, 134e6)
+
+
 class OutputTest(SandboxCase):
     def setUp(self):
         super().setUp()

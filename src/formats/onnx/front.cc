@@ -188,12 +188,16 @@ void Emitter::emit(const ir::RopeTable& op) {
 
 void Emitter::emit_rotary_cache(const ir::RopeTable& op) {
   const auto half = checked_cast<std::int64_t>(op.inv_freq.size());
-  const std::int64_t rows = facts_.num_positions;
-  const auto [cos, sin] = ir::rotary_cache(op, rows);
-  const auto table = [&](ir::ValueId value, const std::vector<std::byte>& bytes) {
-    return net_.initializer(value_name(value) + "_cache", ElemType::kFloat, {rows, half}, text_of(bytes));
+  const auto table = [&](ir::ValueId value, ir::Trig trig) {
+    return net_.initializer(value_name(value) + "_cache", {facts_.num_positions, half},
+                            [op, trig](std::uint64_t begin, std::span<std::byte> out) {
+                              ir::rotary_cache(
+                                  op, trig, checked_cast<std::int64_t>(begin / sizeof(float)),
+                                  {reinterpret_cast<float*>(out.data()), out.size() / sizeof(float)});
+                            });
   };
-  caches_[op.cos] = RotaryCache{table(op.cos, cos), table(op.sin, sin)};
+  std::string cos = table(op.cos, ir::Trig::kCos);
+  caches_[op.cos] = RotaryCache{std::move(cos), table(op.sin, ir::Trig::kSin)};
 }
 
 // z * cos + (-z2, z1) * sin on the rotated channels; the others pass.

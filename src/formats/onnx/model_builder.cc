@@ -174,13 +174,28 @@ std::string GraphBuilder::initializer(std::string_view name, ElemType type,
                                       const std::vector<std::int64_t>& dims, std::string raw) {
   if (raw.size() >= kExternalFrom) {
     const std::uint64_t offset = reserve(name, type, dims, raw.size());
-    layout_.consts.push_back({offset, std::move(raw)});
+    layout_.consts.push_back(held_blob(offset, std::move(raw)));
     return std::string(name);
   }
   claim(name);
   proto::Tensor tensor = tensor_of(name, type, dims);
   tensor.set_raw_data(std::move(raw));
   *model_.mutable_graph()->add_initializer() = std::move(tensor);
+  return std::string(name);
+}
+
+std::string GraphBuilder::initializer(std::string_view name, const std::vector<std::int64_t>& dims,
+                                      BytesMaker make) {
+  std::int64_t values = 0;
+  LLM2MNN_CHECK(shape_elements(dims, values));
+  const std::uint64_t bytes = sizeof(float) * checked_cast<std::uint64_t>(values);
+  if (bytes < kExternalFrom) {
+    std::string raw(static_cast<std::size_t>(bytes), '\0');
+    make(0, std::as_writable_bytes(std::span(raw)));
+    return initializer(name, ElemType::kFloat, dims, std::move(raw));
+  }
+  const std::uint64_t offset = reserve(name, ElemType::kFloat, dims, bytes);
+  layout_.consts.push_back({offset, bytes, std::move(make)});
   return std::string(name);
 }
 

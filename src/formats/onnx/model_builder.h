@@ -77,6 +77,8 @@ class GraphBuilder final : public NodeList {
   /// An initializer with known bytes: inside the graph below 1 KiB, in the data file otherwise.
   std::string initializer(std::string_view name, ElemType type, const std::vector<std::int64_t>& dims,
                           std::string raw);
+  /// The same of floats that are made when they are written.
+  std::string initializer(std::string_view name, const std::vector<std::int64_t>& dims, BytesMaker make);
   /// An initializer whose bytes come later; always in the data file. Returns its offset there.
   std::uint64_t reserve(std::string_view name, ElemType type, const std::vector<std::int64_t>& dims,
                         std::uint64_t bytes);

@@ -1,6 +1,7 @@
 #include "formats/onnx/model_builder.h"
 
 #include <cmath>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <set>
 
@@ -19,6 +20,16 @@ std::string external(const proto::Tensor& tensor, const std::string& key) {
   for (const proto::StringEntry& entry : tensor.external_data())
     if (entry.key() == key) return entry.value();
   return "none";
+}
+
+std::string bytes_of(const ConstBlob& blob) {
+  std::string bytes;
+  for_each_piece(blob, [&](std::uint64_t begin, std::span<const std::byte> piece) {
+    EXPECT_EQ(begin, bytes.size());
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    return true;
+  });
+  return bytes;
 }
 
 TEST(ModelBuilder, TheDefaultDomainComesFirst) {
@@ -64,8 +75,33 @@ TEST(ModelBuilder, TensorsOfAKibibyteGoOutAndSmallerOnesStay) {
   EXPECT_EQ(file.graph().initializer(0).raw_data(), std::string(1020, 'x'));
   EXPECT_FALSE(file.graph().initializer(1).has_raw_data());
   ASSERT_EQ(model.layout.consts.size(), 1u);
-  EXPECT_EQ(model.layout.consts[0].data, std::string(1024, 'y'));
+  EXPECT_EQ(bytes_of(model.layout.consts[0]), std::string(1024, 'y'));
   EXPECT_EQ(external(file.graph().initializer(1), "length"), "1024");
+}
+
+TEST(ModelBuilder, FloatsCanBeMadeWhenTheyAreWritten) {
+  // Three pieces, the last one short; every value tells its place.
+  const auto make = [](std::uint64_t begin, std::span<std::byte> out) {
+    for (std::size_t i = 0; i < out.size(); i += sizeof(float)) {
+      const auto value = static_cast<float>(begin + i);
+      std::memcpy(out.data() + i, &value, sizeof value);
+    }
+  };
+  const auto expected = [&](std::uint64_t bytes) {
+    std::string all(bytes, '\0');
+    make(0, std::as_writable_bytes(std::span(all)));
+    return all;
+  };
+  constexpr std::int64_t kLarge = (2 << 18) + 3;
+  GraphBuilder net({});
+  net.initializer("small", {5, 51}, make);
+  net.initializer("large", {kLarge}, make);
+  const OnnxModel model = net.finish();
+  const proto::Model file = parsed(model);
+  EXPECT_EQ(file.graph().initializer(0).raw_data(), expected(1020));
+  ASSERT_EQ(model.layout.consts.size(), 1u);
+  EXPECT_EQ(bytes_of(model.layout.consts[0]), expected(4 * kLarge));
+  EXPECT_EQ(external(file.graph().initializer(1), "length"), std::to_string(4 * kLarge));
 }
 
 TEST(ModelBuilder, EqualConstantsAreMadeOnce) {

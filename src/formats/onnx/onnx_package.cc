@@ -1,7 +1,10 @@
 #include "formats/onnx/onnx_package.h"
 
+#include <algorithm>
+#include <cstring>
 #include <fmt/ranges.h>
 #include <iterator>
+#include <memory>
 
 #include "base/error.h"
 #include "formats/onnx/emitter.h"
@@ -61,6 +64,26 @@ void check_form(const OnnxForm& form) {
     refuse(
         fmt::format("--quant_block {}: onnxruntime computes with blocks of 16, 32, 64 or 128 (--onnx_quant)",
                     form.block));
+}
+
+ConstBlob held_blob(std::uint64_t offset, std::string data) {
+  const std::uint64_t bytes = data.size();
+  auto held = std::make_shared<const std::string>(std::move(data));
+  return {offset, bytes, [held](std::uint64_t begin, std::span<std::byte> out) {
+            std::memcpy(out.data(), held->data() + begin, out.size());
+          }};
+}
+
+void for_each_piece(const ConstBlob& blob,
+                    const std::function<bool(std::uint64_t begin, std::span<const std::byte> piece)>& use) {
+  constexpr std::uint64_t kPiece = 1 << 20;
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(blob.bytes, kPiece)));
+  for (std::uint64_t begin = 0; begin < blob.bytes; begin += kPiece) {
+    const auto piece =
+        std::span(buffer).first(static_cast<std::size_t>(std::min(kPiece, blob.bytes - begin)));
+    blob.make(begin, piece);
+    if (!use(begin, piece)) return;
+  }
 }
 
 OnnxModel build_model(const ir::Graph& graph, const DecoderFacts& facts, const OnnxForm& form,

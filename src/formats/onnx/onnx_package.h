@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,11 +83,23 @@ struct MatrixBlob {
   std::uint64_t zero_points_offset = 0;
 };
 
-/// Bytes known before any matrix is read.
+/// Makes the bytes of a blob from `begin` on, whole values.
+using BytesMaker = std::function<void(std::uint64_t begin, std::span<std::byte> out)>;
+
+/// Bytes known before any matrix is read. They are made where they are wanted: a cache of cosines can be
+/// larger than all else that an export holds.
 struct ConstBlob {
   std::uint64_t offset = 0;
-  std::string data;
+  std::uint64_t bytes = 0;
+  BytesMaker make;
 };
+
+/// A blob of bytes at hand.
+ConstBlob held_blob(std::uint64_t offset, std::string data);
+
+/// Calls `use` with the bytes of a blob, a piece at a time, in order, until it returns false.
+void for_each_piece(const ConstBlob& blob,
+                    const std::function<bool(std::uint64_t begin, std::span<const std::byte> piece)>& use);
 
 /// llm.onnx.data; what no blob covers is zero.
 struct DataLayout {

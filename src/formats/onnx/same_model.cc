@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -146,30 +147,40 @@ void check_functions(const proto::Model& found, const proto::Model& expected) {
   }
 }
 
-// Bytes of a tensor that are known before any weight is read; null when they are not.
-const std::string* known_bytes(const proto::Tensor& tensor,
-                               const std::unordered_map<std::string, const std::string*>& consts) {
-  if (tensor.data_location() == 0) return &tensor.raw_data();
+// Bytes of a tensor that are known before any weight is read.
+std::optional<ConstBlob> known_bytes(const proto::Tensor& tensor,
+                                     const std::unordered_map<std::string, const ConstBlob*>& consts) {
+  if (tensor.data_location() == 0) return held_blob(0, tensor.raw_data());
   for (const proto::StringEntry& entry : tensor.external_data()) {
     if (entry.key() != "offset") continue;
     const auto found = consts.find(entry.value());
-    if (found != consts.end()) return found->second;
+    if (found != consts.end()) return *found->second;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
-void check_tensor(const StoredTensor& found, const proto::Tensor& expected, const std::string* bytes,
-                  const TensorReader& read) {
+bool has_bytes(const StoredTensor& found, const ConstBlob& known, const TensorReader& read) {
+  if (found.bytes != known.bytes) return false;
+  bool same = true;
+  std::vector<std::byte> stored;
+  for_each_piece(known, [&](std::uint64_t begin, std::span<const std::byte> piece) {
+    stored.resize(piece.size());
+    read(found, begin, stored);
+    same = std::ranges::equal(stored, piece);
+    return same;
+  });
+  return same;
+}
+
+void check_tensor(const StoredTensor& found, const proto::Tensor& expected,
+                  const std::optional<ConstBlob>& known, const TensorReader& read) {
   const Shape shape(expected.dims().begin(), expected.dims().end());
   if (found.elem_type != expected.data_type() || found.shape != shape) {
     fail(ErrorKind::kUnsupported, "tensor {}: {} {}, expected {} {}; {}", shown(found.name),
          elem_type_name(found.elem_type), shape_text(found.shape), elem_type_name(expected.data_type()),
          shape_text(shape), kRemedy);
   }
-  if (bytes == nullptr) return;
-  std::string stored(bytes->size(), '\0');
-  if (found.bytes == stored.size()) read(found, 0, std::as_writable_bytes(std::span(stored)));
-  if (stored != *bytes)
+  if (known && !has_bytes(found, *known, read))
     fail(ErrorKind::kUnsupported, "tensor {}: other values than expected; {}", shown(found.name), kRemedy);
 }
 
@@ -184,9 +195,9 @@ void check_same_model(const OnnxFile& file, const OnnxModel& expected_model, con
   check_values(graph.output(), expected.graph().output(), "output");
   check_operator_sets(file.model(), expected);
   check_functions(file.model(), expected);
-  std::unordered_map<std::string, const std::string*> consts;  // by offset
+  std::unordered_map<std::string, const ConstBlob*> consts;  // by offset
   for (const ConstBlob& blob : expected_model.layout.consts)
-    consts.emplace(fmt::format("{}", blob.offset), &blob.data);
+    consts.emplace(fmt::format("{}", blob.offset), &blob);
   std::unordered_set<std::string> names;
   for (const proto::Tensor& tensor : expected.graph().initializer()) {
     names.insert(tensor.name());
