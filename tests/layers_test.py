@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The rules of docs/architecture.md as facts: a folder of src/ includes only folders above its own line, a library is seen by
-one folder only, and no family of families/ is named in the code."""
+one folder only, and no family of families/ is named in the code; family files are short."""
 import pathlib
 import re
+import statistics
 import sys
 
 # Lowest first; what each folder may include besides itself.
@@ -40,6 +41,24 @@ CHAT_FORMATS = {"jinja/family_templates.cc", "jinja/family_templates.h"}
 TEST_ONLY = re.compile(r"_(test|bench|fuzz)\.cc$|test_\w+\.(h|cc)$|_test_util\.(h|cc)$")
 
 
+# A family states a difference: the median file stays under the first number of lines, and one above the second says why.
+MEDIAN_LINES, LONG_LINES = 30, 60
+REASON = re.compile(rf"^# Longer than {LONG_LINES} lines: \w", re.MULTILINE)
+
+
+def long_families(root):
+    """Faults of the lengths of families/*/family.toml."""
+    files = {p.parent.name: p.read_text(encoding="utf-8") for p in sorted(root.glob("families/*/family.toml"))}
+    lines = {name: text.count("\n") for name, text in files.items()}
+    faults = [f"families/{name}: {count} lines, and no comment '# Longer than {LONG_LINES} lines: REASON'"
+              for name, count in lines.items() if count > LONG_LINES and not REASON.search(files[name])]
+    faults += [f"families/{name}: has a reason to be long, and {lines[name]} lines"
+               for name, text in files.items() if REASON.search(text) and lines[name] <= LONG_LINES]
+    if statistics.median(lines.values()) >= MEDIAN_LINES:
+        faults.append(f"families: the median file has {statistics.median(lines.values())} lines, under {MEDIAN_LINES} is asked for")
+    return faults
+
+
 def layer_of(path):
     for name in sorted(LAYERS, key=len, reverse=True):
         if path.startswith(name + "/"):
@@ -49,7 +68,7 @@ def layer_of(path):
 
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent / "src"
-    faults, edges = [], 0
+    faults, edges = long_families(root.parent), 0
     names = sorted(p.name.rstrip("0123456789") for p in root.parent.glob("families/*"))
     families = re.compile(f"(?<![a-z])({'|'.join(names)})", re.IGNORECASE)  # "ideographic" names no family
     for source in sorted(root.rglob("*")):

@@ -47,6 +47,11 @@ TEST(FamilyGuide, TablesAreThoseOfTheVocabulary) {
     EXPECT_EQ(count_of(text, row), 1u) << row;
     ++dotted_rows;
   }
+  for (const Shorthand& one : shorthands()) {
+    const std::string row = fmt::format("| `{}` | expression | | {} |\n", one.path, one.meaning);
+    EXPECT_EQ(count_of(text, row), 1u) << row;
+    ++dotted_rows;
+  }
   for (const char* section : {"model", "norm", "block", "attention", "mlp", "rope"})
     dotted_rows -= count_of(text, fmt::format("\n| `{}.", section));
   EXPECT_EQ(dotted_rows, 0u) << "the guide has rows for keys that the vocabulary lacks";

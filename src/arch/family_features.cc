@@ -9,8 +9,9 @@ bool is_fallback(const Setting& setting, const VocabularyKey& key) {
   if (key.kind == KeyKind::kMenu || key.kind == KeyKind::kActivation) return setting.word == key.fallback;
   if (!setting.keys.empty()) return false;
   const Expression fallback = Expression::parse(std::string(key.fallback), split_words(key.words));
-  return fallback.constant_value().has_value() ? setting.expression.constant_value() == fallback.constant_value()
-                                               : setting.expression.text() == fallback.text();
+  return fallback.constant_value().has_value()
+             ? setting.expression.constant_value() == fallback.constant_value()
+             : setting.expression.text() == fallback.text();
 }
 
 std::string label_of(const Setting& setting, const VocabularyKey& key) {

@@ -65,6 +65,24 @@ TEST(FamilyFile, ChildMergesConfigEntriesFieldByField) {
   EXPECT_EQ(entry.if_null->text(), "num_attention_heads");
 }
 
+TEST(FamilyFile, OneBiasSetsThoseThatTheFileDoesNotName) {
+  const Family family = family_from_text(R"(
+    model_types = ["x"]
+    inherits = "llama"
+    [attention]
+    bias = true
+    o_bias = false
+    [mlp]
+    down_bias = true
+    bias = "mlp_bias && attention_bias"
+  )");
+  for (const char* path : {"attention.q_bias", "attention.k_bias", "attention.v_bias", "mlp.down_bias"})
+    EXPECT_EQ(family.setting(path).expression.constant_value(), 1) << path;
+  EXPECT_TRUE(family.setting("attention.o_bias").expression.is_zero());
+  for (const char* path : {"mlp.gate_bias", "mlp.up_bias"})
+    EXPECT_EQ(family.setting(path).expression.text(), "mlp_bias && attention_bias") << path;
+}
+
 TEST(FamilyFile, ChildDoesNotInheritWhichModelsItClaims) {
   const Family family = family_from_text("model_types = [\"x\"]\ninherits = \"llama\"\n");
   EXPECT_TRUE(family.architectures.empty());

@@ -177,6 +177,10 @@ class Reader {
       const std::size_t dot = key.path.find('.');
       if (key.path.substr(0, dot) == section) keys.emplace_back(key.path.substr(dot + 1));
     }
+    for (const Shorthand& one : shorthands()) {
+      const std::size_t dot = one.path.find('.');
+      if (one.path.substr(0, dot) == section) keys.emplace_back(one.path.substr(dot + 1));
+    }
     return keys;
   }
 
@@ -186,10 +190,24 @@ class Reader {
       if (is_layer_type) {
         for (const auto& [inner_key, inner_node] : table_of(node, key))
           read_setting("rope", "rope." + std::string(key.str()), inner_key, inner_node);
-      } else {
+      } else if (!read_shorthand(section, key, node)) {
         read_setting(section, section, key, node);
       }
     }
+  }
+
+  bool read_shorthand(const std::string& section, const toml::key& key, const toml::node& node) {
+    const std::string path = section + "." + std::string(key.str());
+    for (const Shorthand& one : shorthands()) {
+      if (one.path != path) continue;
+      Setting setting;
+      setting.expression = expression_of(node, key);
+      setting.where = at(key);
+      for (const std::string& covered : split_words(one.covers))
+        family_.settings.emplace(covered, setting);  // a named one stays, or comes and overrules
+      return true;
+    }
+    return false;
   }
 
   void read_setting(const std::string& section, const std::string& prefix, const toml::key& key,

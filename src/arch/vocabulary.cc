@@ -72,6 +72,13 @@ constexpr std::array kVocabulary = {
         "layers_without_rope"},
 };
 
+constexpr std::array kShorthands = {
+    Shorthand{"attention.bias", "attention.q_bias attention.k_bias attention.v_bias attention.o_bias",
+              "q_bias, k_bias, v_bias and o_bias where they are not named"},
+    Shorthand{"mlp.bias", "mlp.gate_bias mlp.up_bias mlp.down_bias",
+              "gate_bias, up_bias and down_bias where they are not named"},
+};
+
 constexpr std::array<std::string_view, 5> kFileKeys = {"source", "model_types", "architectures", "inherits",
                                                        "base_prefix"};
 constexpr std::array<std::string_view, 5> kNamedSections = {"config", "tensors", "ignore", "harmless",
@@ -172,6 +179,7 @@ std::optional<Activation> find_activation(const Table& table, std::string_view n
 std::span<const VocabularyKey> vocabulary() { return kVocabulary; }
 std::span<const CanonicalName> canonical_names() { return kCanonicalNames; }
 std::span<const RoleInfo> roles() { return kRoles; }
+std::span<const Shorthand> shorthands() { return kShorthands; }
 std::span<const std::string_view> file_keys() { return kFileKeys; }
 std::span<const std::string_view> named_sections() { return kNamedSections; }
 std::span<const std::string_view> config_fields() { return kConfigFields; }

@@ -35,6 +35,14 @@ struct VocabularyKey {
 std::span<const VocabularyKey> vocabulary();
 const VocabularyKey* find_vocabulary_key(std::string_view path);
 
+/// A key that sets several of the vocabulary at once; those that the same file names keep their own values.
+struct Shorthand {
+  std::string_view path;    ///< "attention.bias"
+  std::string_view covers;  ///< paths, separated by spaces
+  std::string_view meaning;
+};
+std::span<const Shorthand> shorthands();
+
 /// A config value that the code itself needs, whatever the family.
 struct CanonicalName {
   enum class Kind : std::uint8_t { kSize, kCount, kNumber, kBool };  ///< kSize >= 1, kCount >= 0

@@ -58,7 +58,10 @@ class Guide(RuntimeCase):
         got = self.runtime.logits(package, golden["ids"], compare.PREFILL)
         self.assertLess(compare.relative_rms(got, golden["logits_16"]), tolerances.LOGITS_16_BIT)
 
-    def test_step_5_builds_it_in(self):
+    def test_step_5_keeps_it_short(self):
+        self.assertLess(len(self.file.read_text().splitlines()), int(re.search(r"the median has under (\d+)", self.steps).group(1)))
+
+    def test_step_6_builds_it_in(self):
         """The tool was built with the same file in its place: it lists the family, and gives the same bytes."""
         self.assertIn(f"families/{FAMILY}/family.toml", self.steps)
         listed = json.loads(run("families", "--json").stdout)
