@@ -130,7 +130,7 @@ void run_export(const OnnxPlan& plan, StreamProgress& progress) {
   const File& embedding_file = files.add_large(plan.embedding.file_name, plan.embedding.file_bytes());
   add_side_files(files, plan);
   if (!plan.genai_config_json.empty()) files.add(kGenaiConfigName, bytes_of(plan.genai_config_json));
-  for (const OnnxPlan::CopiedFile& file : plan.tokenizer_files)
+  for (const OnnxPlan::TokenizerFile& file : plan.tokenizer_files)
     files.add(file.name, bytes_of(file.content));
 
   ManifestDigests digests;

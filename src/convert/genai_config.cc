@@ -1,26 +1,63 @@
 #include "convert/genai_config.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "convert/package_config.h"
 #include "convert/package_names.h"
+#include "convert/plan_json.h"
 
 namespace llm2mnn {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// An id of the checkpoint's config.json; null when it has none.
+bool is_id(const OnnxPlan& plan, std::int64_t id) {
+  return id >= 0 && id < plan.model.lowered.graph.vocab_size;
+}
+
+// An id of the checkpoint's config.json; null when it has none (-1 is one way to say so).
 Json config_id(const OnnxPlan& plan, const char* key) {
   const JsonValue* value = plan.model.checkpoint->config().find(key);
-  return value != nullptr && value->is_number() ? Json(value->as_int64()) : Json(nullptr);
+  if (value == nullptr || !value->is_number()) return nullptr;
+  try {
+    const std::int64_t id = value->as_int64();
+    return is_id(plan, id) ? Json(id) : Json(nullptr);
+  } catch (Error& error) {
+    error.add_context(fmt::format("config.json: '{}'", key));
+    throw;
+  }
+}
+
+// genai loads no model with an id beyond its logits.
+std::vector<std::int64_t> reachable_stop_ids(const OnnxPlan& plan) {
+  std::vector<std::int64_t> ids = plan.tokenizer.stop_ids;
+  std::erase_if(ids, [&](std::int64_t id) { return !is_id(plan, id); });
+  return ids;
+}
+
+constexpr const char* kTokenizerConfigName = "tokenizer_config.json";
+constexpr const char* kTemplateName = "chat_template.jinja";
+
+OnnxPlan::TokenizerFile* find_file(std::vector<OnnxPlan::TokenizerFile>& files, std::string_view name) {
+  const auto found = std::ranges::find(files, name, &OnnxPlan::TokenizerFile::name);
+  return found == files.end() ? nullptr : &*found;
+}
+
+// Whether genai finds just this template in these files.
+bool has_template(const JsonValue& config, const OnnxPlan::TokenizerFile* file,
+                  std::string_view chat_template) {
+  const JsonValue* member = config.find("chat_template");
+  if (member != nullptr && !member->is_null())
+    return member->is_string() && member->as_string() == chat_template;
+  return (file == nullptr ? std::string_view() : file->content) == chat_template;
 }
 
 }  // namespace
 
 std::string make_genai_config_json(const OnnxPlan& plan) {
   const ModelFacts& facts = plan.model.facts;
-  const std::vector<std::int64_t>& stop_ids = plan.tokenizer.stop_ids;
+  const std::vector<std::int64_t> stop_ids = reachable_stop_ids(plan);
   const Json eos = stop_ids.size() == 1 ? Json(stop_ids.front()) : Json(stop_ids);
   Json bos = config_id(plan, "bos_token_id");
   if (bos.is_null() && !plan.tokenizer.prefix_ids.empty()) bos = plan.tokenizer.prefix_ids.front();
@@ -65,14 +102,25 @@ std::string make_genai_config_json(const OnnxPlan& plan) {
   return Json{{"model", model}, {"search", search}}.dump(2) + "\n";
 }
 
-std::vector<OnnxPlan::CopiedFile> tokenizer_files_of(const std::filesystem::path& dir) {
+std::vector<OnnxPlan::TokenizerFile> genai_tokenizer_files(const std::filesystem::path& dir,
+                                                           std::string_view chat_template) {
   constexpr std::uint64_t kMaxBytes = 128u << 20;
-  std::vector<OnnxPlan::CopiedFile> files;
+  std::vector<OnnxPlan::TokenizerFile> files;
   for (const char* name :
-       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja"}) {
+       {kTokenizerJsonName, kTokenizerConfigName, "special_tokens_map.json", "added_tokens.json",
+        "vocab.json", "merges.txt", "tokenizer.model", kTemplateName}) {
     if (entry_exists(dir / name)) files.push_back({name, read_text_file(dir / name, kMaxBytes)});
   }
+  const OnnxPlan::TokenizerFile* found = find_file(files, kTokenizerConfigName);
+  const JsonValue config = found == nullptr ? JsonValue::make_object({}) : parse_json(found->content);
+  if (found != nullptr && has_template(config, find_file(files, kTemplateName), chat_template)) return files;
+  Json written = json_of(config);
+  written.erase("chat_template");
+  if (!chat_template.empty()) written["chat_template"] = chat_template;
+  std::erase_if(files, [](const auto& file) {
+    return file.name == kTokenizerConfigName || file.name == kTemplateName;
+  });
+  files.push_back({kTokenizerConfigName, written.dump(2) + "\n"});
   return files;
 }
 

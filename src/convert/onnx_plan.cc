@@ -32,8 +32,15 @@ std::vector<std::string> onnx_notes(const OnnxPlan& plan) {
   const onnx::OnnxForm& form = plan.options.onnx;
   if (form.flavour == onnx::Flavour::kOne && form.weights != onnx::WeightForm::kFloat)
     notes.push_back("MNN's converter cannot read quantised ONNX; for it export without --onnx_quant");
-  if (form.flavour == onnx::Flavour::kGenai)
+  if (form.flavour == onnx::Flavour::kGenai) {
     notes.push_back("GroupQueryAttention: one sequence at a time, or padding on the right");
+    const bool has_tokenizer = std::ranges::any_of(
+        plan.tokenizer_files, [](const auto& file) { return file.name == kTokenizerJsonName; });
+    if (!has_tokenizer)
+      notes.push_back(
+          fmt::format("onnxruntime-genai reads {} only, and the checkpoint has none: it takes ids, not text",
+                      kTokenizerJsonName));
+  }
   return notes;
 }
 
@@ -44,7 +51,7 @@ void list_files(OnnxPlan& plan) {
   std::ranges::copy(side_files(plan), std::back_inserter(plan.files));
   if (!plan.genai_config_json.empty())
     plan.files.push_back({kGenaiConfigName, plan.genai_config_json.size()});
-  for (const OnnxPlan::CopiedFile& file : plan.tokenizer_files)
+  for (const OnnxPlan::TokenizerFile& file : plan.tokenizer_files)
     plan.files.push_back({file.name, file.content.size()});
   plan.files.push_back({kManifestName, 0});
   plan.files.back().bytes = make_manifest(plan, {}).size();
@@ -117,7 +124,8 @@ OnnxPlan make_onnx_plan(const ExportOptions& options) {
   if (options.onnx.flavour == onnx::Flavour::kGenai) {
     plan.genai_config_json = make_genai_config_json(plan);
     plan.tokenizer_files =
-        tokenizer_files_of(options.tokenizer_path.empty() ? options.path : options.tokenizer_path);
+        genai_tokenizer_files(options.tokenizer_path.empty() ? options.path : options.tokenizer_path,
+                              plan.tokenizer.template_plan.source);
   }
   plan.notes = onnx_notes(plan);
   list_files(plan);

@@ -13,10 +13,10 @@ struct OnnxPlan : PackagePlan {
   onnx::OnnxModel onnx;
   std::string genai_config_json;  ///< genai_config.json of the genai flavour; else empty
 
-  struct CopiedFile {
+  struct TokenizerFile {
     std::string name, content;
   };
-  std::vector<CopiedFile> tokenizer_files;  ///< the source's own, for onnxruntime-genai
+  std::vector<TokenizerFile> tokenizer_files;  ///< of the source, for onnxruntime-genai
 };
 
 /// @throws Error for everything that can be known to fail before the long work starts.

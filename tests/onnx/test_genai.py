@@ -15,7 +15,7 @@ from parity.compare import PREFILL, load_golden, relative_rms  # noqa: E402
 from support.genai_decoder import GenaiDecoder  # noqa: E402
 from support.onnx_case import OnnxCase  # noqa: E402
 from support.onnx_decoder import OnnxDecoder  # noqa: E402
-from support.tool import make_fixture  # noqa: E402
+from support.tool import export, make_fixture  # noqa: E402
 
 # MHA, GQA and MQA, tied and not, biases, scaled rotary, no window, one window, both masks, q and k norms.
 MODELS = ("llama_biases", "llama_mha_tied_f32", "llama_yarn_mscale", "mistral_window", "qwen2_rope_parameters_dynamic_mqa",
@@ -57,6 +57,15 @@ class Genai(OnnxCase):
                 ids = make_fixture.token_ids(make_fixture.Fixture("qwen3_tied").config["vocab_size"])[:PREFILL]
                 self.assertEqual(GenaiDecoder(directory).greedy(ids, GREEDY), OnnxDecoder(directory).greedy(ids, GREEDY))
 
+    def edited_checkpoint(self, name, tag, file, edit):
+        """A copy of a checkpoint of which `edit` has changed the object in a JSON file."""
+        checkpoint = self.tmp / f"edited-{name}-{tag}"
+        shutil.copytree(self.stored_checkpoint(name), checkpoint)
+        values = json.loads((checkpoint / file).read_text())
+        edit(values)
+        (checkpoint / file).write_text(json.dumps(values))
+        return checkpoint
+
     def test_generation_stops_at_each_end(self):
         """With its own second id, or a list with that id, as the model's end, a greedy decode has two ids."""
         name = "llama_biases"
@@ -66,12 +75,44 @@ class Genai(OnnxCase):
         self.assertNotEqual(first, second)
         for end in (second, [1, second]):
             with self.subTest(end=end):
-                checkpoint = self.tmp / f"end-{end}"
-                shutil.copytree(self.stored_checkpoint(name), checkpoint)
-                config = json.loads((checkpoint / "config.json").read_text())
-                (checkpoint / "config.json").write_text(json.dumps({**config, "eos_token_id": end}))
+                checkpoint = self.edited_checkpoint(name, f"end-{end}", "config.json", lambda c, end=end: c.update(eos_token_id=end))
                 package = self.export_onnx(name, checkpoint, "--onnx_flavour", "genai")
                 self.assertEqual(GenaiDecoder(package).greedy(ids, GREEDY), [first, second])
+
+    def test_ids_that_the_model_does_not_have(self):
+        """genai loads no model with an end beyond its logits, and takes a padding of -1 for one."""
+        vocab_size = make_fixture.Fixture("llama_gqa").config["vocab_size"]
+        for ids in ({"pad_token_id": -1}, {"eos_token_id": [2, vocab_size]}, {"bos_token_id": vocab_size, "pad_token_id": vocab_size}):
+            with self.subTest(ids=ids):
+                checkpoint = self.edited_checkpoint("llama_gqa", f"ids-{ids}".replace(" ", ""), "config.json", lambda c, ids=ids: c.update(ids))
+                package = self.export_onnx("llama_gqa", checkpoint, "--onnx_flavour", "genai")
+                model = json.loads((package / "genai_config.json").read_text())["model"]
+                self.assertEqual({k: model.get(k) for k in ("eos_token_id", "pad_token_id")}, {"eos_token_id": 2, "pad_token_id": 2})
+                self.assertEqual(len(GenaiDecoder(package).greedy([5, 6, 7], 1)), 1)
+
+    def test_the_template_that_was_chosen(self):
+        own = self.tmp / "own.jinja"
+        own.write_text("{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}")
+        entries = [{"name": name, "template": text} for name, text in (("default", own.read_text()), ("tool_use", "of tools"))]
+        listed = self.edited_checkpoint("llama_gqa", "list", "tokenizer_config.json", lambda c: c.update(chat_template=entries))
+        for checkpoint, arguments in ((self.stored_checkpoint("llama_gqa"), ("--chat_template", own)), (listed, ())):
+            with self.subTest(arguments=arguments):
+                decoder = GenaiDecoder(self.export_onnx("llama_gqa", checkpoint, "--onnx_flavour", "genai", *arguments))
+                self.assertEqual(decoder.chat([[{"role": "user", "content": "hi"}]]), ["<user>hi"])
+
+    def test_a_checkpoint_without_tokenizer_json(self):
+        """genai reads no other tokenizer; the export says so, and ids it takes all the same."""
+        checkpoint = self.tmp / "vocab-and-merges"
+        shutil.copytree(self.stored_checkpoint("llama_gqa"), checkpoint)
+        model = json.loads((checkpoint / "tokenizer.json").read_text())["model"]
+        (checkpoint / "vocab.json").write_text(json.dumps(model["vocab"]))
+        (checkpoint / "merges.txt").write_text("\n".join(m if isinstance(m, str) else " ".join(m) for m in model["merges"]))
+        (checkpoint / "tokenizer.json").unlink()
+        config = json.loads((checkpoint / "tokenizer_config.json").read_text())
+        (checkpoint / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": "GPT2Tokenizer"}))
+        printed = export(checkpoint, self.tmp / "ids-only", "--export", "onnx", "--onnx_flavour", "genai")
+        self.assertIn("onnxruntime-genai reads tokenizer.json only", printed)
+        self.assertEqual(len(GenaiDecoder(self.tmp / "ids-only").greedy([5, 6, 7], 3)), 3)
 
     def test_token_ids_and_prompts(self):
         directory = self.package("llama_gqa", "genai")
