@@ -114,6 +114,17 @@ void check_shapes(const Lowered& lowered) {
   }
 }
 
+// `--overwrite` would take the place of the files that are read, and remove them.
+void check_apart(const fs::path& destination, const fs::path& onnx, const onnx::OnnxFile& file) {
+  for (const std::string& name : file.files()) {
+    std::error_code error;
+    if (fs::canonical(onnx.parent_path() / name, error).parent_path() != destination) continue;
+    fail(ErrorKind::kInvalidArgument,
+         "--dst_path {}: {} lies there, which is to be read; choose another --dst_path",
+         shown(destination.string()), shown(name));
+  }
+}
+
 // The model of a file of our own: its record says what the graph is, and the graph must be just that.
 void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_view text) {
   OnnxRecord record;
@@ -198,6 +209,7 @@ void plan_onnx_package(PackagePlan& plan, const ExportOptions& options) {
   plan.destination = check_destination(options.dst_path, options.overwrite);
   const fs::path path = onnx_path(options.path);
   const onnx::OnnxFile file = onnx::OnnxFile::open(path);
+  check_apart(plan.destination, path, file);
   const std::optional<std::string_view> record = file.metadata(kRecordKey);
   if (!record) {
     if (onnx::is_llmexport(file)) return plan_llmexport_package(plan, path, file);

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "robustness"))
-from sandbox import BROKEN_INPUT, OK, SYSTEM, UNSUPPORTED, SandboxCase, package_faults  # noqa: E402
+from sandbox import BAD_FLAG, BROKEN_INPUT, OK, SYSTEM, UNSUPPORTED, SandboxCase, package_faults  # noqa: E402
 
 FIXTURE = "llama_biases"
 RECORD = "llm2mnn.config"
@@ -124,6 +124,17 @@ class FilesTest(HostileCase):
         for location in ("../x", "a/../../x", "/etc/passwd", "..", "", "llm.onnx.data\0x"):
             with self.subTest(location=location):
                 self.refuses(BROKEN_INPUT, [MATRIX, "external data"], self.edit(set_external(MATRIX, location=location)))
+
+    def test_a_destination_that_holds_the_source(self):
+        directory = self.source()
+        link = self.box / "elsewhere"
+        link.mkdir()
+        for name in directory.iterdir():
+            (link / name.name).symlink_to(name)
+        for model in (directory, link / "llm.onnx"):
+            with self.subTest(model=model):
+                self.refused(BAD_FLAG, ["llm.onnx", "choose another --dst_path"], "convert", "--model", model, "--dst_path", directory, "--overwrite",
+                             "--quant_block", "32")
 
     def test_a_data_file_that_is_not_there(self):
         directory = self.source()
