@@ -359,10 +359,22 @@ void run_convert_command(const ExportOptions& options, bool dry_run, const Outpu
   export_plan(make_convert_plan(options), dry_run, output, start);
 }
 
+namespace {
+
+// They tell how a checkpoint is understood.
+void refuse_checkpoint_flags(const ExportOptions& options, std::string_view what) {
+  for (const auto& [flag, is_given] :
+       {std::pair{"--type", !options.type.empty()}, std::pair{"--family", !options.family_path.empty()}})
+    if (is_given) fail(ErrorKind::kInvalidArgument, "{}: it is for checkpoints, and this is {}", flag, what);
+}
+
+}  // namespace
+
 void run_inspect_command(const std::filesystem::path& path, const ExportOptions& options,
                          const Output& output) {
   check_output_flags(output);
   if (const std::filesystem::path file = find_onnx(path); !file.empty()) {
+    refuse_checkpoint_flags(options, "an ONNX file");
     const OnnxReport report = inspect_onnx(file);
     const bool has_manifest = std::filesystem::is_directory(path) && is_package(path);
     const PackageReport package = has_manifest ? inspect_package(path) : PackageReport();
@@ -377,6 +389,7 @@ void run_inspect_command(const std::filesystem::path& path, const ExportOptions&
     return;
   }
   if (is_package(path)) {
+    refuse_checkpoint_flags(options, "a package");
     const PackageReport report = inspect_package(path);
     print_result([&] {
       if (output.json) {

@@ -8,7 +8,7 @@ import onnx
 import onnx.numpy_helper
 
 from edits import WeightsCase
-from sandbox import BROKEN_INPUT, OK, SYSTEM
+from sandbox import BAD_FLAG, BROKEN_INPUT, OK, SYSTEM
 
 
 def floats_of(directory):
@@ -40,6 +40,15 @@ class InspectOnnxTest(WeightsCase):
                                  {n: (out / n).stat().st_size for n in ("llm.onnx", "llm.onnx.data")})
                 self.assertEqual(report["tensors"]["FLOAT"]["bytes"], sum(t.nbytes for t in floats_of(out)))
                 self.assertEqual(sum(report["operators"].values()), len(onnx.load(out / "llm.onnx", load_external_data=False).graph.node))
+
+    def test_flags_of_checkpoints(self):
+        out = self.onnx()
+        package = self.box / "package"
+        self.exports(self.box / "ckpt", package)
+        for path, what in ((out, "an ONNX file"), (out / "llm.onnx", "an ONNX file"), (package, "a package")):
+            for flag in ("--type", "--family"):
+                with self.subTest(path=path.name, flag=flag):
+                    self.refused(BAD_FLAG, [flag, what], "inspect", path, flag, "llama")
 
     def test_long_lists_on_request(self):
         out = self.onnx()
