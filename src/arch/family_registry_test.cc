@@ -137,6 +137,15 @@ TEST_F(RegistryTest, ACheckpointLikeNoFamilySaysSo) {
       "its tensors are like no family's: 'trunk.{i}.conv.weight'");
 }
 
+TEST_F(RegistryTest, AHundredThousandStrangeNamesAreNotAllCompared) {
+  Tensors tensors;
+  for (int i = 0; i < 100'000; ++i)
+    tensors["block" + std::to_string(i) + ".weight"] = {1};
+  const JsonValue config = with_key(small_llama(), "model_type", "\"acme_lm\"");
+  const Checkpoint checkpoint = write(config, tensors);
+  expect_part(unknown_type_message(checkpoint), "like no family's: 'block");
+}
+
 TEST_F(RegistryTest, AnotherTypeStillUsesEachTensorOnce) {
   const JsonValue config = with_key(small_llama(), "model_type", "\"acme_lm\"");
   Tensors tensors = llama_like_tensors(small_llama());

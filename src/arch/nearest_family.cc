@@ -10,7 +10,8 @@
 namespace llm2mnn {
 namespace {
 
-constexpr std::size_t kShownNames = 2;  // a message has at most 500 characters
+constexpr std::size_t kShownNames = 2;   // a message has at most 500 characters
+constexpr std::size_t kMaxNames = 2000;  // a model has some hundred without its numbers; comparing costs time
 
 // "model.layers.3.mlp" and "model.layers.{i}.mlp" alike: a part between dots that is a number or in braces.
 std::string without_numbers(std::string_view name) {
@@ -77,8 +78,10 @@ std::vector<FamilyFit> fit_families(std::span<const std::shared_ptr<const Family
                                     const JsonValue& config, std::span<const TensorInfo> tensors,
                                     const std::set<std::string>& known_keys) {
   std::set<std::string> names;
-  for (const TensorInfo& info : tensors)
+  for (const TensorInfo& info : tensors) {
+    if (names.size() == kMaxNames) break;
     names.insert(without_numbers(info.name));
+  }
   std::vector<FamilyFit> fits;
   for (const auto& family : families) {
     fits.push_back(fit(*family, names));

@@ -63,6 +63,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Expected{"telechat-12b", 38, 32, 160, 120000, 12288, 8192, 10000, 8192, false},
                       Expected{"chatglm3-6b", 28, 2, 128, 65024, 13696, 8192, 10000, 0, false},
                       Expected{"glm-4-9b-chat", 40, 2, 128, 151552, 13696, 131072, 5e6, 0, false},
+                      Expected{"baichuan2-7b-chat", 32, 32, 128, 125696, 11008, 4096, 10000, 0, false},
+                      Expected{"internlm2-chat-1_8b", 24, 8, 128, 92544, 8192, 32768, 1e6, 32768, false},
                       Expected{"internlm-20b", 60, 40, 128, 103168, 13824, 4096, 10000, 4096, false},
                       Expected{"internlm3-8b", 48, 2, 128, 128512, 10240, 32768, 5e7, 32768, false},
                       Expected{"exaone-3.0-7.8b", 32, 8, 128, 102400, 14336, 4096, 5e5, 0, false},
@@ -83,6 +85,15 @@ TEST(RemoteConfig, TeleChat7bIsStoredWithoutItsPrefix) {
   for (const auto& [name, shape] : stored_tensors(family_of(config), config))
     bare[name.substr(std::string("transformer.").size())] = shape;
   EXPECT_EQ(testing::describe(family_of(config), config, bare).layers.size(), 30u);
+}
+
+TEST(RemoteConfig, OnlyTheSecondBaichuanNormalisesItsHead) {
+  JsonValue config = config_of("baichuan2-7b-chat");
+  EXPECT_FALSE(describe_stored(config).lm_head.weight.plain_source().has_value());
+  config = with_key(config, "z_loss_weight", "");  // the base model does not say it
+  EXPECT_FALSE(describe_stored(config).lm_head.weight.plain_source().has_value());
+  config = with_key(with_key(config, "vocab_size", "64000"), "architectures", R"(["BaiChuanForCausalLM"])");
+  EXPECT_TRUE(describe_stored(config).lm_head.weight.plain_source().has_value());
 }
 
 std::string refusal(const JsonValue& config) {
