@@ -64,8 +64,26 @@ def plain_model(config):
     return model_class._from_config(config_class(**hf_config(config)), attn_implementation="eager")
 
 
+def sinks_model(config):
+    """gpt-oss of transformers with Llama's MLP in place of the experts."""
+    from transformers.models.gpt_oss.modeling_gpt_oss import GptOssForCausalLM
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    class Mlp(LlamaMLP):
+        def forward(self, x):
+            return super().forward(x), None
+
+    c = {k: v for k, v in config.items() if k not in ("architectures", "model_type")}
+    model = GptOssForCausalLM._from_config(transformers.GptOssConfig(**c), attn_implementation="eager")
+    for layer in model.model.layers:
+        layer.mlp = Mlp(model.config)
+    return model
+
+
 def listed_model(config):
     """The class that transformers has for the model_type, whose names the fixture's tensors have."""
+    if config["model_type"] == "variant_sinks":
+        return sinks_model(config)
     if config["model_type"] in reference_models.MODELS:
         return reference_models.MODELS[config["model_type"]](config)
     c = json.loads(json.dumps(config))
@@ -154,7 +172,7 @@ def without_features(fixture):
             del c[place][key]
             yield key, base, c
     roles = {role for _, role, _ in fixture.tensors()}
-    for role in sorted(r for r in roles if r.endswith(".bias")):
+    for role in sorted(r for r in roles if r.endswith(".bias") or r == "sinks"):
         yield role, {n: np.zeros_like(v) if r == role else v for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config
     for role in sorted(roles & mf.NORMS):
         yield role, {n: np.ones_like(v) * np.mean(v) if r == role else v

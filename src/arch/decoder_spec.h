@@ -36,6 +36,7 @@ enum class WeightRole : std::uint8_t {
   kOProj,
   kQNorm,
   kKNorm,
+  kSinks,
   kPostAttentionNorm,  ///< on the attention's output (sandwich, post)
   kPreMlpNorm,         ///< "post_attention_layernorm" in most checkpoints
   kPostMlpNorm,
@@ -94,6 +95,7 @@ struct AttentionSpec {
   std::optional<NormSpec> q_norm;  ///< before rope
   std::optional<NormSpec> k_norm;
   QkNormKind qk_norm_kind = QkNormKind::kHead;
+  Binding sinks;  ///< [Hq], a logit of each head that the softmax counts and drops; or empty
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;

@@ -276,6 +276,7 @@ class Describer {
       attention.q_norm = make_norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
       attention.k_norm = make_norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
     }
+    if (is_on("attention.sinks")) attention.sinks = claims_.claim("sinks", i);
     claims_.fail_if_missing(i);
     scale_queries(attention);
     const RopeUse rope = ropes_.use(attention.mask, i);

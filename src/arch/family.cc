@@ -203,6 +203,8 @@ std::string Family::switch_of(std::string_view role) {
     case WeightRole::kQNorm:
     case WeightRole::kKNorm:
       return "attention.qk_norm";
+    case WeightRole::kSinks:
+      return "attention.sinks";
     case WeightRole::kInputLayernorm:
     case WeightRole::kPreMlpNorm:
     case WeightRole::kPostAttentionNorm:

@@ -39,6 +39,9 @@ constexpr std::array kVocabulary = {
         "weights for each, all: over all of them at once"},
     VocabularyKey{"attention.qk_norm_on", KeyKind::kExpression, "", "1",
                   "0: there is no q_norm and no k_norm after all", "-"},
+    VocabularyKey{
+        "attention.sinks", KeyKind::kExpression, "", "0",
+        "not 0: each head has a logit that takes part in the softmax and has no value (role sinks)"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
                   "keys that a query of a sliding layer sees, itself included"},
     VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding", "full",
@@ -120,6 +123,7 @@ constexpr std::array kRoles = {
     LLM2MNN_LINEAR("o_proj", kOProj, true, "hidden_size", "num_attention_heads * head_dim"),
     RoleInfo{"q_norm", WeightRole::kQNorm, false, true, "head_dim"},
     RoleInfo{"k_norm", WeightRole::kKNorm, false, true, "head_dim"},
+    RoleInfo{"sinks", WeightRole::kSinks, false, true, "num_attention_heads"},
     LLM2MNN_NORM("post_attention_norm", kPostAttentionNorm, true, "hidden_size"),
     LLM2MNN_NORM("pre_mlp_norm", kPreMlpNorm, true, "hidden_size"),
     LLM2MNN_NORM("post_mlp_norm", kPostMlpNorm, true, "hidden_size"),

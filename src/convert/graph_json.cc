@@ -79,15 +79,17 @@ Json op_json(const ir::Op& op) {
                     {"rotary_dim", n.rotary_dim}};
           },
           [](const ir::Attention& n) -> Json {
-            return {{"q", n.q},
-                    {"k", n.k},
-                    {"v", n.v},
-                    {"y", n.y},
-                    {"heads", n.num_attention_heads},
-                    {"kv_heads", n.num_key_value_heads},
-                    {"head_dim", n.head_dim},
-                    {"layer", n.layer_idx},
-                    {"sliding", n.mask == ir::MaskKind::kSliding}};
+            Json json = {{"q", n.q},
+                         {"k", n.k},
+                         {"v", n.v},
+                         {"y", n.y},
+                         {"heads", n.num_attention_heads},
+                         {"kv_heads", n.num_key_value_heads},
+                         {"head_dim", n.head_dim},
+                         {"layer", n.layer_idx},
+                         {"sliding", n.mask == ir::MaskKind::kSliding}};
+            if (n.sinks) json["sinks"] = *n.sinks;
+            return json;
           },
           [](const ir::SelectTokens& n) -> Json {
             return {{"x", n.x}, {"y", n.y}};
@@ -170,7 +172,8 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
                          size_of(f, "kv_heads"),
                          size_of(f, "head_dim"),
                          size_of(f, "layer"),
-                         f.flag("sliding") ? ir::MaskKind::kSliding : ir::MaskKind::kFull};
+                         f.flag("sliding") ? ir::MaskKind::kSliding : ir::MaskKind::kFull,
+                         f.has("sinks") ? std::optional(f.id("sinks")) : std::nullopt};
   }
   if (kind == "SelectTokens") return ir::SelectTokens{f.id("x"), f.id("y")};
   fail(ErrorKind::kFormat, "unknown op {}", shown(kind));
@@ -189,6 +192,7 @@ void check_uses(const ir::Graph& graph) {
     std::visit(Overloaded{[&](const ir::Linear& op) { use(op.weight), use(op.bias); },
                           [&](const ir::Norm& op) { use(op.gamma), use(op.beta); },
                           [&](const ir::ChannelScale& op) { use(op.weight); },
+                          [&](const ir::Attention& op) { use(op.sinks); },
                           [&](const ir::RopeTable&) { ++tables; }, [](const auto&) {}},
                node.op);
   }

@@ -14,6 +14,7 @@ class Fields {
   /// @throws Error(kFormat) when `value` is no object. `value` must outlive this.
   explicit Fields(const JsonValue& value);
 
+  bool has(std::string_view key) const { return value_.find(key) != nullptr; }
   /// Each throws Error(kFormat) when the key is missing or its value of another kind.
   const JsonValue& at(std::string_view key) const;
   std::string text(std::string_view key) const;

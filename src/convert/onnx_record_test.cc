@@ -26,6 +26,7 @@ ir::Graph every_op() {
   const auto v_proj = weight("layers.0.self_attn.v_proj.weight", {16, 16});
   const auto o_proj = weight("layers.0.self_attn.o_proj.weight", {16, 32});
   const auto q_norm = weight("layers.0.self_attn.q_norm.weight", {16});
+  const auto sinks = weight("layers.0.self_attn.sinks", {2});
   const auto gamma = weight("norm.weight", {16});
   const auto beta = weight("norm.bias", {16});
   const auto head = weight("lm_head.weight", {24, 16});
@@ -39,7 +40,7 @@ ir::Graph every_op() {
   g.add_node("/v_proj", ir::Linear{g.input, v, v_proj, std::nullopt, 16, 16});
   const auto qr = value("/qr"), kr = value("/kr"), a = value("/a"), o = value("/o"), sum = value("/sum");
   g.add_node("/rotary", ir::Rope{qn, k, cos, sin, qr, kr, 2, 1, 16, 6});
-  g.add_node("/attention", ir::Attention{qr, kr, v, a, 2, 1, 16, 0, ir::MaskKind::kSliding});
+  g.add_node("/attention", ir::Attention{qr, kr, v, a, 2, 1, 16, 0, ir::MaskKind::kSliding, sinks});
   g.add_node("/o_proj", ir::Linear{a, o, o_proj, std::nullopt, 32, 16});
   g.add_node("/add", ir::Add{g.input, o, sum});
   ir::ValueId x = sum;
@@ -139,13 +140,13 @@ TEST(GraphJson, KeepsEveryOp) {
 
 TEST(OnnxRecord, IsRead) {
   const OnnxRecord record = parse_onnx_record(record_json().dump());
-  EXPECT_EQ(record.roles.size(), 10U);
+  EXPECT_EQ(record.roles.size(), 11U);
   EXPECT_EQ(record.facts.notes, std::vector<std::string>{"a note"});
   EXPECT_EQ(record.facts.ignored.front().rule, "b");
   EXPECT_TRUE(record.allow_tokenizer_mismatch);
   EXPECT_EQ(record.digests.source.hex(), "0123456789abcdef00000000000000ff");
   // Vectors: 32 and four of 16; tables: 2 of 2 high rows and 2 of 2048 low ones, 3 frequencies.
-  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 * 3 * (2 + 2048)));
+  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 + 2 * 3 * (2 + 2048)));
   EXPECT_EQ(refusal([](Json&) {}), "(no error)");
 }
 
@@ -160,7 +161,7 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { j["facts"]["sliding_window"] = 0; }, "sizes");
   refuses([](Json& j) { j["graph"]["weights"][0][1] = Json::array(); }, "0 dimensions");
   refuses([](Json& j) { op(j, "Norm")["beta"] = 0; }, "2 nodes read it");
-  refuses([](Json& j) { op(j, "Linear")["weight"] = 10; }, "no weight 10");
+  refuses([](Json& j) { op(j, "Linear")["weight"] = 11; }, "no weight 11");
   refuses([](Json& j) { op(j, "Linear")["bias"] = nullptr; }, "0 nodes read it");
   refuses([](Json& j) { op(j, "Scale")["factor"] = 1e300; }, "'factor' is");
   refuses([](Json& j) { op(j, "RopeTable")["inv_freq"][0] = 1e300; }, "a frequency is");

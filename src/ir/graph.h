@@ -82,12 +82,14 @@ struct Rope {
   ValueId q, k, cos, sin, q_out, k_out;
   std::int64_t num_attention_heads, num_key_value_heads, head_dim, rotary_dim;
 };
-/// Causal attention with an internal KV cache, scores scaled by Dh^-0.5: y [T, Hq*Dh].
+/// Causal attention with an internal KV cache, scores scaled by Dh^-0.5: y [T, Hq*Dh]. The softmax of a head
+/// counts its sink beside the scores; its share of the values is nothing.
 struct Attention {
   ValueId q, k, v, y;
   std::int64_t num_attention_heads, num_key_value_heads, head_dim;
   std::int64_t layer_idx;
   MaskKind mask;
+  std::optional<WeightId> sinks = {};  ///< [Hq]
 };
 /// Keeps the rows from `logits_index` on (-1: the last; 0: all).
 struct SelectTokens {

@@ -56,6 +56,9 @@ TEST(Graph, InputsAndOutputsKeepTheirOrder) {
   const Op attention = Attention{1, 2, 3, 4, 1, 1, 4, 0, MaskKind::kFull};
   EXPECT_EQ(inputs_of(attention), (std::vector<ValueId>{1, 2, 3}));
   EXPECT_EQ(op_name(attention), "Attention");
+  Op with_sinks = attention;
+  std::get<Attention>(with_sinks).sinks = 0;
+  EXPECT_EQ(inputs_of(with_sinks), inputs_of(attention));  // a weight is no input
   const Op gated = GatedUnit{7, 8, 9, UnaryKind::kSilu};
   EXPECT_EQ(inputs_of(gated), (std::vector<ValueId>{7, 8}));
 }

@@ -53,7 +53,8 @@ struct Attributes {
                        op.num_key_value_heads, op.head_dim, op.rotary_dim);
   }
   std::string operator()(const Attention& op) const {
-    return fmt::format(", heads={}/{}, head_dim={}, layer={}, mask={}", op.num_attention_heads,
+    return fmt::format("{}, heads={}/{}, head_dim={}, layer={}, mask={}",
+                       op.sinks ? weight("sinks", *op.sinks) : "", op.num_attention_heads,
                        op.num_key_value_heads, op.head_dim, op.layer_idx,
                        op.mask == MaskKind::kSliding ? "sliding" : "full");
   }

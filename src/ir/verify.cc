@@ -130,6 +130,7 @@ class Verifier {
     require_channels(op.q, op.num_attention_heads * op.head_dim);
     require_channels(op.k, op.num_key_value_heads * op.head_dim);
     require_channels(op.v, op.num_key_value_heads * op.head_dim);
+    if (op.sinks) require_weight(*op.sinks, {op.num_attention_heads});
     channels_[op.y] = channels_[op.q];
   }
   void check_op(const SelectTokens& op) { channels_[op.y] = channels_[op.x]; }

@@ -158,9 +158,13 @@ class Lowering {
     out_.graph.has_sliding_layers |= slides;
     const std::string node = prefix + "/attention";
     const ir::ValueId y = value_of(node);
+    std::optional<ir::WeightId> sinks;
+    if (!spec.sinks.is_empty())
+      sinks =
+          weight(fmt::format("layers.{}.self_attn.sinks", layer_idx), spec.sinks, WeightRole::kSinks, false);
     out_.graph.add_node(node, ir::Attention{q, k, v, y, spec.num_attention_heads, spec.num_key_value_heads,
                                             spec.head_dim, static_cast<std::int64_t>(layer_idx),
-                                            slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull});
+                                            slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull, sinks});
     return linear(spec.o_proj, y);
   }
 

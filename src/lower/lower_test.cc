@@ -256,6 +256,22 @@ TEST_F(LowerTest, EqualRopesShareOneTableAndUnusedOnesHaveNone) {
   EXPECT_EQ(count(spec, "RopeTable"), 2u);
 }
 
+TEST_F(LowerTest, SinksAreAWeightOfTheAttention) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.layers[0].attention.sinks = Binding::constant(2, 0.5F);
+  const Lowered lowered = lower(spec);
+  EXPECT_NE(print(lowered.graph).find("Attention(/layers.0/self_attn/"), std::string::npos);
+  EXPECT_NE(print(lowered.graph).find(", sinks=layers.0.self_attn.sinks[2], heads=2/1"), std::string::npos)
+      << print(lowered.graph);
+  const auto found =
+      std::find_if(lowered.weights.begin(), lowered.weights.end(),
+                   [](const LoweredWeight& weight) { return weight.role == WeightRole::kSinks; });
+  ASSERT_NE(found, lowered.weights.end());
+  EXPECT_FALSE(found->is_matrix);
+  spec.layers[0].attention.sinks = Binding::constant(3, 0.5F);
+  EXPECT_THROW(lower(spec), Error);
+}
+
 TEST_F(LowerTest, NormOverAllHeadsIsOneRow) {
   DecoderSpec spec = decoder(ResidualKind::kPre);
   spec.layers[0].attention.q_norm = norm("layers.0.self_attn.q_norm", WeightRole::kQNorm, 8);

@@ -25,7 +25,7 @@ void CompatEmitter::emit(std::size_t node, const ir::RopeTable& op) {
 
 void CompatEmitter::emit(std::size_t node, const ir::Rope& op) { emit_plain_rope(node, op); }
 
-void CompatEmitter::emit(std::size_t, const ir::Attention& op) { emit_plain_attention(op); }
+void CompatEmitter::emit(std::size_t node, const ir::Attention& op) { emit_plain_attention(node, op); }
 
 void CompatEmitter::emit(std::size_t, const ir::SelectTokens& op) {
   set_plain(op.y, select(plain_name(op.y), plain(op.x), 1, fb::DataFormat::NCHW), faces_[op.x].channels);

@@ -69,7 +69,9 @@ class Emitter {
   void emit_plain_rotary_rows(std::size_t node, const ir::RopeTable& op, TensorId cos_half,
                               TensorId sin_half);
   void emit_plain_rope(std::size_t node, const ir::Rope& op);
-  void emit_plain_attention(const ir::Attention& op);
+  void emit_plain_attention(std::size_t node, const ir::Attention& op);
+  /// What an Attention op gets of the head's sinks, or kNone.
+  TensorId sinks_of(std::size_t node, const ir::Attention& op);
   /// The mask of a layer: the graph's input, or its plane when the model mixes masks.
   TensorId mask_of(ir::MaskKind kind);
   /// cos and sin [T, D/2] of `table`, in float32 products of the stored tables.

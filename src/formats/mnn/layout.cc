@@ -43,6 +43,8 @@ class LayoutBuilder {
       if (const auto* linear = std::get_if<ir::Linear>(&op)) place(*linear);
       if (const auto* table = std::get_if<ir::RopeTable>(&op)) place(*table);
       if (const auto* scale = std::get_if<ir::ChannelScale>(&op)) place_vector(scale->weight);
+      const auto* attention = std::get_if<ir::Attention>(&op);
+      if (attention != nullptr && attention->sinks) place_vector(*attention->sinks);
       const auto* norm = std::get_if<ir::Norm>(&op);
       if (norm != nullptr && !plan_.norm_is_inlined[n]) place(*norm);
     }

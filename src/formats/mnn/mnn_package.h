@@ -54,7 +54,7 @@ struct NormBlob {
   std::uint64_t end() const { return offset + 8u * static_cast<std::uint64_t>(size); }
 };
 
-/// A vector beside the ops that know one (ChannelScale): fp32; one `Blob.external`.
+/// A vector beside the ops that know one (ChannelScale, sinks of Attention): fp32; one `Blob.external`.
 struct VectorBlob {
   ir::WeightId weight = 0;
   std::int64_t size = 0;

@@ -243,7 +243,9 @@ TensorId NetBuilder::attention(std::string_view name, TensorId q, TensorId k, Te
                                const AttentionParam& param) {
   const auto table =
       fb::CreateAttentionParam(builder_, true, 0, to_int(param.layer_idx), -1, 0, param.packed_output, 0.0F);
-  return add({name, fb::OpType::Attention, {q, k, v, mask}, {name}}, table);
+  std::vector<TensorId> inputs{q, k, v, mask};
+  if (param.sinks >= 0) inputs.push_back(param.sinks);
+  return add({name, fb::OpType::Attention, std::move(inputs), {name}}, table);
 }
 
 std::vector<std::byte> NetBuilder::finish(const std::vector<std::string>& outputs) {

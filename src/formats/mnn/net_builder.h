@@ -40,6 +40,7 @@ struct RopeParam {
 struct AttentionParam {
   std::int64_t layer_idx = -1;  ///< -1: not written
   bool packed_output = false;
+  TensorId sinks = -1;  ///< float [heads]; -1: none
 };
 
 /// Every maker appends one op and returns its output, named `name`; ops are named after their outputs. Inputs

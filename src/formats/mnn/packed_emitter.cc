@@ -111,14 +111,15 @@ void PackedEmitter::emit(std::size_t node, const ir::Rope& op) {
 
 void PackedEmitter::emit(std::size_t node, const ir::Attention& op) {
   if (plan_.is_plain[node]) {
-    emit_plain_attention(op);
+    emit_plain_attention(node, op);
     return;
   }
   const TensorId q = heads(op.q, op.num_attention_heads, op.head_dim);
   const TensorId k = heads(op.k, op.num_key_value_heads, op.head_dim);
   const TensorId v = packed(op.v);
   const TensorId mask = mask_of(op.mask);
-  const TensorId y = net_.attention(packed_name(op.y), q, k, v, mask, {op.layer_idx, true});
+  const TensorId sinks = sinks_of(node, op);
+  const TensorId y = net_.attention(packed_name(op.y), q, k, v, mask, {op.layer_idx, true, sinks});
   set_packed(op.y, y, op.num_attention_heads * op.head_dim);
 }
 

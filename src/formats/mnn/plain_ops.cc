@@ -57,11 +57,19 @@ void Emitter::emit_plain_rope(std::size_t node, const ir::Rope& op) {
             op.num_key_value_heads * op.head_dim);
 }
 
-void Emitter::emit_plain_attention(const ir::Attention& op) {
+TensorId Emitter::sinks_of(std::size_t node, const ir::Attention& op) {
+  if (!op.sinks) return kNone;
+  return net_.external_vector(graph_.nodes[node].name + "/sinks", stored_vector(*op.sinks),
+                              {op.num_attention_heads});
+}
+
+void Emitter::emit_plain_attention(std::size_t node, const ir::Attention& op) {
   const TensorId q = heads(op.q, op.num_attention_heads, op.head_dim);
   const TensorId k = heads(op.k, op.num_key_value_heads, op.head_dim);
   const TensorId v = heads(op.v, op.num_key_value_heads, op.head_dim);
-  set_plain(op.y, net_.attention(plain_name(op.y), q, k, v, mask_of(op.mask), {}),
+  AttentionParam param;
+  param.sinks = sinks_of(node, op);
+  set_plain(op.y, net_.attention(plain_name(op.y), q, k, v, mask_of(op.mask), param),
             op.num_attention_heads * op.head_dim);
 }
 

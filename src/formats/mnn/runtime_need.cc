@@ -20,6 +20,11 @@ RuntimeNeed minimum_runtime(const ir::Graph& graph, const WeightFileLayout& layo
   if (any_linear([](const LinearBlob& blob) { return !blob.scheme.is_float(); }))
     need.raise({3, 1, 1}, "quantised weights that state their width");
   if (graph.has_sliding_layers) need.raise({3, 2, 3}, "the sliding-window mask (attention_type mix)");
+  if (std::ranges::any_of(graph.nodes, [](const ir::Node& node) {
+        const auto* attention = std::get_if<ir::Attention>(&node.op);
+        return attention != nullptr && attention->sinks.has_value();
+      }))
+    need.raise({3, 2, 3}, "attention sinks");
   if (any_linear([](const LinearBlob& blob) {
         return !blob.scheme.is_float() && blob.scheme.scale_type == ScaleType::kF16;
       }))

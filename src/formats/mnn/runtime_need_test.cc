@@ -33,6 +33,15 @@ TEST(MinimumRuntime, NewestFeatureDecides) {
   EXPECT_EQ(need_of(full, schemes_of(full, 16), GraphForm::kPacked).version.text(), "3.6.1");
 }
 
+TEST(MinimumRuntime, SinksNeed323) {
+  testing::TinyOptions options;
+  options.has_sinks = true;
+  const ir::Graph graph = tiny_graph(options);
+  const RuntimeNeed need = need_of(graph, schemes_of(graph, 16), GraphForm::kCompat);
+  EXPECT_EQ(need.version.text(), "3.2.3");
+  EXPECT_EQ(need.because, "attention sinks");
+}
+
 TEST(MinimumRuntime, HalfScalesOfAFloatMatrixDoNotCount) {
   const ir::Graph graph = tiny_graph();
   const auto schemes = schemes_of(graph, 16, 0, false, ScaleType::kF16);

@@ -20,6 +20,7 @@ struct TinyOptions {
   bool has_head_weights = false;  ///< a ChannelScale behind q_norm and k_norm
   bool has_rope = true;
   bool rms = true;
+  bool has_sinks = false;
   ir::MaskKind mask = ir::MaskKind::kFull;
   ir::UnaryKind activation = ir::UnaryKind::kSilu;
   int num_layers = 1;

@@ -85,8 +85,10 @@ class Maker {
       k = k_out;
     }
     const ir::ValueId a = graph_.add_value(p + "/attention/output");
+    std::optional<ir::WeightId> sinks;
+    if (options_.has_sinks) sinks = graph_.add_weight(fmt::format("layers.{}.sinks", idx), {kQueryHeads});
     graph_.add_node(p + "/attention",
-                    ir::Attention{q, k, v, a, kQueryHeads, kKeyHeads, dim, idx, options_.mask});
+                    ir::Attention{q, k, v, a, kQueryHeads, kKeyHeads, dim, idx, options_.mask, sinks});
     const ir::ValueId h = add(p + "/residual", x, linear(p + "/o_proj", a, kQueryHeads * dim, hidden));
     const ir::ValueId m = norm(p + "/mlp_norm", h, hidden, 1);
     const ir::ValueId gate = linear(p + "/gate_proj", m, hidden, inner);
@@ -122,6 +124,7 @@ TEST(TinyGraph, IsWellFormedWithAnyFeature) {
   TinyOptions bare;
   bare.has_qk_norm = bare.has_rope = bare.rms = false;
   bare.has_bias = true;
+  bare.has_sinks = true;
   bare.num_layers = 2;
   EXPECT_NO_THROW(ir::verify(tiny_graph()));
   EXPECT_NO_THROW(ir::verify(tiny_graph(bare)));

@@ -229,6 +229,26 @@ TEST(SlidingGraph, EveryLayerReadsAPlaneOfTheMask) {
   }
 }
 
+TEST(SinksGraph, TheAttentionOpsFifthInputHoldsThem) {
+  TinyOptions options;
+  options.has_sinks = true;
+  for (const GraphForm form : {GraphForm::kPacked, GraphForm::kCompat}) {
+    const Written w = write(options, form);
+    const fb::Op* sinks = w.op("/layers.0/attention/sinks");
+    ASSERT_NE(sinks, nullptr);
+    EXPECT_EQ(sinks->main_as_Blob()->dims()->Get(0), 4);
+    EXPECT_EQ(sinks->main_as_Blob()->external()->Get(1), 16);
+    int found = 0;
+    for (const fb::Op* op : *w.net().oplists()) {
+      if (op->type() != fb::OpType::Attention) continue;
+      ASSERT_EQ(op->inputIndexes()->size(), 5U);
+      EXPECT_EQ(op->inputIndexes()->Get(4), sinks->outputIndexes()->Get(0));
+      ++found;
+    }
+    EXPECT_EQ(found, 1);
+  }
+}
+
 std::string op_list(const Written& w) {
   std::string text;
   for (const fb::Op* op : *w.net().oplists())

@@ -179,18 +179,22 @@ void Emitter::emit(const ir::Linear& op) {
   set_rows(op.y, y, op.out_features);
 }
 
-// What both engines know as a root mean square norm.
-std::string Emitter::rms_norm(const std::string& name, const std::string& x, const ir::Norm& op) {
-  const std::string prefix = value_name(op.y);
-  const std::string square = net_.node("Pow", {x, net_.scalar(2.0F)}, prefix + "/square");
-  std::vector<std::string> inputs{square};
+std::string Emitter::reduce_last(const char* kind, const std::string& x, const std::string& name) {
+  std::vector<std::string> inputs{x};
   std::vector<Attr> attributes{{"keepdims", std::int64_t{1}}};
   // The axes were an attribute before opset 18.
   if (form_.opset < 18)
     attributes.push_back({"axes", std::vector<std::int64_t>{-1}});
   else
     inputs.push_back(net_.ints({-1}));
-  const std::string mean = net_.node("ReduceMean", inputs, prefix + "/mean", attributes);
+  return net_.node(kind, inputs, name, attributes);
+}
+
+// What both engines know as a root mean square norm.
+std::string Emitter::rms_norm(const std::string& name, const std::string& x, const ir::Norm& op) {
+  const std::string prefix = value_name(op.y);
+  const std::string square = net_.node("Pow", {x, net_.scalar(2.0F)}, prefix + "/square");
+  const std::string mean = reduce_last("ReduceMean", square, prefix + "/mean");
   const std::string sum =
       net_.node("Add", {mean, net_.scalar(static_cast<float>(op.eps))}, prefix + "/mean_eps");
   const std::string root = net_.node("Sqrt", {sum}, prefix + "/root");
@@ -314,6 +318,27 @@ std::string Emitter::with_past(const std::string& name, std::string_view kind, c
   return net_.node("Reshape", {x, net_.ints(shape)}, name + "/repeated");
 }
 
+// With sinks: one more score a row in the softmax, dropped behind it. The largest score is subtracted in
+// front, since MNN's converter knows sinks by that.
+std::string Emitter::probabilities(const std::string& name, const std::string& masked,
+                                   const std::string& queries, const ir::Attention& op) {
+  const std::vector<Attr> last_axis = {{"axis", std::int64_t{-1}}};
+  if (!op.sinks) return net_.node("Softmax", {masked}, name + "/probabilities", last_axis);
+  const std::string sinks = net_.node(
+      "Reshape", {vector(*op.sinks), net_.ints({1, op.num_attention_heads, 1, 1})}, name + "/sinks");
+  const std::string rows = net_.node(
+      "Slice", {net_.node("Shape", {queries}, name + "/query_shape"), net_.ints({0}), net_.ints({3})},
+      name + "/rows_shape");
+  const std::string shape =
+      net_.node("Concat", {rows, net_.ints({1})}, name + "/sinks_shape", {{"axis", std::int64_t{0}}});
+  const std::string column = net_.node("Expand", {sinks, shape}, name + "/sinks_column");
+  const std::string scores = net_.node("Concat", {masked, column}, name + "/with_sinks", last_axis);
+  const std::string largest = reduce_last("ReduceMax", scores, name + "/largest");
+  const std::string shifted = net_.node("Sub", {scores, largest}, name + "/shifted");
+  const std::string all = net_.node("Softmax", {shifted}, name + "/probabilities_and_sinks", last_axis);
+  return net_.node("Slice", {all, net_.ints({0}), net_.ints({-1}), net_.ints({3})}, name + "/probabilities");
+}
+
 void Emitter::emit(const ir::Attention& op) {
   if (form_.flavour == Flavour::kGenai) return emit_group_query_attention(op);
   using Ints = std::vector<std::int64_t>;
@@ -329,9 +354,8 @@ void Emitter::emit(const ir::Attention& op) {
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(op.head_dim)));
   const std::string scaled = net_.node("Mul", {scores, net_.scalar(scale)}, name + "/scaled");
   const std::string masked = net_.node("Add", {scaled, mask_of(op.mask)}, name + "/masked");
-  const std::string probabilities =
-      net_.node("Softmax", {masked}, name + "/probabilities", {{"axis", std::int64_t{-1}}});
-  const std::string context = net_.node("MatMul", {probabilities, values}, name + "/context");
+  const std::string shares = probabilities(name, masked, queries, op);
+  const std::string context = net_.node("MatMul", {shares, values}, name + "/context");
   const std::string y = net_.node("Transpose", {context}, name + "/heads", {{"perm", Ints{0, 2, 1, 3}}});
   const std::int64_t channels = op.num_attention_heads * op.head_dim;
   set_rows(op.y, net_.node("Reshape", {y, net_.ints({0, 0, channels})}, rows_name(op.y)), channels);

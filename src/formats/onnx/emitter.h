@@ -48,11 +48,16 @@ class Emitter {
 
   /// x in the given activation; `name` is the output's.
   std::string activation(const std::string& name, ir::UnaryKind kind, const std::string& x);
+  /// A reduction over the last axis, which stays.
+  std::string reduce_last(const char* kind, const std::string& x, const std::string& name);
   std::string rms_norm(const std::string& name, const std::string& x, const ir::Norm& op);
   std::string layer_norm(const std::string& name, const std::string& x, const ir::Norm& op);
   std::string rotate(const std::string& name, const std::string& x, const ir::Rope& op);
   void emit_rotary_cache(const ir::RopeTable& op);
   void emit_group_query_attention(const ir::Attention& op);
+  /// Probabilities [B, Hq, S, T] of masked scores.
+  std::string probabilities(const std::string& name, const std::string& masked, const std::string& queries,
+                            const ir::Attention& op);
   /// Keys or values with the past in front, repeated for each query head.
   std::string with_past(const std::string& name, std::string_view kind, const std::string& now,
                         const ir::Attention& op, bool transposed);

@@ -263,6 +263,11 @@ void Emitter::emit_group_query_attention(const ir::Attention& op) {
     inputs.push_back(cache->cos);
     inputs.push_back(cache->sin);
   }
+  if (op.sinks) {
+    constexpr std::size_t kHeadSink = 11;  // input of the operator
+    inputs.resize(kHeadSink);
+    inputs.push_back(vector(*op.sinks));
+  }
   const std::string y = rows_name(op.y);
   const bool slides = op.mask == ir::MaskKind::kSliding;
   net_.node_of(kMicrosoftDomain, "GroupQueryAttention", inputs,
