@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kLayerTypes = {"full", "sliding"};
 
-Setting fallback_setting(const VocabularyKey& key) {
+Setting make_fallback(const VocabularyKey& key) {
   Setting setting;
   const std::string text(key.fallback);
   switch (key.kind) {
@@ -28,6 +28,17 @@ Setting fallback_setting(const VocabularyKey& key) {
       break;
   }
   return setting;
+}
+
+// Parsed once: every family asks for most of them many times, and the parser is slow to build.
+const Setting& fallback_setting(const VocabularyKey& key) {
+  static const std::map<std::string_view, Setting> all = [] {
+    std::map<std::string_view, Setting> settings;
+    for (const VocabularyKey& one : vocabulary())
+      settings.emplace(one.path, make_fallback(one));
+    return settings;
+  }();
+  return all.at(key.path);
 }
 
 void add_names(std::set<std::string>& names, const std::optional<Expression>& expression) {
