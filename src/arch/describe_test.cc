@@ -529,6 +529,20 @@ TEST(Describe, ChatGlm3FitsTheVocabulary) {
   expect_contains(message_of([&] { describe(family, config, tensors); }), "row 48 is used by no role");
 }
 
+TEST(Describe, TheNumberOfRowGroupsIsBounded) {
+  const Family family = family_from_text(R"(
+    model_types = ["x"]
+    inherits = "llama"
+    [tensors]
+    lm_head = { name = "lm_head.weight", rows = { count = 1, groups = "vocab_size", stride = 1 } }
+  )");
+  JsonValue config = with_key(small_llama(), "architectures", "null");
+  EXPECT_EQ(describe(family, config, llama_like_tensors(config)).lm_head.weight.rows(), 48);
+  config = with_key(config, "vocab_size", "1048577");
+  expect_contains(message_of([&] { describe(family, config, llama_like_tensors(config)); }),
+                  "role 'lm_head': rows gives 1048577 groups, at most 1048576 are read");
+}
+
 TEST(Describe, RowsUsedTwiceAreAnError) {
   const Family family = family_from_text(R"(
     model_types = ["x"]

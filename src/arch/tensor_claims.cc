@@ -12,6 +12,8 @@
 namespace llm2mnn {
 namespace {
 
+// Each group costs a claim in memory. Alternating rows of all experts of a layer are some hundred thousand.
+constexpr std::int64_t kMaxGroups = std::int64_t{1} << 20;
 constexpr std::int64_t kAnyLayer = std::numeric_limits<std::int64_t>::max();
 
 // `pattern` with a number for `mark` ("{i}").
@@ -253,6 +255,9 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
     fail_at(pattern.where, "role '{}': rows gives {} groups of {} with stride {}, needs {} = {} rows in all",
             role.name, groups, count, stride, shape_words(role).substr(0, shape_words(role).find(',')),
             expected[0]);
+  if (groups > kMaxGroups)
+    fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, groups,
+            kMaxGroups);
   const bool shape_fits = info.shape.size() == expected.size() && info.shape[0] >= end &&
                           (expected.size() == 1 || info.shape[1] == expected[1]);
   if (!shape_fits)
