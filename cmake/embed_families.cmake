@@ -1,5 +1,5 @@
-# Run by the build: cmake -DOUTPUT=... -DFAMILIES=dir1/family.toml,dir2/family.toml -P embed_families.cmake
-# Writes a .cc that holds every family file as a string, in the order given.
+# Run by the build: cmake -DOUTPUT=... -DFUNCTION=... -DFAMILIES=dir1/family.toml,dir2/family.toml -P embed_families.cmake
+# Writes a .cc with FUNCTION, which returns every file as a string, in the order given.
 string(REPLACE "," ";" files "${FAMILIES}")
 set(rows "")
 foreach(file IN LISTS files)
@@ -14,5 +14,5 @@ foreach(file IN LISTS files)
   string(APPEND rows "    EmbeddedFamily{\"${name}\", R\"family(${text})family\"},\n")
 endforeach()
 file(WRITE ${OUTPUT} "#include <array>\n\n#include \"arch/embedded_families.h\"\n\nnamespace llm2mnn {\n\n"
-  "std::span<const EmbeddedFamily> embedded_families() {\n  static constexpr std::array families = {\n${rows}"
+  "std::span<const EmbeddedFamily> ${FUNCTION}() {\n  static constexpr std::array families = {\n${rows}"
   "  };\n  return families;\n}\n\n}  // namespace llm2mnn\n")

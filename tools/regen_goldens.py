@@ -22,6 +22,7 @@ see proves nothing.
 import argparse
 import json
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -80,6 +81,24 @@ def sinks_model(config):
     return model
 
 
+def composite_model(config):
+    """The class of the whole checkpoint, or of its language model where transformers has no other."""
+    c = json.loads(json.dumps(config))
+    if config["model_type"] == "internvl_chat":
+        return listed_model(c["llm_config"])
+    hf = transformers.AutoConfig.for_model(c.pop("model_type"), **c)
+    return transformers.AutoModelForImageTextToText.from_config(hf, attn_implementation="eager", dtype=torch.float32)
+
+
+def loaded_name(model, name):
+    """What transformers calls a stored tensor when it loads it into `model`."""
+    for pattern, new in getattr(model, "_checkpoint_conversion_mapping", {}).items():
+        renamed, count = re.subn(pattern, new, name)
+        if count:
+            return renamed
+    return name
+
+
 def listed_model(config):
     """The class that transformers has for the model_type, whose names the fixture's tensors have."""
     if config["model_type"] == "variant_sinks":
@@ -131,10 +150,17 @@ def hf_names(fixture):
 def logits(fixture, tensors, config, count=32):
     """float32 [T, V] of {stored name: array}, T = `count`."""
     make = listed_model if "stored" in fixture.meta else variant_model if fixture.meta.get("tensors") else plain_model
-    model = make(config).float().eval()
+    composite = fixture.meta.get("text_only")
+    model = (composite_model if composite else make)(config).float().eval()
     names = hf_names(fixture)
+    if composite:
+        towers = {name for name, role, _ in fixture.tensors() if role == "tower"}
+        tensors = {n: v for n, v in tensors.items() if n not in towers}
+        prefix = "language_model." if config["model_type"] == "internvl_chat" else ""
+        names = {n: loaded_name(model, n.removeprefix(prefix)) for n in tensors}
     missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
-    missing = [m for m in missing if not (fixture.tied and m == fixture.key("lm_head.weight"))]
+    missing = [m for m in missing if not (fixture.tied and m.endswith(fixture.key("lm_head.weight")))]
+    missing = [m for m in missing if not (composite and any(part in m for part in ("visual", "vision", "projector")))]
     if unexpected or missing:
         raise SystemExit(f"{fixture.name}: transformers misses {missing}, does not know {unexpected}")
     if fixture.tied:
@@ -158,7 +184,7 @@ def without_features(fixture):
     config = fixture.config
     rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
     kind = rope.get("rope_type", rope.get("type"))
-    if kind not in (None, "default", "dynamic"):  # dynamic is plain rope up to max_position_embeddings
+    if kind not in (None, "default", "dynamic", "mrope"):  # plain rope: up to max_position_embeddings, and for text
         c = json.loads(json.dumps(config))
         if c.get("rope_parameters"):
             c["rope_parameters"] = {"rope_type": "default", "rope_theta": c["rope_parameters"]["rope_theta"]}

@@ -146,7 +146,9 @@ bool number_equals(const JsonValue& value, double number) {
   }
 }
 
-bool is_neutral(std::string_view key, const JsonValue& value, const JsonValue& config) {
+}  // namespace
+
+bool is_neutral_value(std::string_view key, const JsonValue& value, const JsonValue& config) {
   if (value.is_null()) return true;
   for (const Neutral& row : kNeutral) {
     if (row.key != key) continue;
@@ -172,8 +174,6 @@ bool is_neutral(std::string_view key, const JsonValue& value, const JsonValue& c
   if (is_off && (key == "sliding_window" || key == "max_window_layers")) return true;
   return number_equals(value, is_factor(words_of(key)) ? 1 : 0);
 }
-
-}  // namespace
 
 bool speaks_of_computation(std::string_view key) {
   const std::vector<std::string> words = words_of(key);
@@ -208,7 +208,7 @@ std::pair<std::vector<std::string>, std::vector<std::string>> sort_unread(
   for (const auto& [key, value] : config.as_object()) {
     if (consumed.count(key) != 0 || is_harmless_key(key) || family.harmless.count(key) != 0) continue;
     const bool matters = known.count(key) != 0 || speaks_of_computation(key);
-    if (matters && is_neutral(key, value, config)) continue;
+    if (matters && is_neutral_value(key, value, config)) continue;
     (matters ? unread.first : unread.second).push_back(key);
   }
   return unread;

@@ -13,6 +13,8 @@ namespace llm2mnn {
 
 /// Whether the name of a config key speaks of the computation ("attention_multiplier", "use_qk_norm").
 bool speaks_of_computation(std::string_view key);
+/// Whether `key` does nothing at this value (null, false, 0, 1 for a factor).
+bool is_neutral_value(std::string_view key, const JsonValue& value, const JsonValue& config);
 /// Keys that never change the result: training, generation, bookkeeping.
 bool is_harmless_key(std::string_view key);
 

@@ -1,5 +1,5 @@
 #pragma once
-// families/*/family.toml, as the build put them into the binary.
+// families/*/family.toml and containers/*/container.toml, as the build put them into the binary.
 
 #include <span>
 #include <string_view>
@@ -13,5 +13,6 @@ struct EmbeddedFamily {
 
 /// Sorted by name. Defined in a file that the build generates (cmake/embed_families.cmake).
 std::span<const EmbeddedFamily> embedded_families();
+std::span<const EmbeddedFamily> embedded_containers();
 
 }  // namespace llm2mnn

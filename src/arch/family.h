@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "arch/container.h"
 #include "arch/decoder_spec.h"
 #include "checkpoint/checkpoint.h"
 
@@ -40,6 +41,11 @@ class FamilyRegistry {
 
   std::vector<FamilySummary> summaries() const;
 
+  /// The language model of a checkpoint that holds more; none when the checkpoint is one, or of no known
+  /// type.
+  /// @throws Error as text_model_of.
+  std::optional<TextModel> text_model(const Checkpoint& checkpoint) const;
+
   /// Builds the canonical description of `checkpoint`.
   /// @param type  `--type`: use the family of this model_type whatever config.json says; empty: by
   /// `model_type`.
@@ -50,6 +56,7 @@ class FamilyRegistry {
 
  private:
   std::vector<std::shared_ptr<const Family>> families_;
+  std::vector<Container> containers_;
   bool has_user_family_ = false;  // it is the first
 };
 

@@ -131,6 +131,9 @@ FamilyRegistry FamilyRegistry::built_in() {
     for (const auto& [name, family] : raw)
       families.push_back(resolver.resolve(name));
     registry.families_ = std::move(families);
+    for (const EmbeddedFamily& file : embedded_containers())
+      registry.containers_.push_back(read_container(file.text, std::string(file.name),
+                                                    fmt::format("containers/{}/container.toml", file.name)));
   } catch (const Error& error) {
     throw Error(ErrorKind::kInternal, error.message());
   }
@@ -168,6 +171,20 @@ std::vector<FamilySummary> FamilyRegistry::summaries() const {
     all.push_back(
         {family->name, family->model_types, family->architectures, family->inherits, features_of(*family)});
   return all;
+}
+
+std::optional<TextModel> FamilyRegistry::text_model(const Checkpoint& checkpoint) const {
+  const JsonValue* value = checkpoint.config().find("model_type");
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  const std::string type(value->as_string());
+  const bool is_family =
+      std::ranges::any_of(families_, [&](const auto& family) { return claims(*family, type); });
+  if (is_family) return std::nullopt;
+  for (const Container& container : containers_) {
+    if (container.model_types.contains(type) || container.refused.contains(type))
+      return text_model_of(container, checkpoint.config(), checkpoint.tensors(), keys_of_all(families_));
+  }
+  return std::nullopt;
 }
 
 DecoderSpec FamilyRegistry::describe(const Checkpoint& checkpoint, std::string_view type) const {

@@ -29,8 +29,12 @@ const std::vector<Kind>& kinds() {
   return table;
 }
 
-// The name before transformers had the kind.
-std::string current_name(std::string name) { return name == "su" ? "longrope" : name; }
+// The name before transformers had the kind. "mrope" turns parts of a head by positions on three axes, which
+// are one and the same for text.
+std::string current_name(std::string name) {
+  if (name == "su") return "longrope";
+  return name == "mrope" ? "default" : name;
+}
 
 const Kind& kind_of(std::string_view name, std::string_view where) {
   std::vector<std::string> names;
@@ -53,7 +57,8 @@ std::string read_kind(const JsonValue& dictionary, std::string_view where, bool 
       fail(ErrorKind::kFormat, "config.json: the rope kind in '{}' must be a string, found {}", where,
            shown(value->dump()));
   }
-  if (rope_type != nullptr && type != nullptr && rope_type->as_string() != type->as_string())
+  if (rope_type != nullptr && type != nullptr &&
+      current_name(std::string(rope_type->as_string())) != current_name(std::string(type->as_string())))
     fail(ErrorKind::kFormat, "config.json: '{}' says rope_type {} and type {}; remove one", where,
          shown(rope_type->as_string()), shown(type->as_string()));
   if (rope_type != nullptr) return std::string(rope_type->as_string());
@@ -100,6 +105,7 @@ std::optional<double>* number_field(RopeParameters& parameters, std::string_view
 void read_member(RopeParameters& parameters, const Kind& kind, std::string_view key, const JsonValue& value,
                  std::string_view where) {
   if (key == "rope_type" || key == "type" || value.is_null()) return;
+  if (key == "mrope_section" || key == "mrope_interleaved") return;  // which axis turns which part
   // How a YaRN model was trained, and vLLM's factor: transformers, our reference, reads neither.
   if (kind.name == "yarn" && (key == "finetuned" || key == "attn_factor")) {
     parameters.unread.emplace_back(key);

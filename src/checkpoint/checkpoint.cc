@@ -100,6 +100,17 @@ Checkpoint Checkpoint::of_tensors(const std::filesystem::path& dir, const std::v
   return out;
 }
 
+Checkpoint Checkpoint::part(JsonValue config, std::vector<TensorInfo> tensors) const {
+  Checkpoint out;
+  out.dir_ = dir_;
+  out.format_ = format_;
+  out.files_ = files_;
+  out.config_ = std::move(config);
+  sort_by_name(tensors);
+  out.tensors_ = std::move(tensors);
+  return out;
+}
+
 Checkpoint Checkpoint::open(const std::filesystem::path& dir) {
   std::error_code error;
   if (!std::filesystem::is_directory(dir, error)) {

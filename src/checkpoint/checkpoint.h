@@ -43,6 +43,9 @@ class Checkpoint {
   static Checkpoint of_tensors(const std::filesystem::path& dir, const std::vector<std::string>& files,
                                std::vector<TensorInfo> tensors);
 
+  /// The same files with another config and other names for some of the tensors.
+  Checkpoint part(JsonValue config, std::vector<TensorInfo> tensors) const;
+
   const std::filesystem::path& dir() const { return dir_; }
   CheckpointFormat format() const { return format_; }
   /// config.json, a JSON object (null for `of_tensors`).
@@ -69,7 +72,7 @@ class Checkpoint {
   std::filesystem::path dir_;
   CheckpointFormat format_ = CheckpointFormat::kSafetensors;
   JsonValue config_;
-  std::unique_ptr<FilePool> files_ = std::make_unique<FilePool>();
+  std::shared_ptr<FilePool> files_ = std::make_shared<FilePool>();
   std::vector<TensorInfo> tensors_;
   TensorLimits limits_;
 };

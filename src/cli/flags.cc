@@ -98,6 +98,8 @@ void add_export(CLI::App& command, Words& words) {
   command.add_option("--type", words.type, "treat the model as this model_type")->type_name("NAME");
   command.add_option("--family", words.family, "a family file of your own (docs/adding-a-family.md)")
       ->type_name("FILE");
+  command.add_flag("--text_only", words.text_only,
+                   "the language model of a multimodal checkpoint, without the rest");
   command
       .add_option("--tokenizer_path", words.tokenizer_path,
                   "directory of the tokenizer files (default: --path)")
@@ -349,6 +351,7 @@ ExportOptions export_options(const CLI::App& command, const Words& words) {
   options.tokenizer_path = words.tokenizer_path;
   options.family_path = words.family;
   options.type = words.type;
+  options.text_only = words.text_only;
   if (options.format == ExportFormat::kOnnx) {
     options.onnx = onnx_form_from(command, words);
   } else {

@@ -68,7 +68,8 @@ bool is_package(const fs::path& dir) {
 
 CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& registry,
                                     std::string_view type) {
-  const Checkpoint checkpoint = Checkpoint::open(dir);
+  const auto opened = std::make_shared<const Checkpoint>(Checkpoint::open(dir));
+  const Checkpoint& checkpoint = *opened;
   CheckpointReport report;
   report.format = checkpoint.format();
   report.num_files = checkpoint.num_files();
@@ -81,8 +82,11 @@ CheckpointReport inspect_checkpoint(const fs::path& dir, const FamilyRegistry& r
     total.bytes += tensor.bytes;
   }
   try {
-    const DecoderSpec spec = registry.describe(checkpoint, type);
-    report.facts = facts_of(spec, checkpoint);
+    const TextCheckpoint text = text_checkpoint_of(opened, registry);
+    const DecoderSpec spec = registry.describe(*text.checkpoint, type);
+    report.facts = facts_of(spec, *text.checkpoint);
+    if (!text.left_out.empty())
+      report.facts->notes.push_back("beside the language model: " + left_out_text(text.left_out));
     report.ropes = spec.ropes;
   } catch (const Error& error) {
     // A bad flag or a fault of ours says nothing about the checkpoint.

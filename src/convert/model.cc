@@ -47,11 +47,27 @@ ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint) {
   return facts;
 }
 
-Model model_of_checkpoint(std::shared_ptr<const Checkpoint> checkpoint, const FamilyRegistry& registry,
-                          std::string_view type) {
+TextCheckpoint text_checkpoint_of(std::shared_ptr<const Checkpoint> checkpoint,
+                                  const FamilyRegistry& registry) {
+  std::optional<TextModel> text = registry.text_model(*checkpoint);
+  if (!text.has_value()) return {std::move(checkpoint), {}};
+  return {
+      std::make_shared<const Checkpoint>(checkpoint->part(std::move(text->config), std::move(text->tensors))),
+      std::move(text->left_out)};
+}
+
+Model model_of_checkpoint(std::shared_ptr<const Checkpoint> whole, const FamilyRegistry& registry,
+                          std::string_view type, bool text_only) {
+  auto [checkpoint, left_out] = text_checkpoint_of(std::move(whole), registry);
   const DecoderSpec spec = registry.describe(*checkpoint, type);
+  if (!left_out.empty() && !text_only)
+    fail(ErrorKind::kUnsupported,
+         "the checkpoint also holds what is not exported: {}; --text_only exports its language model alone",
+         left_out_text(left_out));
   Model model;
   model.facts = facts_of(spec, *checkpoint);
+  if (!left_out.empty())
+    model.facts.notes.push_back("the language model alone; left out: " + left_out_text(left_out));
   model.lowered = lower(spec);
   model.embed_tokens = spec.embed_tokens;
   model.checkpoint = std::move(checkpoint);

@@ -46,9 +46,19 @@ struct Model {
   Binding embed_tokens;
 };
 
+/// A checkpoint's language model as a checkpoint of its own: the same one when it holds nothing else.
+struct TextCheckpoint {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::vector<TextModel::Part> left_out;
+};
+TextCheckpoint text_checkpoint_of(std::shared_ptr<const Checkpoint> checkpoint,
+                                  const FamilyRegistry& registry);
+
 /// @param type  `--type`; empty: config.json's model_type.
+/// @param text_only  whether other models of the checkpoint may be left out
+/// @throws Error(kUnsupported) naming what would be left out; and as FamilyRegistry::describe.
 Model model_of_checkpoint(std::shared_ptr<const Checkpoint> checkpoint, const FamilyRegistry& registry,
-                          std::string_view type);
+                          std::string_view type, bool text_only);
 
 /// The values of a vector of the graph.
 std::vector<float> read_vector(const Model& model, ir::WeightId id);

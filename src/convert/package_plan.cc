@@ -104,7 +104,7 @@ void plan_package(PackagePlan& plan, const ExportOptions& options) {
   plan.destination = check_destination(options.dst_path, options.overwrite);
   const FamilyRegistry registry = FamilyRegistry::with_file(options.family_path);
   plan.model = model_of_checkpoint(std::make_shared<const Checkpoint>(Checkpoint::open(options.path)),
-                                   registry, options.type);
+                                   registry, options.type, options.text_only);
   plan_tokenizer(plan);
 }
 

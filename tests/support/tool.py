@@ -67,5 +67,6 @@ class TempDirCase(unittest.TestCase):
 
 
 def family_arguments(fixture):
-    """`--family FILE` for a fixture whose family is not built in."""
-    return ["--family", FAMILIES / fixture.meta["family"]] if "family" in fixture.meta else []
+    """`--family FILE` for a fixture whose family is not built in, `--text_only` for one of several models."""
+    family = ["--family", FAMILIES / fixture.meta["family"]] if "family" in fixture.meta else []
+    return family + (["--text_only"] if fixture.meta.get("text_only") else [])
