@@ -23,6 +23,9 @@ class Reference:
     def eval(self):
         return self
 
+    def tie_weights(self):
+        pass
+
     def load_state_dict(self, tensors, strict):
         self.tensors = {name: value.float() for name, value in tensors.items()}
         return [], []
@@ -55,12 +58,23 @@ def llama3(inv_freq, s):
     return inv_freq / s["factor"] * (1 - keep) + inv_freq * keep
 
 
-def rotate(x, theta, dim=None, pairs=False, scaling=None):
+def longrope(inv_freq, s, max_positions):
+    """Inside the original context: (frequencies, factor of cos and sin)."""
+    context = s["original_max_position_embeddings"]
+    return inv_freq / torch.tensor(s["short_factor"]), math.sqrt(1 + math.log(max_positions / context) / math.log(context))
+
+
+def rotate(x, theta, dim=None, pairs=False, scaling=None, max_positions=None):
     """x [T, heads, d] at positions 0, 1, ...; its first `dim` channels, in halves or in pairs of neighbours."""
     dim = dim or x.shape[-1]
     inv_freq = 1.0 / theta ** (torch.arange(0, dim, 2).float() / dim)
-    angle = torch.arange(len(x)).float()[:, None] * (llama3(inv_freq, scaling) if scaling else inv_freq)
-    cos, sin = angle.cos()[:, None], angle.sin()[:, None]
+    factor = 1
+    if scaling and "short_factor" in scaling:
+        inv_freq, factor = longrope(inv_freq, scaling, max_positions)
+    elif scaling:
+        inv_freq = llama3(inv_freq, scaling)
+    angle = torch.arange(len(x)).float()[:, None] * inv_freq
+    cos, sin = factor * angle.cos()[:, None], factor * angle.sin()[:, None]
     part, rest = x[..., :dim], x[..., dim:]
     a, b = (part[..., 0::2], part[..., 1::2]) if pairs else part.chunk(2, -1)
     turned = (a * cos - b * sin, b * cos + a * sin)
@@ -199,5 +213,38 @@ def mimo(m, c, ids):
     return llama_like(m, c, ids, m.rms, c.rope_theta)
 
 
-FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo)
+def latent_attention(m, c, x, at, turn):
+    """Keys and values from a latent of x, with one rotary key for all heads; `turn` rotates it and the queries' last part."""
+    nope, rope = c.qk_nope_head_dim, c.qk_rope_head_dim
+    if c.q_lora_rank:
+        q = m.linear(m.rms(m.linear(x, at + "q_a_proj"), at + "q_a_layernorm", 1e-6), at + "q_b_proj")
+    else:
+        q = m.linear(x, at + "q_proj")
+    q = heads(q, nope + rope)
+    latent, key = m.linear(x, at + "kv_a_proj_with_mqa").split((c.kv_lora_rank, rope), -1)
+    kv = m.linear(m.rms(latent, at + "kv_a_layernorm", 1e-6), at + "kv_b_proj").unflatten(-1, (c.num_attention_heads, -1))
+    q = torch.cat((q[..., :nope], turn(q[..., nope:])), -1)
+    k = torch.cat((kv[..., :nope], turn(key[:, None]).expand(-1, c.num_attention_heads, -1)), -1)
+    return m.linear(attend(q, k, kv[..., nope:]), at + "o_proj")
+
+
+def minicpm3(m, c, ids):
+    x = m["model.embed_tokens.weight"][ids] * c.scale_emb
+    theta, scaling = getattr(c, "rope_theta", 10000.0), getattr(c, "rope_scaling", None)
+    residual = c.scale_depth / math.sqrt(c.num_hidden_layers)
+
+    def turn(t):
+        return rotate(t, theta, scaling=scaling, max_positions=c.max_position_embeddings)
+    for i in range(c.num_hidden_layers):
+        at = f"model.layers.{i}."
+        y = m.rms(x, at + "input_layernorm", c.rms_norm_eps)
+        x = x + residual * latent_attention(m, c, y, at + "self_attn.", turn)
+        y = m.rms(x, at + "post_attention_layernorm", c.rms_norm_eps)
+        gate, up = m.linear(y, at + "mlp.gate_proj"), m.linear(y, at + "mlp.up_proj")
+        x = x + residual * m.linear(F.silu(gate) * up, at + "mlp.down_proj")
+    x = m.rms(x, "model.norm", c.rms_norm_eps) * (c.dim_model_base / c.hidden_size)
+    return m.linear(x, "lm_head" if "lm_head.weight" in m.tensors else "model.embed_tokens")
+
+
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3)
 MODELS = {forward.__name__: lambda config, forward=forward: Reference(forward, config) for forward in FORWARD}

@@ -34,6 +34,11 @@ enum class WeightRole : std::uint8_t {
   kKProj,
   kVProj,
   kOProj,
+  kQAProj,  ///< of latent attention, as the next four
+  kQANorm,
+  kKvAProj,
+  kKvANorm,
+  kKRopeProj,
   kQNorm,
   kKNorm,
   kSinks,
@@ -87,6 +92,20 @@ enum class QkNormKind : std::uint8_t {
   kAll,    ///< all heads at once; [n*Dh]
 };
 
+/// Latent attention (MLA): keys and values are made from a latent of width R, and one rotary key of width r
+/// is shared by all heads. A head of q and k has its r rotary channels first.
+struct LatentSpec {
+  std::optional<LinearSpec> q_a_proj;  ///< [Q, H]; q_proj then reads n(q_a x), of width Q
+  std::optional<NormSpec> q_a_norm;    ///< [Q]
+  LinearSpec kv_a_proj;                ///< [R, H]
+  NormSpec kv_a_norm;                  ///< [R]
+  LinearSpec k_rope_proj;              ///< [r, H]
+  std::int64_t rope_dim = 0;           ///< r
+  std::int64_t value_dim = 0;          ///< width of a head of v, at most Dh
+};
+
+/// With `latent`: q_proj [Hq*Dh, Q or H], k_proj [Hq*(Dh-r), R] without the rotary channels, v_proj
+/// [Hq*value_dim, R], o_proj [H, Hq*value_dim].
 struct AttentionSpec {
   LinearSpec q_proj;               ///< [Hq*Dh, H]
   LinearSpec k_proj;               ///< [Hkv*Dh, H]
@@ -96,6 +115,7 @@ struct AttentionSpec {
   std::optional<NormSpec> k_norm;
   QkNormKind qk_norm_kind = QkNormKind::kHead;
   Binding sinks;  ///< [Hq], a logit of each head that the softmax counts and drops; or empty
+  std::optional<LatentSpec> latent;
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;

@@ -41,6 +41,10 @@ const Setting& fallback_setting(const VocabularyKey& key) {
   return all.at(key.path);
 }
 
+// Names that latent attention reads.
+constexpr std::string_view kLatentNames[] = {"q_lora_rank", "kv_lora_rank", "qk_nope_head_dim",
+                                             "qk_rope_head_dim", "v_head_dim"};
+
 void add_names(std::set<std::string>& names, const std::optional<Expression>& expression) {
   if (!expression.has_value()) return;
   for (const std::string& name : expression->variables()) {
@@ -96,6 +100,7 @@ class Checker {
     for (const auto& [text, refusal] : family_.refuse)
       check_names(refusal.when, refusal.where, "refuse", false);
     check_head_norms();
+    if (family_.setting("attention.kind").word == "latent") check_latent_names();
     check_harmless();
     check_own_names_are_used();
   }
@@ -110,6 +115,14 @@ class Checker {
       if (family_.config.count(name) != 0) continue;
       fail_at(where, "'{}' reads {}, which [config] does not declare{}", what, shown(name),
               did_you_mean(name, declared_));
+    }
+  }
+
+  void check_latent_names() {
+    for (const std::string_view name : kLatentNames) {
+      if (family_.config.count(std::string(name)) == 0)
+        fail_at(family_.top, "[config] lacks '{}' ({}), and attention.kind = latent asks for it", name,
+                find_canonical_name(name)->meaning);
     }
   }
 
@@ -223,10 +236,18 @@ std::string Family::switch_of(std::string_view role) {
       return info->is_bias ? "norm.bias" : "block.residual";
     case WeightRole::kNorm:
       return info->is_bias ? "norm.bias" : "";
+    case WeightRole::kQAProj:
+    case WeightRole::kKvAProj:
+    case WeightRole::kKRopeProj:
+      return info->is_bias ? "attention.latent_bias" : "attention.kind";
+    case WeightRole::kQANorm:
+    case WeightRole::kKvANorm:
+      return "attention.kind";
     case WeightRole::kQProj:
     case WeightRole::kKProj:
     case WeightRole::kVProj:
     case WeightRole::kOProj:
+      if (role.substr(1, 3) == "_b_") return "attention.kind";
       return info->is_bias ? fmt::format("attention.{}_bias", role.substr(0, 1)) : "";
     case WeightRole::kGateProj:
       return info->is_bias ? "mlp.gate_bias" : "mlp.kind";
@@ -254,6 +275,7 @@ bool Family::never_uses(std::string_view role) const {
   const Setting state = setting(path);
   if (path == "attention.qk_norm")
     return state.word == "none" || setting("attention.qk_norm_on").expression.is_zero();
+  if (path == "attention.kind") return state.word != "latent";
   if (path == "mlp.kind") return state.word == "plain";
   if (path == "block.residual") {
     const bool is_post = role.substr(0, 5) == "post_";
@@ -275,6 +297,8 @@ std::set<std::string> Family::used_names() const {
   }
   for (const auto& [text, refusal] : refuse)
     add_names(used, refusal.when);
+  if (setting("attention.kind").word == "latent")
+    used.insert(std::begin(kLatentNames), std::end(kLatentNames));
   // Defaults read further names.
   std::vector<std::string> open(used.begin(), used.end());
   while (!open.empty()) {

@@ -114,6 +114,9 @@ std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t l
 }
 
 std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
+  const bool is_latent = family_.setting("attention.kind").word == "latent";
+  if (role.role == WeightRole::kOProj && !role.is_bias && is_latent)
+    return "hidden_size, num_attention_heads * v_head_dim";
   const bool is_q = role.role == WeightRole::kQNorm, is_k = role.role == WeightRole::kKNorm;
   if (!is_q && !is_k) return role.shape;
   const std::string kind = family_.setting("attention.qk_norm").word;

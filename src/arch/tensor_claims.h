@@ -53,7 +53,7 @@ class TensorClaims {
   /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
   Binding heads(const std::string& name, const RoleInfo& role);
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
-  /// The role's shape in config names; that of q_norm and k_norm is a choice of the family.
+  /// The role's shape in config names; that of q_norm, k_norm and o_proj is a choice of the family.
   std::string_view shape_words(const RoleInfo& role) const;
   Shape expected_shape(const RoleInfo& role);
   void mark_used(TensorId id, const RoleInfo& role);

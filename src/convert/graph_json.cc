@@ -59,6 +59,13 @@ Json op_json(const ir::Op& op) {
           [](const ir::GatedUnit& n) -> Json {
             return {{"gate", n.gate}, {"up", n.up}, {"y", n.y}, {"kind", name_of(n.kind)}};
           },
+          [](const ir::JoinHeads& n) -> Json {
+            return {{"shared", n.shared},           {"own", n.own},          {"y", n.y}, {"heads", n.heads},
+                    {"shared_size", n.shared_size}, {"own_size", n.own_size}};
+          },
+          [](const ir::ResizeHeads& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"heads", n.heads}, {"from", n.from}, {"to", n.to}};
+          },
           [](const ir::RopeTable& n) -> Json {
             return {{"cos", n.cos},
                     {"sin", n.sin},
@@ -138,6 +145,12 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
   if (kind == "ChannelScale") return ir::ChannelScale{f.id("x"), f.id("y"), f.id("weight")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
   if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
+  if (kind == "JoinHeads")
+    return ir::JoinHeads{
+        f.id("shared"),        f.id("own"), f.id("y"), size_of(f, "heads"), size_of(f, "shared_size"),
+        size_of(f, "own_size")};
+  if (kind == "ResizeHeads")
+    return ir::ResizeHeads{f.id("x"), f.id("y"), size_of(f, "heads"), size_of(f, "from"), size_of(f, "to")};
   if (kind == "RopeTable") {
     ir::RopeTable table{f.id("cos"), f.id("sin"), {}, number_of(f, "factor"), size_of(f, "positions")};
     if (table.num_positions > kMostPositions || f.list("inv_freq").size() > kMostFrequencies)

@@ -28,6 +28,9 @@ std::vector<ValueId> inputs_of(const Op& op) {
                         [](const GatedUnit& n) -> Ids {
                           return {n.gate, n.up};
                         },
+                        [](const JoinHeads& n) -> Ids {
+                          return {n.shared, n.own};
+                        },
                         [](const RopeTable&) -> Ids { return {}; },
                         [](const Rope& n) -> Ids {
                           return {n.q, n.k, n.cos, n.sin};
@@ -63,6 +66,8 @@ std::string_view op_name(const Op& op) {
                         [](const ChannelScale&) { return std::string_view("ChannelScale"); },
                         [](const Unary&) { return std::string_view("Unary"); },
                         [](const GatedUnit&) { return std::string_view("GatedUnit"); },
+                        [](const JoinHeads&) { return std::string_view("JoinHeads"); },
+                        [](const ResizeHeads&) { return std::string_view("ResizeHeads"); },
                         [](const RopeTable&) { return std::string_view("RopeTable"); },
                         [](const Rope&) { return std::string_view("Rope"); },
                         [](const Attention&) { return std::string_view("Attention"); },

@@ -69,6 +69,17 @@ struct GatedUnit {
   ValueId gate, up, y;
   UnaryKind kind;
 };
+/// y [T, heads * (shared_size + own_size)]: each head is `shared` [T, shared_size], then its part of `own`
+/// [T, heads * own_size].
+struct JoinHeads {
+  ValueId shared, own, y;
+  std::int64_t heads, shared_size, own_size;
+};
+/// The first `to` channels of each head of x [T, heads * from], or all of them and zeros: y [T, heads * to].
+struct ResizeHeads {
+  ValueId x, y;
+  std::int64_t heads, from, to;
+};
 /// Rotary tables from position_ids: cos and sin [T, rotary_dim], halves duplicated, times `attention_factor`.
 struct RopeTable {
   ValueId cos, sin;
@@ -96,8 +107,8 @@ struct SelectTokens {
   ValueId x, y;
 };
 
-using Op = std::variant<Linear, Norm, Add, Scale, ChannelScale, Unary, GatedUnit, RopeTable, Rope, Attention,
-                        SelectTokens>;
+using Op = std::variant<Linear, Norm, Add, Scale, ChannelScale, Unary, GatedUnit, JoinHeads, ResizeHeads,
+                        RopeTable, Rope, Attention, SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"

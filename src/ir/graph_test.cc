@@ -59,6 +59,8 @@ TEST(Graph, InputsAndOutputsKeepTheirOrder) {
   Op with_sinks = attention;
   std::get<Attention>(with_sinks).sinks = 0;
   EXPECT_EQ(inputs_of(with_sinks), inputs_of(attention));  // a weight is no input
+  const Op join = JoinHeads{7, 8, 9, 2, 4, 4};
+  EXPECT_EQ(inputs_of(join), (std::vector<ValueId>{7, 8}));
   const Op gated = GatedUnit{7, 8, 9, UnaryKind::kSilu};
   EXPECT_EQ(inputs_of(gated), (std::vector<ValueId>{7, 8}));
 }

@@ -44,6 +44,12 @@ struct Attributes {
   std::string operator()(const ChannelScale& op) const { return weight("weight", op.weight); }
   std::string operator()(const Unary& op) const { return fmt::format(", {}", unary_name(op.kind)); }
   std::string operator()(const GatedUnit& op) const { return fmt::format(", {}", unary_name(op.kind)); }
+  std::string operator()(const JoinHeads& op) const {
+    return fmt::format(", heads={}, shared={}, own={}", op.heads, op.shared_size, op.own_size);
+  }
+  std::string operator()(const ResizeHeads& op) const {
+    return fmt::format(", heads={}, from={}, to={}", op.heads, op.from, op.to);
+  }
   std::string operator()(const RopeTable& op) const {
     return fmt::format(", rotary_dim={}, factor={}, positions={}", 2 * op.inv_freq.size(),
                        op.attention_factor, op.num_positions);

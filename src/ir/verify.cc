@@ -108,6 +108,17 @@ class Verifier {
     require_channels(op.up, channels_[op.gate]);
     channels_[op.y] = channels_[op.gate];
   }
+  void check_op(const JoinHeads& op) {
+    require(op.heads > 0 && op.shared_size > 0 && op.own_size > 0, "a size is not positive");
+    require_channels(op.shared, op.shared_size);
+    require_channels(op.own, op.heads * op.own_size);
+    channels_[op.y] = op.heads * (op.shared_size + op.own_size);
+  }
+  void check_op(const ResizeHeads& op) {
+    require(op.heads > 0 && op.from > 0 && op.to > 0, "a size is not positive");
+    require_channels(op.x, op.heads * op.from);
+    channels_[op.y] = op.heads * op.to;
+  }
   void check_op(const RopeTable& op) {
     require(!op.inv_freq.empty() && op.num_positions > 0, "the table is empty");
     require(std::isfinite(op.attention_factor), "the attention factor is not finite");

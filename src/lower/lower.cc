@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 #include <utility>
 
 #include "base/error.h"
@@ -137,9 +138,15 @@ class Lowering {
   //        x -- v_proj -------------------------'
   ir::ValueId attention(std::size_t layer_idx, const AttentionSpec& spec, ir::ValueId x) {
     const std::string prefix = fmt::format("/layers.{}/self_attn", layer_idx);
-    ir::ValueId q = linear(spec.q_proj, x);
-    ir::ValueId k = linear(spec.k_proj, x);
-    const ir::ValueId v = linear(spec.v_proj, x);
+    ir::ValueId q, k, v;
+    if (spec.latent) {
+      q = latent_query(*spec.latent, spec.q_proj, x);
+      std::tie(k, v) = latent_key_value(prefix, spec, x);
+    } else {
+      q = linear(spec.q_proj, x);
+      k = linear(spec.k_proj, x);
+      v = linear(spec.v_proj, x);
+    }
     if (spec.q_norm) q = head_norm(*spec.q_norm, q, spec.num_attention_heads, spec);
     if (spec.k_norm) k = head_norm(*spec.k_norm, k, spec.num_key_value_heads, spec);
     if (spec.rope_idx >= 0) {
@@ -157,7 +164,7 @@ class Lowering {
     const bool slides = spec.mask == MaskKind::kSliding;
     out_.graph.has_sliding_layers |= slides;
     const std::string node = prefix + "/attention";
-    const ir::ValueId y = value_of(node);
+    ir::ValueId y = value_of(node);
     std::optional<ir::WeightId> sinks;
     if (!spec.sinks.is_empty())
       sinks =
@@ -165,6 +172,9 @@ class Lowering {
     out_.graph.add_node(node, ir::Attention{q, k, v, y, spec.num_attention_heads, spec.num_key_value_heads,
                                             spec.head_dim, static_cast<std::int64_t>(layer_idx),
                                             slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull, sinks});
+    if (spec.latent)
+      y = resize_heads(prefix + "/value_part", y, spec.num_attention_heads, spec.head_dim,
+                       spec.latent->value_dim);
     return linear(spec.o_proj, y);
   }
 
@@ -181,6 +191,37 @@ class Lowering {
     const ir::WeightId gamma = weight(spec.address + ".weight", spec.weight, spec.role, false);
     const ir::ValueId y = value_of(node);
     out_.graph.add_node(node, ir::ChannelScale{normed, y, gamma});
+    return y;
+  }
+
+  //  x -- [q_a_proj -- q_a_norm] -- q_b_proj -- q
+  ir::ValueId latent_query(const LatentSpec& latent, const LinearSpec& q_proj, ir::ValueId x) {
+    if (latent.q_a_proj) x = norm(latent.q_a_norm.value(), linear(*latent.q_a_proj, x), 1);
+    return linear(q_proj, x);
+  }
+
+  //  x -- k_rope_proj ------------------------ one for all heads --.
+  //  x -- kv_a_proj -- kv_a_norm -- k_b_proj -- each head's own --- join -- k
+  //                            '--- v_b_proj -- [zeros behind each head] -- v
+  std::pair<ir::ValueId, ir::ValueId> latent_key_value(const std::string& prefix, const AttentionSpec& spec,
+                                                       ir::ValueId x) {
+    const LatentSpec& latent = *spec.latent;
+    const ir::ValueId shared = linear(latent.k_rope_proj, x);
+    const ir::ValueId normed = norm(latent.kv_a_norm, linear(latent.kv_a_proj, x), 1);
+    const ir::ValueId own = linear(spec.k_proj, normed);
+    const ir::ValueId k = value_of(prefix + "/key");
+    out_.graph.add_node(prefix + "/key", ir::JoinHeads{shared, own, k, spec.num_key_value_heads,
+                                                       latent.rope_dim, spec.head_dim - latent.rope_dim});
+    // The runtime's attention wants v as wide as k.
+    const ir::ValueId v = linear(spec.v_proj, normed);
+    return {k, resize_heads(prefix + "/value", v, spec.num_key_value_heads, latent.value_dim, spec.head_dim)};
+  }
+
+  ir::ValueId resize_heads(const std::string& node, ir::ValueId x, std::int64_t heads, std::int64_t from,
+                           std::int64_t to) {
+    if (from == to) return x;
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::ResizeHeads{x, y, heads, from, to});
     return y;
   }
 

@@ -301,6 +301,40 @@ TEST_F(LowerTest, WeightsForEachHeadStandBehindANormWithoutWeights) {
       << text;
 }
 
+TEST_F(LowerTest, LatentAttentionJoinsTheSharedKeyAndFillsUpTheValue) {
+  // Heads of 4 + 4 channels, of which v has 6; all latents are 8 wide.
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  const std::string p = "layers.0.self_attn.";
+  LatentSpec latent;
+  latent.q_a_proj = linear(p + "q_a_proj", WeightRole::kQAProj, 8, 8);
+  latent.q_a_norm = norm(p + "q_a_norm", WeightRole::kQANorm, 8);
+  latent.kv_a_proj = linear(p + "kv_a_proj", WeightRole::kKvAProj, 8, 8);
+  latent.kv_a_norm = norm(p + "kv_a_norm", WeightRole::kKvANorm, 8);
+  latent.k_rope_proj = linear(p + "k_rope_proj", WeightRole::kKRopeProj, 4, 8);
+  latent.rope_dim = 4;
+  latent.value_dim = 6;
+  attention.latent = latent;
+  attention.head_dim = 8;
+  attention.num_attention_heads = attention.num_key_value_heads = 2;
+  attention.q_proj.weight = Binding::concat_rows({attention.q_proj.weight, attention.q_proj.weight});
+  attention.k_proj.weight = attention.o_proj.weight;
+  attention.v_proj.weight = spec.layers[0].mlp.up_proj.weight;
+  attention.o_proj.weight = spec.layers[0].mlp.down_proj.weight;
+  const std::string text = print(lower(spec).graph);
+  for (const char* line : {"/layers.0/self_attn/key: /layers.0/self_attn/key/output = "
+                           "JoinHeads(/layers.0/self_attn/k_rope_proj/output, "
+                           "/layers.0/self_attn/k_proj/output, heads=2, shared=4, own=4)",
+                           "/layers.0/self_attn/value: /layers.0/self_attn/value/output = "
+                           "ResizeHeads(/layers.0/self_attn/v_proj/output, heads=2, from=6, to=8)",
+                           "/layers.0/self_attn/value_part: /layers.0/self_attn/value_part/output = "
+                           "ResizeHeads(/layers.0/self_attn/attention/output, heads=2, from=8, to=6)"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << text;
+  }
+  EXPECT_NE(text.find("q_proj/output = Linear(/layers.0/self_attn/q_a_norm/output"), std::string::npos)
+      << text;
+}
+
 TEST_F(LowerTest, WeightsCarryRoleAndKind) {
   const Lowered lowered = lower(decoder(ResidualKind::kPre));
   ASSERT_EQ(lowered.weights.size(), lowered.graph.weights.size());

@@ -46,6 +46,8 @@ class Emitter {
   void emit(std::size_t node, const ir::Scale& op);
   void emit(std::size_t node, const ir::ChannelScale& op);
   void emit(std::size_t node, const ir::Unary& op);
+  void emit(std::size_t node, const ir::JoinHeads& op);
+  void emit(std::size_t node, const ir::ResizeHeads& op);
 
   /// The face of a value, converted from one that exists.
   TensorId plain(ir::ValueId value);

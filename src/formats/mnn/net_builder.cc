@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -71,13 +72,15 @@ TensorId NetBuilder::scalar(std::int32_t value) {
   return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
 }
 
-TensorId NetBuilder::vector1(std::int32_t value) {
-  const std::string name = fmt::format("/const/int1/{}", value);
+TensorId NetBuilder::vector1(std::int32_t value) { return vector({value}); }
+
+TensorId NetBuilder::vector(const std::vector<std::int32_t>& values) {
+  const std::string name = fmt::format("/const/int{}/{}", values.size(), fmt::join(values, "_"));
   if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
   fb::BlobT blob;
-  blob.dims = {1};
+  blob.dims = {checked_cast<std::int32_t>(values.size())};
   blob.dataType = fb::DataType::INT32;
-  blob.int32s = {value};
+  blob.int32s = values;
   return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
 }
 
@@ -135,6 +138,17 @@ TensorId NetBuilder::relu(std::string_view name, TensorId x, fb::DataFormat form
 
 TensorId NetBuilder::concat(std::string_view name, const std::vector<TensorId>& parts, std::int32_t axis) {
   return add({name, fb::OpType::Concat, parts, {name}}, fb::CreateAxis(builder_, axis));
+}
+
+TensorId NetBuilder::tile(std::string_view name, TensorId x, const std::vector<std::int32_t>& times) {
+  const TensorId multiples = vector(times);
+  return add_op({name, fb::OpType::Tile, {x, multiples}, {name}}, fb::OpParameter::NONE, 0);
+}
+
+TensorId NetBuilder::pad_channels(std::string_view name, TensorId x, std::int32_t count) {
+  // Zeros before and behind each axis. Without a parameter the op pads with zeros.
+  const TensorId pads = vector({0, 0, 0, 0, 0, 0, 0, count});
+  return add_op({name, fb::OpType::Padding, {x, pads}, {name}}, fb::OpParameter::NONE, 0);
 }
 
 std::pair<TensorId, TensorId> NetBuilder::halves(std::string_view name, TensorId x, std::int32_t axis) {

@@ -51,6 +51,7 @@ class NetBuilder {
   /// Integer constants; equal ones are made once.
   TensorId scalar(std::int32_t value);
   TensorId vector1(std::int32_t value);
+  TensorId vector(const std::vector<std::int32_t>& values);
   TensorId scalar(float value);
   /// float32 [rows, cols] in the weight file.
   TensorId external_table(std::string_view name, const ConstBlob& blob, std::int64_t rows, std::int64_t cols);
@@ -67,6 +68,10 @@ class NetBuilder {
                  fb::DataFormat format = fb::DataFormat::NCHW);
   TensorId relu(std::string_view name, TensorId x, fb::DataFormat format = fb::DataFormat::NCHW);
   TensorId concat(std::string_view name, const std::vector<TensorId>& parts, std::int32_t axis);
+  /// x repeated times[d] times along each axis d.
+  TensorId tile(std::string_view name, TensorId x, const std::vector<std::int32_t>& times);
+  /// `count` zeros behind x along axis 3 of 4.
+  TensorId pad_channels(std::string_view name, TensorId x, std::int32_t count);
   /// Two equal halves along `axis`.
   std::pair<TensorId, TensorId> halves(std::string_view name, TensorId x, std::int32_t axis);
   /// Rows of `table` (axis 0) at `index`.

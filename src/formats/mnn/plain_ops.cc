@@ -1,9 +1,14 @@
-// Norm, rotation and attention of plain ops: all of the compat form, and the packed form's way out where its
-// own op is not right.
+// Norm, rotation, attention and heads of plain ops: all of the compat form, and the packed form's way out
+// where its own op is not right.
 
 #include "formats/mnn/emitter.h"
 
 namespace llm2mnn::mnn {
+namespace {
+
+constexpr std::int32_t kChannelAxis = 3;  // of a heads face
+
+}  // namespace
 
 void Emitter::emit_plain_norm(const ir::Norm& op) {
   const std::int64_t channels = op.size * op.heads;
@@ -31,7 +36,6 @@ void Emitter::emit_plain_rotary_rows(std::size_t node, const ir::RopeTable& op, 
 //                             '------------------------------ * cos -- + -- [concat the tail] -- y
 TensorId Emitter::rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y, std::int64_t num_heads,
                          const ir::Rope& op) {
-  constexpr std::int32_t kChannelAxis = 3;
   const TensorId whole = heads(x, num_heads, op.head_dim);
   const bool is_partial = op.rotary_dim < op.head_dim;
   TensorId part = whole;
@@ -61,6 +65,24 @@ TensorId Emitter::sinks_of(std::size_t node, const ir::Attention& op) {
   if (!op.sinks) return kNone;
   return net_.external_vector(graph_.nodes[node].name + "/sinks", stored_vector(*op.sinks),
                               {op.num_attention_heads});
+}
+
+void Emitter::emit(std::size_t node, const ir::JoinHeads& op) {
+  const TensorId shared = heads(op.shared, 1, op.shared_size);
+  const TensorId own = heads(op.own, op.heads, op.own_size);
+  const TensorId copies =
+      net_.tile(graph_.nodes[node].name + "/copies", shared, {1, 1, static_cast<std::int32_t>(op.heads), 1});
+  set_heads(op.y, net_.concat(heads_name(op.y), {copies, own}, kChannelAxis),
+            op.heads * (op.shared_size + op.own_size));
+}
+
+void Emitter::emit(std::size_t, const ir::ResizeHeads& op) {
+  const TensorId x = heads(op.x, op.heads, op.from);
+  const auto from = static_cast<std::int32_t>(op.from), to = static_cast<std::int32_t>(op.to);
+  const TensorId y =
+      to < from ? net_.strided_slice(heads_name(op.y), x, net_.vector1(0), net_.vector1(to), kChannelAxis)
+                : net_.pad_channels(heads_name(op.y), x, to - from);
+  set_heads(op.y, y, op.heads * op.to);
 }
 
 void Emitter::emit_plain_attention(std::size_t node, const ir::Attention& op) {

@@ -284,6 +284,25 @@ void Emitter::emit(const ir::GatedUnit& op) {
   set_rows(op.y, net_.node("Mul", {gate, rows(op.up)}, rows_name(op.y)), faces_[op.gate].channels);
 }
 
+void Emitter::emit(const ir::JoinHeads& op) {
+  const std::string name = value_name(op.y);
+  const std::string shared = heads(op.shared, 1, op.shared_size);
+  const std::string own = heads(op.own, op.heads, op.own_size);
+  const std::string copies = net_.node("Expand", {shared, net_.ints({1, 1, op.heads, 1})}, name + "/copies");
+  set_heads(op.y, net_.node("Concat", {copies, own}, name + "/heads", {{"axis", std::int64_t{3}}}),
+            op.heads * (op.shared_size + op.own_size));
+}
+
+void Emitter::emit(const ir::ResizeHeads& op) {
+  const std::string name = value_name(op.y) + "/heads";
+  const std::string x =
+      net_.node("Reshape", {rows(op.x), net_.ints({0, 0, op.heads, op.from})}, value_name(op.y) + "/whole");
+  const std::string y =
+      op.to < op.from ? net_.node("Slice", {x, net_.ints({0}), net_.ints({op.to}), net_.ints({3})}, name)
+                      : net_.node("Pad", {x, net_.ints({0, 0, 0, 0, 0, 0, 0, op.to - op.from})}, name);
+  set_heads(op.y, y, op.heads * op.to);
+}
+
 void Emitter::emit(const ir::SelectTokens& op) {
   const std::string x = rows(op.x);
   // Only MNN's engine asks for less than all rows.

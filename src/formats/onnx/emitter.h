@@ -41,6 +41,8 @@ class Emitter {
   void emit(const ir::ChannelScale& op);
   void emit(const ir::Unary& op);
   void emit(const ir::GatedUnit& op);
+  void emit(const ir::JoinHeads& op);
+  void emit(const ir::ResizeHeads& op);
   void emit(const ir::RopeTable& op);
   void emit(const ir::Rope& op);
   void emit(const ir::Attention& op);
