@@ -41,6 +41,9 @@ SEEN = 1e-3
 INERT = 1e-6
 
 
+# Config keys of routers, with the value that leaves them out.
+EXPERT_KEYS = {"norm_topk_prob": False, "routed_scaling_factor": 1.0, "n_group": 1}
+
 # One model without and one with a window.
 FAR = ("llama_gqa", "qwen3_layer_types_sharded")
 
@@ -197,8 +200,11 @@ def without_features(fixture):
             c = json.loads(json.dumps(config))
             del c[place][key]
             yield key, base, c
+    for key, off in EXPERT_KEYS.items():
+        if key in config and config[key] != off:
+            yield key, base, {**config, key: off}
     roles = {role for _, role, _ in fixture.tensors()}
-    for role in sorted(r for r in roles if r.endswith(".bias") or r == "sinks"):
+    for role in sorted(r for r in roles if r.endswith(".bias") or r in ("sinks", "selection_bias")):
         yield role, {n: np.zeros_like(v) if r == role else v for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config
     for role in sorted(roles & mf.NORMS):
         yield role, {n: np.ones_like(v) * np.mean(v) if r == role else v

@@ -99,16 +99,36 @@ std::int64_t ConfigReader::size(const std::string& name) {
   return static_cast<std::int64_t>(value);
 }
 
-double ConfigReader::evaluate(const Expression& expression, const Location& where, std::int64_t layer) {
+double ConfigReader::evaluate(const Expression& expression, const Location& where, std::int64_t layer,
+                              std::int64_t expert) {
   try {
     return expression.evaluate([&](const std::string& name) {
-      return name == "i" && layer >= 0 ? static_cast<double>(layer) : number(name);
+      if (name == "i" && layer >= 0) return static_cast<double>(layer);
+      if (name == "e" && expert >= 0) return static_cast<double>(expert);
+      return number(name);
     });
   } catch (Error& error) {
     const bool is_ours = error.message().rfind("expression ", 0) == 0;
     if (is_ours && where.file != nullptr) error.add_context(where.text());
     throw;
   }
+}
+
+bool ConfigReader::is_on(const Setting& setting, std::int64_t layer) {
+  for (const std::string& key : setting.keys) {
+    const JsonValue* list = find_path(config_, key);
+    if (list == nullptr || list->is_null()) continue;
+    const std::int64_t num_layers = size("num_hidden_layers");
+    if (!list->is_array() || list->as_array().size() != static_cast<std::size_t>(num_layers))
+      fail(ErrorKind::kFormat, "config.json: {} must be a list with one number for each of {} layers",
+           shown(key), num_layers);
+    const JsonValue& item = list->as_array()[static_cast<std::size_t>(layer)];
+    if (item.is_bool()) return item.as_bool();
+    if (item.is_number()) return item.as_double() != 0;
+    fail(ErrorKind::kFormat, "config.json: {}[{}] is {}, it must be a number, true or false", shown(key),
+         layer, shown(item.dump(), 60));
+  }
+  return evaluate(setting.expression, setting.where, layer) != 0;
 }
 
 }  // namespace llm2mnn

@@ -23,10 +23,13 @@ class ConfigReader {
   /// Whether config.json itself gives the value (null counts as not given).
   bool is_given(const std::string& name) const;
 
-  /// The value of an expression for layer `layer` (-1: outside the layers).
-  double evaluate(const Expression& expression, const Location& where, std::int64_t layer = -1);
+  /// The value of an expression for layer `layer` (-1: outside the layers) or expert `expert` (-1: outside).
+  double evaluate(const Expression& expression, const Location& where, std::int64_t layer = -1,
+                  std::int64_t expert = -1);
   /// The same for a setting of the family.
   double evaluate(std::string_view path) { return evaluate_setting(family_.setting(path)); }
+  /// Whether a kLayerExpression is not 0 for a layer, by a list of config.json or by its expression.
+  bool is_on(const Setting& setting, std::int64_t layer);
   double evaluate_setting(const Setting& setting) { return evaluate(setting.expression, setting.where); }
 
   const JsonValue& config() const { return config_; }

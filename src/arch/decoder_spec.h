@@ -25,6 +25,17 @@ enum class MlpKind : std::uint8_t {
   kPlain,  ///< down(act(up x))
 };
 enum class MaskKind : std::uint8_t { kFull, kSliding };
+/// How a router scores its experts.
+enum class RouterKind : std::uint8_t {
+  kSoftmax,      ///< softmax over all experts
+  kSigmoid,      ///< of each expert alone
+  kSparsemixer,  ///< two arg-maxes, each weighed by a softmax over the logits near it
+};
+/// What a group of experts is worth.
+enum class GroupScore : std::uint8_t {
+  kMax,   ///< its best expert
+  kTop2,  ///< the sum of its two best
+};
 
 /// Which weight of the model a tensor is; the quantisation recipe selects by it.
 enum class WeightRole : std::uint8_t {
@@ -48,6 +59,15 @@ enum class WeightRole : std::uint8_t {
   kGateProj,
   kUpProj,
   kDownProj,
+  kRouter,
+  kSelectionBias,
+  kExpertGateProj,
+  kExpertUpProj,
+  kExpertDownProj,
+  kSharedGateProj,
+  kSharedUpProj,
+  kSharedDownProj,
+  kSharedExpertGate,
   kNorm,  ///< final
   kLmHead,
 };
@@ -131,6 +151,33 @@ struct MlpSpec {
   LinearSpec down_proj;                 ///< [H, F]
 };
 
+/// Which experts a token visits, and with what weights. For logits l [E] of `proj`: s = softmax(l) or
+/// sigmoid(l); the experts_per_token experts with the largest s + selection_bias; their s, over the sum of
+/// them plus `renormalise_eps` when `renormalise` is set, times `scale`.
+struct RouterSpec {
+  LinearSpec proj;  ///< [E, H]
+  RouterKind kind = RouterKind::kSoftmax;
+  Binding selection_bias;  ///< [E], or empty
+  std::int64_t experts_per_token = 0;
+  /// The E experts fall into `num_groups` runs; only those of the best `groups_per_token` runs can be chosen.
+  std::int64_t num_groups = 1;
+  std::int64_t groups_per_token = 1;
+  GroupScore group_score = GroupScore::kMax;
+  bool renormalise = false;
+  double renormalise_eps = 0;
+  double scale = 1;
+  double jitter = 0;  ///< kSparsemixer: half the relative distance to the largest logit that counts as near
+};
+
+/// A mixture of experts in place of a dense MLP: y = sum of weight_e * expert_e(x) over the chosen experts,
+/// plus the shared expert, which all tokens visit.
+struct MoeSpec {
+  RouterSpec router;
+  std::vector<MlpSpec> experts;           ///< E of them, all of one shape and kind; kGlu
+  std::optional<MlpSpec> shared;          ///< kGlu
+  std::optional<LinearSpec> shared_gate;  ///< [1, H]: its sigmoid multiplies the shared expert
+};
+
 struct LayerSpec {
   ResidualKind residual = ResidualKind::kPre;
   bool is_parallel = false;  ///< kPre only: y = x + A(n1 x) + M(n2 x); without n2 the MLP reads n1 x
@@ -139,7 +186,8 @@ struct LayerSpec {
   std::optional<NormSpec> pre_mlp_norm;   ///< n2 of kPre, n3 of kSandwich; may be absent in a parallel block
   std::optional<NormSpec> post_mlp_norm;  ///< n4 of kSandwich, n2 of kPost
   AttentionSpec attention;
-  MlpSpec mlp;
+  MlpSpec mlp;                 ///< empty when there is `moe`
+  std::optional<MoeSpec> moe;  ///< in place of `mlp`
 };
 
 /// The whole model. Attention scores are scaled by Dh^-0.5; another scale is already folded into q by its

@@ -5,6 +5,7 @@
 
 #include "arch/config_keys.h"
 #include "arch/config_reader.h"
+#include "arch/moe_describer.h"
 #include "arch/rope_resolver.h"
 #include "arch/tensor_claims.h"
 #include "base/near_match.h"
@@ -40,7 +41,8 @@ class Describer {
         config_(input.family, input.config),
         quant_(read_source_quant(input.config)),
         claims_(input.family, config_, input.tensors, quant_),
-        ropes_(input.family, config_) {}
+        ropes_(input.family, config_),
+        moe_(input.family, config_, claims_) {}
 
   DecoderSpec describe() {
     check_config();
@@ -240,7 +242,10 @@ class Describer {
     layer.attention = describe_attention(i);
     if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
     if (residual_ != ResidualKind::kPost && !shares_norm_) layer.pre_mlp_norm = norm("pre_mlp_norm");
-    layer.mlp = describe_mlp(i);
+    if (moe_.is_sparse(i))
+      layer.moe = moe_.describe(i, mlp_kind_, activation_);
+    else
+      layer.mlp = describe_mlp(i);
     if (residual_ != ResidualKind::kPre) layer.post_mlp_norm = norm("post_mlp_norm");
     return layer;
   }
@@ -428,6 +433,7 @@ class Describer {
   SourceQuant quant_;
   TensorClaims claims_;
   RopeResolver ropes_;
+  MoeDescriber moe_;
   DecoderSpec spec_;
   std::vector<std::string> architectures_;
   std::int64_t num_layers_ = 0, num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;

@@ -26,6 +26,8 @@ Setting make_fallback(const VocabularyKey& key) {
     case KeyKind::kLayerTypes:
       setting.expression = Expression::parse(text, split_words(key.words));
       break;
+    case KeyKind::kLayerList:
+      break;
   }
   return setting;
 }
@@ -48,7 +50,7 @@ constexpr std::string_view kLatentNames[] = {"q_lora_rank", "kv_lora_rank", "qk_
 void add_names(std::set<std::string>& names, const std::optional<Expression>& expression) {
   if (!expression.has_value()) return;
   for (const std::string& name : expression->variables()) {
-    if (name != "i") names.insert(name);
+    if (name != "i" && name != "e") names.insert(name);
   }
 }
 
@@ -94,24 +96,41 @@ class Checker {
       check_setting(path, setting);
     for (const auto& [role, pattern] : family_.tensors) {
       for (const Expression* expression : expressions_of(pattern))
-        check_names(*expression, pattern.where, role, false);
+        check_names(*expression, pattern.where, role, false, find_role(role)->is_expert);
       if (pattern.where.file == family_.top.file && family_.never_uses(role)) fail_role_is_off(role, pattern);
     }
     for (const auto& [text, refusal] : family_.refuse)
       check_names(refusal.when, refusal.where, "refuse", false);
     check_head_norms();
     if (family_.setting("attention.kind").word == "latent") check_latent_names();
+    if (has_experts()) check_expert_names();
     check_harmless();
     check_own_names_are_used();
   }
 
  private:
-  void check_names(const Expression& expression, const Location& where, std::string_view what,
-                   bool per_layer) {
+  bool has_experts() const { return !family_.setting("moe.layers").expression.is_zero(); }
+
+  void check_expert_names() {
+    for (const char* name : {"num_experts", "num_experts_per_tok", "moe_intermediate_size"}) {
+      if (family_.config.count(name) == 0)
+        fail_at(family_.top, "[config] lacks '{}' ({}), and moe.layers asks for experts", name,
+                find_canonical_name(name)->meaning);
+    }
+    if (!family_.setting("moe.shared").expression.is_zero() &&
+        family_.config.count("shared_intermediate_size") == 0)
+      fail_at(family_.top, "[config] lacks 'shared_intermediate_size' ({}), and moe.shared asks for it",
+              find_canonical_name("shared_intermediate_size")->meaning);
+  }
+
+  void check_names(const Expression& expression, const Location& where, std::string_view what, bool per_layer,
+                   bool per_expert = false) {
     for (const std::string& name : expression.variables()) {
-      if (name == "i" && per_layer) continue;
+      if ((name == "i" && per_layer) || (name == "e" && per_expert)) continue;
       if (name == "i")
         fail_at(where, "'{}' has one value for all layers, but {} reads i", what, shown(expression.text()));
+      if (name == "e")
+        fail_at(where, "'{}' is no part of an expert, but {} reads e", what, shown(expression.text()));
       if (family_.config.count(name) != 0) continue;
       fail_at(where, "'{}' reads {}, which [config] does not declare{}", what, shown(name),
               did_you_mean(name, declared_));
@@ -255,6 +274,20 @@ std::string Family::switch_of(std::string_view role) {
       return info->is_bias ? "mlp.up_bias" : "";
     case WeightRole::kDownProj:
       return info->is_bias ? "mlp.down_bias" : "";
+    case WeightRole::kRouter:
+      return info->is_bias ? "moe.router_bias" : "moe.layers";
+    case WeightRole::kSelectionBias:
+      return "moe.selection_bias";
+    case WeightRole::kExpertGateProj:
+    case WeightRole::kExpertUpProj:
+    case WeightRole::kExpertDownProj:
+      return info->is_bias ? "moe.bias" : "moe.layers";
+    case WeightRole::kSharedGateProj:
+    case WeightRole::kSharedUpProj:
+    case WeightRole::kSharedDownProj:
+      return info->is_bias ? "moe.bias" : "moe.shared";
+    case WeightRole::kSharedExpertGate:
+      return "moe.shared_gate";
     case WeightRole::kLmHead:
       return info->is_bias ? "model.head_bias" : "";
     case WeightRole::kEmbedTokens:
@@ -299,6 +332,10 @@ std::set<std::string> Family::used_names() const {
     add_names(used, refusal.when);
   if (setting("attention.kind").word == "latent")
     used.insert(std::begin(kLatentNames), std::end(kLatentNames));
+  if (!setting("moe.layers").expression.is_zero()) {
+    used.insert({"num_experts", "num_experts_per_tok", "moe_intermediate_size"});
+    if (!setting("moe.shared").expression.is_zero()) used.insert("shared_intermediate_size");
+  }
   // Defaults read further names.
   std::vector<std::string> open(used.begin(), used.end());
   while (!open.empty()) {

@@ -41,7 +41,7 @@ struct Setting {
   Location where;
   std::string word;       ///< of a menu
   Expression expression;  ///< of an expression, or the `default` of layer_types
-  /// kActivation and kLayerTypes: config keys, tried in order. Empty: `word` or `expression` always holds.
+  /// Not of kExpression and kMenu: config keys, tried in order. Empty: `word` or `expression` always holds.
   std::vector<std::string> keys;
   std::map<std::string, std::string> words;  ///< config word -> menu word, before the general table
 };
@@ -55,7 +55,7 @@ struct RowPick {
 
 struct TensorPattern {
   Location where;
-  std::string name;  ///< with {i} for the layer
+  std::string name;  ///< with {i} for the layer and {e} for the expert
   std::optional<RowPick> rows;
   std::optional<Expression> add;        ///< to every element
   std::optional<Expression> scale;      ///< of every element, after `add`

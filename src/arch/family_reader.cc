@@ -231,6 +231,9 @@ class Reader {
       case KeyKind::kLayerExpression:
         setting = selector_of(node, key, *known);
         break;
+      case KeyKind::kLayerList:
+        setting = list_key_of(node, key);
+        break;
     }
     setting.where = at(key);
     family_.settings[prefix + "." + std::string(key.str())] = std::move(setting);
@@ -276,6 +279,20 @@ class Reader {
     return setting;
   }
 
+  Setting list_key_of(const toml::node& node, std::string_view key) {
+    Setting setting;
+    for (const auto& [field, value] : table_of(node, key)) {
+      if (field == "key")
+        setting.keys = {text_of(value, field)};
+      else if (field == "keys")
+        setting.keys = texts_of(value, field);
+      else
+        fail_unknown(field, fmt::format("field of {}:", key), {"key", "keys"});
+    }
+    if (setting.keys.empty()) fail_at(at(node), "{} lacks 'key'", shown(key));
+    return setting;
+  }
+
   void read_words(const toml::table& table, const VocabularyKey& known, Setting& setting) {
     for (const auto& [config_word, word] : table)
       setting.words[std::string(config_word.str())] = menu_word(word, config_word, known.words);
@@ -286,7 +303,7 @@ class Reader {
       if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_')
         fail_at(at(name), "config name {} must be made of letters, digits and '_'", shown(name.str()));
     }
-    if (name == "i" || name == "full" || name == "sliding")
+    if (name == "i" || name == "e" || name == "full" || name == "sliding")
       fail_at(at(name), "config name {} is a word of the expressions", shown(name.str()));
     ConfigEntry entry;
     entry.where = at(name);
@@ -345,6 +362,13 @@ class Reader {
     const bool is_head_norm = role->role == WeightRole::kQNorm || role->role == WeightRole::kKNorm;
     if (!is_head_norm && pattern.name.find("{h}") != std::string::npos)
       fail_at(pattern.where, "role {}: only q_norm and k_norm can have '{{h}}'", shown(key.str()));
+    const bool has_expert = pattern.name.find("{e}") != std::string::npos;
+    if (has_expert && !role->is_expert)
+      fail_at(pattern.where, "the name of role {} must not contain '{{e}}'", shown(key.str()));
+    if (!has_expert && role->is_expert && !pattern.rows.has_value())
+      fail_at(pattern.where,
+              "role {} has one tensor for all experts: give the 'rows' of expert e, or '{{e}}' in the name",
+              shown(key.str()));
     family_.tensors[std::string(key.str())] = std::move(pattern);
   }
 

@@ -28,11 +28,12 @@ std::string without_numbers(std::string_view name) {
   return out;
 }
 
-// A role that every model of the family has: no switch of the config turns it off.
+// A role that every model of the family has: no switch of the config turns it off. A family of mixtures has
+// experts, though not in every layer.
 bool is_certain(const Family& family, std::string_view role) {
   if (role == "lm_head" || role == "pre_mlp_norm" || family.never_uses(role)) return false;
   const std::string path = Family::switch_of(role);
-  return path.empty() || find_vocabulary_key(path)->kind == KeyKind::kMenu;
+  return path.empty() || path == "moe.layers" || find_vocabulary_key(path)->kind == KeyKind::kMenu;
 }
 
 FamilyFit fit(const Family& family, const std::set<std::string>& names) {

@@ -113,27 +113,9 @@ RopeResolver::Rope RopeResolver::resolve(std::string_view layer_type) {
   return rope;
 }
 
-bool RopeResolver::is_enabled(std::string_view layer_type, std::int64_t layer) {
-  const Setting enabled = family_.rope_setting(layer_type, "enabled");
-  for (const std::string& key : enabled.keys) {
-    const JsonValue* list = find_path(config_.config(), key);
-    if (list == nullptr || list->is_null()) continue;
-    const std::int64_t num_layers = config_.size("num_hidden_layers");
-    if (!list->is_array() || list->as_array().size() != static_cast<std::size_t>(num_layers))
-      fail(ErrorKind::kFormat, "config.json: {} must be a list with one number for each of {} layers",
-           shown(key), num_layers);
-    const JsonValue& item = list->as_array()[static_cast<std::size_t>(layer)];
-    if (item.is_bool()) return item.as_bool();
-    if (item.is_number()) return item.as_double() != 0;
-    fail(ErrorKind::kFormat, "config.json: {}[{}] is {}, it must be a number, true or false", shown(key),
-         layer, shown(item.dump(), 60));
-  }
-  return config_.evaluate(enabled.expression, enabled.where, layer) != 0;
-}
-
 RopeUse RopeResolver::use(MaskKind mask, std::int64_t layer) {
   const std::string_view layer_type = mask == MaskKind::kSliding ? "sliding" : "full";
-  if (!is_enabled(layer_type, layer)) return {};
+  if (!config_.is_on(family_.rope_setting(layer_type, "enabled"), layer)) return {};
   std::optional<Rope>& rope = by_type_[mask == MaskKind::kSliding ? 1 : 0];
   if (!rope.has_value()) rope = resolve(layer_type);
   return {rope->idx, rope->rotary_dim, rope->is_pair};

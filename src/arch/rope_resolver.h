@@ -40,7 +40,6 @@ class RopeResolver {
     friend bool operator==(const Rope&, const Rope&) = default;
   };
 
-  bool is_enabled(std::string_view layer_type, std::int64_t layer);
   Rope resolve(std::string_view layer_type);
   RopeParameters parameters_of(std::string_view layer_type, bool reads_flat);
   std::optional<RopeParameters> read_spelling(std::string_view key, std::string_view layer_type,

@@ -45,12 +45,29 @@ std::int64_t as_row(double value, const Location& where, std::string_view what) 
   return static_cast<std::int64_t>(value);
 }
 
-// Digits at the front of `name` that are a layer number below `num_layers`; 0 when there is none.
-std::size_t layer_number_length(std::string_view name, std::int64_t num_layers) {
-  std::int64_t layer = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-  if (error != std::errc() || name.front() == '-' || layer >= num_layers) return 0;
+// Digits at the front of `name` that are a number below `bound`; 0 when there is none.
+std::size_t number_length(std::string_view name, std::int64_t bound) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || name.front() == '-' || number >= bound) return 0;
   return static_cast<std::size_t>(end - name.data());
+}
+
+// Digits of `name` that the mark at the front of `pattern` stands for.
+std::size_t marked_length(std::string_view pattern, std::string_view name, std::int64_t num_layers) {
+  const std::string_view mark = pattern.substr(0, 3);
+  if (mark == "{i}") return number_length(name, num_layers);
+  return mark == "{e}" ? number_length(name, kAnyLayer) : 0;
+}
+
+// A tensor of all experts, [E, rows, cols], as the rows of all of them.
+Shape flattened(const Shape& shape, std::size_t rank) {
+  Shape flat = shape;
+  while (flat.size() > rank && flat.size() > 1) {
+    if (!checked_mul(flat[0], flat[1], flat[0])) return shape;
+    flat.erase(flat.begin() + 1);
+  }
+  return flat;
 }
 
 }  // namespace
@@ -66,7 +83,7 @@ bool matches_pattern(std::string_view pattern, std::string_view name, std::int64
       has_star = true;
       continue;
     }
-    const std::size_t digits = pattern.substr(0, 3) == "{i}" ? layer_number_length(name, num_layers) : 0;
+    const std::size_t digits = marked_length(pattern, name, num_layers);
     if (digits > 0) {
       pattern.remove_prefix(3);
       name.remove_prefix(digits);
@@ -93,8 +110,11 @@ TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span
                                [&](const TensorInfo& info) { return info.name.rfind(prefix, 0) == 0; });
 }
 
-std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t layer) const {
-  std::string name = layer < 0 ? pattern.name : with_number(pattern.name, "{i}", layer);
+std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t layer,
+                                      std::int64_t expert) const {
+  std::string name = pattern.name;
+  if (layer >= 0) name = with_number(std::move(name), "{i}", layer);
+  if (expert >= 0) name = with_number(std::move(name), "{e}", expert);
   if (strip_prefix_ && name.rfind(*family_.base_prefix, 0) == 0) name.erase(0, family_.base_prefix->size());
   return name;
 }
@@ -110,7 +130,7 @@ std::optional<TensorId> TensorClaims::find_name(std::string_view name) const {
 std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t layer) const {
   const auto pattern = family_.tensors.find(std::string(role));
   if (pattern == family_.tensors.end()) return std::nullopt;
-  return find_name(tensor_name(pattern->second, layer));
+  return find_name(tensor_name(pattern->second, layer, -1));
 }
 
 std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
@@ -163,9 +183,12 @@ TensorId TensorClaims::scales_of(TensorId id) {
   return *found;
 }
 
-Binding TensorClaims::stored(TensorId id) {
+Binding TensorClaims::stored(TensorId id, const Shape& shape) {
   const TensorInfo& info = tensors_[id];
-  if (is_weight_dtype(info.dtype)) return Binding::source(id, info.shape);
+  if (is_weight_dtype(info.dtype)) return Binding::source(id, shape);
+  if (shape != info.shape)
+    fail(ErrorKind::kUnsupported, "tensor {} is {} and holds all experts; F32, F16 and BF16 are supported",
+         shown(info.name), dtype_name(info.dtype));
   const bool is_fp8 = info.dtype == DType::kF8E4M3 || info.dtype == DType::kF8E5M2;
   if (!is_fp8 || !quant_.is_fp8())
     fail(ErrorKind::kUnsupported, "tensor {} is {}; weights are read from F32, F16 and BF16{}",
@@ -216,7 +239,7 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
          shape_text(info.shape), shape_words(role), shape_text(expected));
   mark_used(id, role);
-  Binding binding = stored(id);
+  Binding binding = stored(id, info.shape);
   // The norms of q and k are vectors, however they are stored.
   const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
   if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
@@ -241,54 +264,56 @@ Binding TensorClaims::heads(const std::string& name, const RoleInfo& role) {
 }
 
 Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& expected,
-                             const TensorPattern& pattern) {
+                             const TensorPattern& pattern, std::int64_t expert) {
   const TensorInfo& info = tensors_[id];
   const auto evaluate = [&](const Expression& expression, std::string_view what) {
-    return as_row(config_.evaluate(expression, pattern.where), pattern.where, what);
+    return as_row(config_.evaluate(expression, pattern.where, -1, expert), pattern.where, what);
   };
-  const std::int64_t begin = evaluate(pattern.rows->begin, "begin");
-  const std::int64_t count = evaluate(pattern.rows->count, "count");
-  const std::int64_t groups = evaluate(pattern.rows->groups, "groups");
-  const std::int64_t stride = evaluate(pattern.rows->stride, "stride");
+  RowClaim rows{role.name, 0, 0, 0, 0};
+  rows.begin = evaluate(pattern.rows->begin, "begin");
+  rows.count = evaluate(pattern.rows->count, "count");
+  rows.groups = evaluate(pattern.rows->groups, "groups");
+  rows.stride = evaluate(pattern.rows->stride, "stride");
   std::int64_t num_rows = 0, end = 0;
-  const bool fits = checked_mul(groups, count, num_rows) && groups >= 1 &&
-                    checked_mul(groups - 1, stride, end) && checked_add(end, begin, end) &&
-                    checked_add(end, count, end);
-  if (!fits || num_rows != expected[0] || (groups > 1 && stride < count))
+  const bool fits = checked_mul(rows.groups, rows.count, num_rows) && rows.groups >= 1 &&
+                    checked_mul(rows.groups - 1, rows.stride, end) && checked_add(end, rows.begin, end) &&
+                    checked_add(end, rows.count, end);
+  if (!fits || num_rows != expected[0] || (rows.groups > 1 && rows.stride < rows.count))
     fail_at(pattern.where, "role '{}': rows gives {} groups of {} with stride {}, needs {} = {} rows in all",
-            role.name, groups, count, stride, shape_words(role).substr(0, shape_words(role).find(',')),
-            expected[0]);
-  if (groups > kMaxGroups)
-    fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, groups,
+            role.name, rows.groups, rows.count, rows.stride,
+            shape_words(role).substr(0, shape_words(role).find(',')), expected[0]);
+  if (rows.groups > kMaxGroups)
+    fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, rows.groups,
             kMaxGroups);
-  const bool shape_fits = info.shape.size() == expected.size() && info.shape[0] >= end &&
-                          (expected.size() == 1 || info.shape[1] == expected[1]);
+  const Shape shape = role.is_expert ? flattened(info.shape, expected.size()) : info.shape;
+  const bool shape_fits =
+      shape.size() == expected.size() && shape[0] >= end && (expected.size() == 1 || shape[1] == expected[1]);
   if (!shape_fits)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json",
          shown(info.name), shape_text(info.shape), role.name, end,
          expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]));
   mark_used(id, role);
   std::vector<RowRun> runs;
-  if (count == 1 && groups > 1) {
-    runs.push_back({begin, groups, stride});
+  if (rows.count == 1 && rows.groups > 1) {
+    runs.push_back({rows.begin, rows.groups, rows.stride});
   } else {
-    for (std::int64_t g = 0; g < groups; ++g)
-      runs.push_back({begin + g * stride, count, 1});
+    for (std::int64_t g = 0; g < rows.groups; ++g)
+      runs.push_back({rows.begin + g * rows.stride, rows.count, 1});
   }
-  std::vector<RowClaim>& claims = partial_[id];
-  for (std::int64_t g = 0; g < groups; ++g)
-    claims.push_back({std::string(role.name), begin + g * stride, begin + g * stride + count});
-  return stored(id).gather_rows(std::move(runs));
+  Shared& shared = partial_[id];
+  shared.rows = shape[0];
+  shared.claims.push_back(rows);
+  return stored(id, shape).gather_rows(std::move(runs));
 }
 
-Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
+Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std::int64_t expert) {
   const RoleInfo* role = find_role(role_name);
   LLM2MNN_CHECK(role != nullptr);
   const auto found = family_.tensors.find(std::string(role_name));
   if (found == family_.tensors.end())
     fail_at(family_.top, "[tensors] names no tensor for role '{}', which this model needs", role_name);
   const TensorPattern& pattern = found->second;
-  const std::string name = tensor_name(pattern, layer);
+  const std::string name = tensor_name(pattern, layer, expert);
   Binding binding;
   if (is_per_head(name)) {
     binding = heads(name, *role);
@@ -300,14 +325,15 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer) {
       return {};
     }
     const Shape expected = expected_shape(*role);
-    binding = pattern.rows.has_value() ? picked(*id, *role, expected, pattern) : whole(*id, *role, expected);
+    binding = pattern.rows.has_value() ? picked(*id, *role, expected, pattern, expert)
+                                       : whole(*id, *role, expected);
   }
-  if (pattern.normalise.has_value() && config_.evaluate(*pattern.normalise, pattern.where) != 0)
+  if (pattern.normalise.has_value() && config_.evaluate(*pattern.normalise, pattern.where, -1, expert) != 0)
     binding = binding.normalise_rows();
   if (pattern.add.has_value())
-    binding = binding.add(static_cast<float>(config_.evaluate(*pattern.add, pattern.where)));
+    binding = binding.add(static_cast<float>(config_.evaluate(*pattern.add, pattern.where, -1, expert)));
   if (pattern.scale.has_value())
-    binding = binding.scale(static_cast<float>(config_.evaluate(*pattern.scale, pattern.where)));
+    binding = binding.scale(static_cast<float>(config_.evaluate(*pattern.scale, pattern.where, -1, expert)));
   return binding;
 }
 
@@ -351,24 +377,34 @@ bool TensorClaims::ignored_by_family(TensorId id) {
 }
 
 void TensorClaims::check_row_coverage() const {
-  for (const auto& [id, claims] : partial_) {
-    std::vector<RowClaim> sorted = claims;
-    std::sort(sorted.begin(), sorted.end(),
-              [](const RowClaim& a, const RowClaim& b) { return a.begin < b.begin; });
-    std::int64_t next = 0;
-    const RowClaim* last = nullptr;
-    for (const RowClaim& claim : sorted) {
-      if (claim.begin < next)
-        fail(ErrorKind::kFormat, "tensor {}: row {} is used twice, as '{}' and as '{}'",
-             shown(tensors_[id].name), claim.begin, last->role, claim.role);
-      if (claim.begin > next) break;
-      next = claim.end;
-      last = &claim;
-    }
-    if (next != tensors_[id].shape[0])
-      fail(ErrorKind::kFormat, "tensor {}: shape is {}, but row {} is used by no role of family '{}'",
-           shown(tensors_[id].name), shape_text(tensors_[id].shape), next, family_.name);
+  for (const auto& [id, shared] : partial_)
+    check_row_coverage(id, shared);
+}
+
+void TensorClaims::check_row_coverage(TensorId id, const Shared& shared) const {
+  struct Block {
+    std::int64_t begin, end;
+    std::string_view role;
+  };
+  std::vector<Block> sorted;
+  for (const RowClaim& claim : shared.claims)
+    for (std::int64_t g = 0; g < claim.groups; ++g)
+      sorted.push_back(
+          {claim.begin + g * claim.stride, claim.begin + g * claim.stride + claim.count, claim.role});
+  std::sort(sorted.begin(), sorted.end(), [](const Block& a, const Block& b) { return a.begin < b.begin; });
+  std::int64_t next = 0;
+  const Block* last = nullptr;
+  for (const Block& block : sorted) {
+    if (block.begin < next)
+      fail(ErrorKind::kFormat, "tensor {}: row {} is used twice, as '{}' and as '{}'",
+           shown(tensors_[id].name), block.begin, last->role, block.role);
+    if (block.begin > next) break;
+    next = block.end;
+    last = &block;
   }
+  if (next != shared.rows)
+    fail(ErrorKind::kFormat, "tensor {}: shape is {}, but row {} is used by no role of family '{}'",
+         shown(tensors_[id].name), shape_text(tensors_[id].shape), next, family_.name);
 }
 
 std::string TensorClaims::why_left_over(const std::string& name) const {
@@ -382,6 +418,11 @@ std::string TensorClaims::why_left_over(const std::string& name) const {
     const std::int64_t num_layers = config_.size("num_hidden_layers");
     if (!matches_pattern(wanted, name, num_layers))
       return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
+    const RoleInfo* info = find_role(role);
+    if (info != nullptr && info->is_expert && !info->is_bias)
+      return fmt::format(": moe.layers = {} and 'num_experts' = {} have no such expert",
+                         shown(family_.setting("moe.layers").expression.text(), 80),
+                         config_.number("num_experts"));
     const std::string path = family_.off_switch(role);
     const Setting state = path.empty() ? Setting{} : family_.setting(path);
     return fmt::format(": role '{}' is off, {} = {}", role, path,

@@ -20,11 +20,11 @@ class TensorClaims {
   TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors,
                const SourceQuant& quant);
 
-  /// The weight of a role, for layer `layer` (-1: none). A missing tensor is remembered and gives an empty
-  /// binding, so that all missing ones of a layer can be named at once.
+  /// The weight of a role, for layer `layer` and expert `expert` (-1: none). A missing tensor is remembered
+  /// and gives an empty binding, so that all missing ones of a layer can be named at once.
   /// @throws Error: kFormat for a shape that config.json contradicts, or a tensor used twice; kUnsupported
   /// for a dtype that holds no plain weights.
-  Binding claim(std::string_view role, std::int64_t layer = -1);
+  Binding claim(std::string_view role, std::int64_t layer = -1, std::int64_t expert = -1);
   /// Whether the role's tensor is in the checkpoint.
   std::optional<TensorId> find(std::string_view role, std::int64_t layer = -1) const;
   /// Leaves a stored tensor out by a rule of the code.
@@ -39,25 +39,34 @@ class TensorClaims {
   std::vector<TensorId> scales() const;
 
  private:
+  /// Rows that a role takes of a tensor: RowPick in numbers.
   struct RowClaim {
-    std::string role;
-    std::int64_t begin, end;
+    std::string_view role;
+    std::int64_t begin, count, groups, stride;
+  };
+  /// A tensor that several roles share.
+  struct Shared {
+    std::int64_t rows = 0;
+    std::vector<RowClaim> claims;
   };
 
-  std::string tensor_name(const TensorPattern& pattern, std::int64_t layer) const;
+  std::string tensor_name(const TensorPattern& pattern, std::int64_t layer, std::int64_t expert) const;
   std::optional<TensorId> find_name(std::string_view name) const;
-  /// The tensor as it is stored, times its scales where it has some.
-  Binding stored(TensorId id);
+  /// The tensor as it is stored, times its scales where it has some; `shape` is its own, or one of as many
+  /// elements.
+  Binding stored(TensorId id, const Shape& shape);
   TensorId scales_of(TensorId id);
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected);
   /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
   Binding heads(const std::string& name, const RoleInfo& role);
-  Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
+  Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern,
+                 std::int64_t expert);
   /// The role's shape in config names; that of q_norm, k_norm and o_proj is a choice of the family.
   std::string_view shape_words(const RoleInfo& role) const;
   Shape expected_shape(const RoleInfo& role);
   void mark_used(TensorId id, const RoleInfo& role);
   void check_row_coverage() const;
+  void check_row_coverage(TensorId id, const Shared& shared) const;
   bool ignored_by_family(TensorId id);
   [[noreturn]] void fail_left_over(const std::vector<TensorId>& left) const;
   std::string why_left_over(const std::string& name) const;
@@ -68,14 +77,14 @@ class TensorClaims {
   const SourceQuant& quant_;
   bool strip_prefix_ = false;         // the whole checkpoint lacks the base prefix
   std::vector<std::string> used_by_;  // [tensors] role, or empty
-  std::map<TensorId, std::vector<RowClaim>> partial_;
+  std::map<TensorId, Shared> partial_;
   std::map<TensorId, TensorId> scales_;  // of stored tensors
   std::vector<DecoderSpec::Ignored> ignored_;
   std::vector<std::string> missing_;
   std::map<std::string, Shape> shapes_;
 };
 
-/// Whether `name` fits `pattern`: `*` is any text, `{i}` a layer number below `num_layers`.
+/// Whether `name` fits `pattern`: `*` is any text, `{i}` a layer number below `num_layers`, `{e}` any number.
 bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers);
 
 }  // namespace llm2mnn

@@ -59,6 +59,34 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"mlp.gate_bias", KeyKind::kExpression, "", "0", "not 0: gate_proj has a bias"},
     VocabularyKey{"mlp.up_bias", KeyKind::kExpression, "", "0", "not 0: up_proj has a bias"},
     VocabularyKey{"mlp.down_bias", KeyKind::kExpression, "", "0", "not 0: down_proj has a bias"},
+    VocabularyKey{"moe.layers", KeyKind::kLayerExpression, "", "0",
+                  "not 0: layer i has experts instead of a dense MLP", "experts"},
+    VocabularyKey{"moe.dense_layers", KeyKind::kLayerList, "", "none",
+                  "a config list of the layers that have a dense MLP all the same", "-"},
+    VocabularyKey{"moe.router", KeyKind::kMenu, "softmax sigmoid sparsemixer", "softmax",
+                  "scores of the experts: softmax over all, sigmoid of each, or Phi's two arg-maxes"},
+    VocabularyKey{"moe.router_bias", KeyKind::kExpression, "", "0", "not 0: the router's matrix has a bias"},
+    VocabularyKey{"moe.selection_bias", KeyKind::kExpression, "", "0",
+                  "not 0: a bias is added to the scores for the choice of experts, not to their weights"},
+    VocabularyKey{"moe.renormalise", KeyKind::kExpression, "", "0",
+                  "not 0: the weights of the chosen experts are divided by their sum", "-"},
+    VocabularyKey{"moe.renormalise_eps", KeyKind::kExpression, "", "0", "added to that sum", "-"},
+    VocabularyKey{"moe.routed_scale", KeyKind::kExpression, "", "1",
+                  "multiplies the weights of the chosen experts, at last", "-"},
+    VocabularyKey{"moe.groups", KeyKind::kExpression, "", "1", "runs of experts, all of one length",
+                  "expert_groups"},
+    VocabularyKey{"moe.groups_per_token", KeyKind::kExpression, "", "1",
+                  "experts are chosen from this many groups, the best ones", "-"},
+    VocabularyKey{"moe.group_score", KeyKind::kMenu, "max top2", "max",
+                  "what a group is worth: its best score, or the sum of its two best", "-"},
+    VocabularyKey{"moe.jitter", KeyKind::kExpression, "", "0",
+                  "of sparsemixer: half the relative distance to the largest logit that counts as near", "-"},
+    VocabularyKey{"moe.bias", KeyKind::kExpression, "", "0", "not 0: the matrices of all experts have biases",
+                  "-"},
+    VocabularyKey{"moe.shared", KeyKind::kExpression, "", "0",
+                  "not 0: there is a shared expert, which every token visits", "shared_expert"},
+    VocabularyKey{"moe.shared_gate", KeyKind::kExpression, "", "0",
+                  "not 0: the shared expert is multiplied by a sigmoid (role shared_expert_gate)", "-"},
     VocabularyKey{"rope.theta", KeyKind::kExpression, "", "rope_theta", "base of the rotary frequencies",
                   "-"},
     VocabularyKey{"rope.dim", KeyKind::kExpression, "", "head_dim",
@@ -113,11 +141,19 @@ constexpr std::array kCanonicalNames = {
     CanonicalName{"qk_rope_head_dim", Kind::kSize, false, "channels of a head of q and k that rotate"},
     CanonicalName{"v_head_dim", Kind::kSize, false, "width of a head of v"},
     CanonicalName{"sliding_window", Kind::kCount, false, "keys that a query of a sliding layer sees"},
+    CanonicalName{"num_experts", Kind::kCount, false, "experts of a sparse layer"},
+    CanonicalName{"num_experts_per_tok", Kind::kCount, false, "experts that a token visits"},
+    CanonicalName{"moe_intermediate_size", Kind::kCount, false, "width of an expert"},
+    CanonicalName{"shared_intermediate_size", Kind::kCount, false, "width of the shared expert"},
 };
 
 #define LLM2MNN_LINEAR(name, role, layer, rows, cols)                        \
   RoleInfo{name, WeightRole::role, false, layer, rows ", " cols}, RoleInfo { \
     name "_bias", WeightRole::role, true, layer, rows                        \
+  }
+#define LLM2MNN_EXPERT(name, role, rows, cols)                                    \
+  RoleInfo{name, WeightRole::role, false, true, rows ", " cols, true}, RoleInfo { \
+    name "_bias", WeightRole::role, true, true, rows, true                        \
   }
 #define LLM2MNN_NORM(name, role, layer, rows)                      \
   RoleInfo{name, WeightRole::role, false, layer, rows}, RoleInfo { \
@@ -149,11 +185,21 @@ constexpr std::array kRoles = {
     LLM2MNN_LINEAR("gate_proj", kGateProj, true, "intermediate_size", "hidden_size"),
     LLM2MNN_LINEAR("up_proj", kUpProj, true, "intermediate_size", "hidden_size"),
     LLM2MNN_LINEAR("down_proj", kDownProj, true, "hidden_size", "intermediate_size"),
+    LLM2MNN_LINEAR("router", kRouter, true, "num_experts", "hidden_size"),
+    RoleInfo{"selection_bias", WeightRole::kSelectionBias, false, true, "num_experts"},
+    LLM2MNN_EXPERT("expert_gate_proj", kExpertGateProj, "moe_intermediate_size", "hidden_size"),
+    LLM2MNN_EXPERT("expert_up_proj", kExpertUpProj, "moe_intermediate_size", "hidden_size"),
+    LLM2MNN_EXPERT("expert_down_proj", kExpertDownProj, "hidden_size", "moe_intermediate_size"),
+    LLM2MNN_LINEAR("shared_gate_proj", kSharedGateProj, true, "shared_intermediate_size", "hidden_size"),
+    LLM2MNN_LINEAR("shared_up_proj", kSharedUpProj, true, "shared_intermediate_size", "hidden_size"),
+    LLM2MNN_LINEAR("shared_down_proj", kSharedDownProj, true, "hidden_size", "shared_intermediate_size"),
+    RoleInfo{"shared_expert_gate", WeightRole::kSharedExpertGate, false, true, "1, hidden_size"},
     LLM2MNN_NORM("norm", kNorm, false, "hidden_size"),
     LLM2MNN_LINEAR("lm_head", kLmHead, false, "vocab_size", "hidden_size"),
 };
 
 #undef LLM2MNN_LINEAR
+#undef LLM2MNN_EXPERT
 #undef LLM2MNN_NORM
 
 struct ActivationName {

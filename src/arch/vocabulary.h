@@ -18,6 +18,7 @@ enum class KeyKind : std::uint8_t {
   kMenu,             ///< one of `words`
   kActivation,       ///< a word, or { key = ..., default = ..., words = {...} }
   kLayerTypes,       ///< { key = ..., default = EXPRESSION }: a word per layer
+  kLayerList,        ///< { key = ... }: a config list of layer numbers
 };
 
 /// A choice or a number that a family states.
@@ -61,6 +62,7 @@ struct RoleInfo {
   bool is_bias;
   bool is_layer;           ///< its pattern has {i}
   std::string_view shape;  ///< in config names, rows first: "num_attention_heads * head_dim, hidden_size"
+  bool is_expert = false;  ///< every expert has one: {e} in its name, or a part of a tensor of all experts
 };
 std::span<const RoleInfo> roles();
 const RoleInfo* find_role(std::string_view name);

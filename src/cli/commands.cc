@@ -50,6 +50,10 @@ std::string model_text(const ModelFacts& facts) {
     text += fmt::format(", heads {}/{} of {}", facts.num_attention_heads, facts.num_key_value_heads,
                         facts.head_dim);
   }
+  if (facts.num_experts > 0) {
+    text += fmt::format(", {} of {} experts in {} layers", facts.num_experts_per_tok, facts.num_experts,
+                        facts.num_sparse_layers);
+  }
   return text;
 }
 
@@ -120,19 +124,41 @@ void print_plan(const OnnxPlan& plan, const Output& output) {
   print_notes(plan, output);
 }
 
+// Whether a name is that of an expert behind the first one of its layer: they are as many as thousands, and
+// alike.
+bool is_later_expert(std::string_view name) {
+  constexpr std::string_view kMark = ".experts.";
+  const std::size_t at = name.find(kMark);
+  if (at == std::string_view::npos) return false;
+  const std::string_view number = name.substr(at + kMark.size());
+  return !number.empty() && number[0] >= '0' && number[0] <= '9' && number.substr(0, number.find('.')) != "0";
+}
+
 void print_tensors(const Plan& plan) {
+  std::size_t left_out = 0;
   for (const mnn::LinearBlob& blob : plan.layout.linears) {
-    line("",
-         fmt::format("{:<40} [{}, {}] at {}: {} bytes", plan.model.lowered.graph.weights[blob.weight].address,
-                     blob.rows, blob.cols, blob.offset, blob.end() - blob.offset));
+    const std::string& address = plan.model.lowered.graph.weights[blob.weight].address;
+    if (is_later_expert(address)) {
+      ++left_out;
+      continue;
+    }
+    line("", fmt::format("{:<40} [{}, {}] at {}: {} bytes", address, blob.rows, blob.cols, blob.offset,
+                         blob.end() - blob.offset));
   }
+  if (left_out > 0) line("", fmt::format("and {} matrices of the other experts", left_out));
 }
 
 void print_tensors(const OnnxPlan& plan) {
+  std::size_t left_out = 0;
   for (const onnx::MatrixBlob& blob : plan.onnx.layout.matrices) {
+    if (is_later_expert(blob.name)) {
+      ++left_out;
+      continue;
+    }
     line("", fmt::format("{:<48} of [{}, {}] at {}: {} bytes", blob.name, blob.rows, blob.cols, blob.offset,
                          blob.bytes));
   }
+  if (left_out > 0) line("", fmt::format("and {} matrices of the other experts", left_out));
 }
 
 template <typename AnyPlan>
@@ -183,9 +209,15 @@ void print_checkpoint(const std::filesystem::path& path, const CheckpointReport&
     line("", "(--verbose lists the tensors)");
     return;
   }
+  std::size_t left_out = 0;
   for (const TensorInfo& tensor : report.tensors) {
+    if (is_later_expert(tensor.name)) {
+      ++left_out;
+      continue;
+    }
     line("", fmt::format("{} {} {}", bare(tensor.name), dtype_name(tensor.dtype), shape_text(tensor.shape)));
   }
+  if (left_out > 0) line("", fmt::format("and {} tensors of the other experts", left_out));
 }
 
 // "input_ids int64 [batch, seq], attention_mask ..., and 60 of past_key_values.0.key's kind".

@@ -14,8 +14,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 6> kUnaryNames = {"silu", "gelu_tanh", "gelu_erf",
-                                                         "relu", "relu2",     "tanh"};
+constexpr std::array<std::string_view, 7> kUnaryNames = {"silu",  "gelu_tanh", "gelu_erf", "relu",
+                                                         "relu2", "tanh",      "sigmoid"};
+constexpr std::array<std::string_view, 3> kRouterNames = {"softmax", "sigmoid", "sparsemixer"};
 
 // What no model has. Products of two sizes stay far from overflow, and the tables that are made from these
 // numbers small.
@@ -27,6 +28,47 @@ constexpr std::size_t kMostTables = 8;
 std::string_view name_of(ir::UnaryKind kind) { return kUnaryNames.at(static_cast<std::size_t>(kind)); }
 
 Json optional_id(const std::optional<ir::WeightId>& id) { return id ? Json(*id) : Json(nullptr); }
+
+Json expert_json(const ir::Expert& expert) {
+  Json json = Json::array();
+  for (const ir::ExpertLinear* part : {&expert.gate, &expert.up, &expert.down}) {
+    json.push_back(part->weight);
+    json.push_back(optional_id(part->bias));
+  }
+  return json;
+}
+
+Json experts_json(const ir::Experts& n) {
+  Json json = {{"x", n.x},
+               {"weights", n.weights},
+               {"indices", n.indices},
+               {"y", n.y},
+               {"kind", name_of(n.kind)},
+               {"hidden", n.hidden_size},
+               {"intermediate", n.intermediate_size},
+               {"top_k", n.top_k},
+               {"layer", n.layer_idx}};
+  for (const ir::Expert& expert : n.experts)
+    json["experts"].push_back(expert_json(expert));
+  return json;
+}
+
+Json route_json(const ir::Route& n) {
+  return {{"x", n.x},
+          {"weights", n.weights},
+          {"indices", n.indices},
+          {"kind", kRouterNames.at(static_cast<std::size_t>(n.kind))},
+          {"experts", n.num_experts},
+          {"top_k", n.top_k},
+          {"selection_bias", optional_id(n.selection_bias)},
+          {"groups", n.num_groups},
+          {"top_groups", n.top_groups},
+          {"group_top2", n.group_top2},
+          {"renormalise", n.renormalise},
+          {"renormalise_eps", n.renormalise_eps},
+          {"scale", n.scale},
+          {"jitter", n.jitter}};
+}
 
 // Attributes of an op; values and weights are indexes into the graph's lists.
 Json op_json(const ir::Op& op) {
@@ -45,6 +87,9 @@ Json op_json(const ir::Op& op) {
                     {"rms", n.rms}, {"eps", n.eps}, {"size", n.size},   {"heads", n.heads}};
           },
           [](const ir::Add& n) -> Json {
+            return {{"a", n.a}, {"b", n.b}, {"y", n.y}};
+          },
+          [](const ir::Multiply& n) -> Json {
             return {{"a", n.a}, {"b", n.b}, {"y", n.y}};
           },
           [](const ir::Scale& n) -> Json {
@@ -98,6 +143,8 @@ Json op_json(const ir::Op& op) {
             if (n.sinks) json["sinks"] = *n.sinks;
             return json;
           },
+          [](const ir::Route& n) -> Json { return route_json(n); },
+          [](const ir::Experts& n) -> Json { return experts_json(n); },
           [](const ir::SelectTokens& n) -> Json {
             return {{"x", n.x}, {"y", n.y}};
           },
@@ -132,6 +179,64 @@ double number_of(const Fields& fields, std::string_view key) {
   return number;
 }
 
+ir::RouterKind router_kind(const Fields& fields) {
+  const std::string name = fields.text("kind");
+  for (std::size_t i = 0; i < kRouterNames.size(); ++i)
+    if (kRouterNames[i] == name) return static_cast<ir::RouterKind>(i);
+  fail(ErrorKind::kFormat, "unknown router {}", shown(name));
+}
+
+ir::Route parse_route(const Fields& f) {
+  ir::Route route{};
+  route.x = f.id("x");
+  route.weights = f.id("weights");
+  route.indices = f.id("indices");
+  route.kind = router_kind(f);
+  route.num_experts = size_of(f, "experts");
+  route.top_k = size_of(f, "top_k");
+  route.selection_bias = weight_or_none(f, "selection_bias");
+  route.num_groups = size_of(f, "groups");
+  route.top_groups = size_of(f, "top_groups");
+  route.group_top2 = f.flag("group_top2");
+  route.renormalise = f.flag("renormalise");
+  route.renormalise_eps = number_of(f, "renormalise_eps");
+  route.scale = number_of(f, "scale");
+  route.jitter = number_of(f, "jitter");
+  return route;
+}
+
+ir::ExpertLinear parse_expert_linear(const JsonValue& weight, const JsonValue& bias) {
+  const auto id_of = [](const JsonValue& value) {
+    const std::int64_t id = value.as_int64();
+    if (id < 0 || id > std::numeric_limits<std::int32_t>::max())
+      fail(ErrorKind::kFormat, "there is no weight {}", id);
+    return static_cast<ir::WeightId>(id);
+  };
+  ir::ExpertLinear part{id_of(weight), {}};
+  if (!bias.is_null()) part.bias = id_of(bias);
+  return part;
+}
+
+ir::Experts parse_experts(const Fields& f) {
+  ir::Experts experts{f.id("x"),
+                      f.id("weights"),
+                      f.id("indices"),
+                      f.id("y"),
+                      unary_kind(f),
+                      size_of(f, "hidden"),
+                      size_of(f, "intermediate"),
+                      size_of(f, "top_k"),
+                      size_of(f, "layer"),
+                      {}};
+  for (const JsonValue& entry : f.list("experts")) {
+    const JsonValue::Array& parts = tuple(entry, 6);
+    experts.experts.push_back({parse_expert_linear(parts[0], parts[1]),
+                               parse_expert_linear(parts[2], parts[3]),
+                               parse_expert_linear(parts[4], parts[5])});
+  }
+  return experts;
+}
+
 ir::Op parse_op(std::string_view kind, const Fields& f) {
   if (kind == "Linear")
     return ir::Linear{f.id("x"),        f.id("y"),        f.id("weight"), weight_or_none(f, "bias"),
@@ -141,6 +246,9 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
                     f.flag("rms"), number_of(f, "eps"), size_of(f, "size"), size_of(f, "heads")};
   }
   if (kind == "Add") return ir::Add{f.id("a"), f.id("b"), f.id("y")};
+  if (kind == "Multiply") return ir::Multiply{f.id("a"), f.id("b"), f.id("y")};
+  if (kind == "Route") return parse_route(f);
+  if (kind == "Experts") return parse_experts(f);
   if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), number_of(f, "factor")};
   if (kind == "ChannelScale") return ir::ChannelScale{f.id("x"), f.id("y"), f.id("weight")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
@@ -195,19 +303,13 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
 // An export reads each weight once.
 void check_uses(const ir::Graph& graph) {
   std::vector<int> uses(graph.weights.size());
-  const auto use = [&](std::optional<ir::WeightId> id) {
-    if (!id) return;
-    if (*id >= uses.size()) fail(ErrorKind::kFormat, "there is no weight {}", *id);
-    ++uses[*id];
-  };
   std::size_t tables = 0;
   for (const ir::Node& node : graph.nodes) {
-    std::visit(Overloaded{[&](const ir::Linear& op) { use(op.weight), use(op.bias); },
-                          [&](const ir::Norm& op) { use(op.gamma), use(op.beta); },
-                          [&](const ir::ChannelScale& op) { use(op.weight); },
-                          [&](const ir::Attention& op) { use(op.sinks); },
-                          [&](const ir::RopeTable&) { ++tables; }, [](const auto&) {}},
-               node.op);
+    for (const ir::WeightId id : ir::weights_of(node.op)) {
+      if (id >= uses.size()) fail(ErrorKind::kFormat, "there is no weight {}", id);
+      ++uses[id];
+    }
+    if (std::holds_alternative<ir::RopeTable>(node.op)) ++tables;
   }
   for (std::size_t i = 0; i < uses.size(); ++i)
     if (uses[i] != 1)

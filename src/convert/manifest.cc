@@ -114,13 +114,25 @@ Json onnx_options_json(const OnnxPlan& plan) {
   return json;
 }
 
+const char* matrix_kind(WeightRole role) {
+  switch (role) {
+    case WeightRole::kLmHead:
+      return "lm_head";
+    case WeightRole::kRouter:
+    case WeightRole::kSharedExpertGate:
+      return "routers";
+    default:
+      return "linear layers";
+  }
+}
+
 }  // namespace
 
 std::vector<SchemeUse> scheme_uses(const Plan& plan) {
   std::vector<SchemeUse> uses;
   for (const mnn::LinearBlob& blob : plan.layout.linears) {
-    const bool head = plan.model.lowered.weights[blob.weight].role == WeightRole::kLmHead;
-    const SchemeUse use = {head ? "lm_head" : "linear layers", scheme_text(blob.scheme)};
+    const SchemeUse use = {matrix_kind(plan.model.lowered.weights[blob.weight].role),
+                           scheme_text(blob.scheme)};
     const auto same = [&](const SchemeUse& other) {
       return other.what == use.what && other.scheme == use.scheme;
     };

@@ -36,6 +36,12 @@ ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint) {
     facts.num_key_value_heads = attention.num_key_value_heads;
     facts.head_dim = attention.head_dim;
   }
+  for (const LayerSpec& layer : spec.layers) {
+    if (!layer.moe) continue;
+    if (facts.num_sparse_layers++ > 0) continue;
+    facts.num_experts = checked_cast<std::int64_t>(layer.moe->experts.size());
+    facts.num_experts_per_tok = layer.moe->router.experts_per_token;
+  }
   facts.tied = spec.tied;
   for (const RopeSpec& rope : spec.ropes)
     facts.ropes.push_back(rope.kind);
@@ -45,6 +51,15 @@ ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint) {
   facts.unread_config_keys = spec.unread_config_keys;
   facts.notes = spec.notes;
   return facts;
+}
+
+void add_expert_facts(ModelFacts& facts, const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes) {
+    const auto* experts = std::get_if<ir::Experts>(&node.op);
+    if (experts == nullptr || facts.num_sparse_layers++ > 0) continue;
+    facts.num_experts = checked_cast<std::int64_t>(experts->experts.size());
+    facts.num_experts_per_tok = experts->top_k;
+  }
 }
 
 TextCheckpoint text_checkpoint_of(std::shared_ptr<const Checkpoint> checkpoint,

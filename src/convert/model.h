@@ -25,6 +25,9 @@ struct ModelFacts {
   std::int64_t num_attention_heads = 0;  ///< of the first layer
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;
+  std::int64_t num_experts = 0;  ///< of the first layer with experts; 0: there is none
+  std::int64_t num_experts_per_tok = 0;
+  std::int64_t num_sparse_layers = 0;
   bool tied = false;
   std::vector<std::string> ropes;  ///< kinds
   std::int64_t parameters = 0;     ///< of the used tensors
@@ -38,6 +41,8 @@ struct ModelFacts {
 };
 
 ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint);
+/// Adds what the graph says of experts.
+void add_expert_facts(ModelFacts& facts, const ir::Graph& graph);
 
 struct Model {
   std::shared_ptr<const Checkpoint> checkpoint;

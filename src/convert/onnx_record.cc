@@ -173,6 +173,7 @@ OnnxRecord parse_onnx_record(std::string_view text) {
   record.form = parse_form(fields.object("form"));
   record.facts = parse_facts(fields.object("facts"));
   record.graph = parse_graph(fields.at("graph"));
+  add_expert_facts(record.facts, record.graph);
   for (const JsonValue& role : fields.list("roles"))
     record.roles.push_back(parse_role(role.as_string()));
   if (record.roles.size() != record.graph.weights.size())

@@ -10,6 +10,32 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Four experts behind a router, times themselves.
+ir::ValueId add_experts(ir::Graph& g, ir::ValueId x) {
+  const auto router = g.add_weight("layers.0.mlp.router.weight", {4, 16});
+  const auto bias = g.add_weight("layers.0.mlp.selection_bias", {4});
+  const auto logits = g.add_value("/router_logits"), weights = g.add_value("/weights");
+  const auto indices = g.add_value("/indices"), y = g.add_value("/experts"),
+             product = g.add_value("/product");
+  g.add_node("/router", ir::Linear{x, logits, router, std::nullopt, 16, 4});
+  g.add_node("/route", ir::Route{logits, weights, indices, ir::RouterKind::kSigmoid, 4, 2, bias, 2, 1, true,
+                                 true, 1e-20, 2.5, 0.01});
+  ir::Experts experts{x, weights, indices, y, ir::UnaryKind::kGeluTanh, 16, 8, 2, 0, {}};
+  for (int e = 0; e < 4; ++e) {
+    const auto part = [&](const char* name, std::int64_t out, std::int64_t in, bool has_bias) {
+      const std::string address = fmt::format("layers.0.mlp.experts.{}.{}", e, name);
+      ir::ExpertLinear linear{g.add_weight(address + ".weight", {out, in}), {}};
+      if (has_bias) linear.bias = g.add_weight(address + ".bias", {out});
+      return linear;
+    };
+    const auto gate = part("gate_proj", 8, 16, true), up = part("up_proj", 8, 16, false);
+    experts.experts.push_back({gate, up, part("down_proj", 16, 8, e > 0)});
+  }
+  g.add_node("/experts_node", std::move(experts));
+  g.add_node("/product_node", ir::Multiply{y, y, product});
+  return product;
+}
+
 // A graph with every op, in which every option is on in one place.
 ir::Graph every_op() {
   ir::Graph g;
@@ -46,19 +72,20 @@ ir::Graph every_op() {
   ir::ValueId x = sum;
   using ir::UnaryKind;
   for (const UnaryKind kind : {UnaryKind::kSilu, UnaryKind::kGeluTanh, UnaryKind::kGeluErf, UnaryKind::kRelu,
-                               UnaryKind::kRelu2, UnaryKind::kTanh}) {
+                               UnaryKind::kRelu2, UnaryKind::kTanh, UnaryKind::kSigmoid}) {
     const auto y = g.add_value(fmt::format("/unary{}", static_cast<int>(kind)));
     g.add_node(fmt::format("/unary_node{}", static_cast<int>(kind)), ir::Unary{x, y, kind});
     x = y;
   }
-  const auto gated = value("/gated"), scaled = value("/scaled"), selected = value("/selected");
-  const auto channels = value("/channels");
+  const auto gated = value("/gated"), selected = value("/selected"), channels = value("/channels");
+  auto scaled = value("/scaled");
   g.hidden_states = value("/norm");
   g.logits = value("/logits");
   g.add_node("/gate", ir::GatedUnit{x, sum, gated, UnaryKind::kGeluErf});
   g.add_node("/scale", ir::Scale{gated, scaled, 0.3});
   g.add_node("/channel_scale", ir::ChannelScale{scaled, channels, weight("factors", {16})});
-  g.add_node("/norm_node", ir::Norm{channels, g.hidden_states, gamma, beta, false, 1e-5, 16, 1});
+  scaled = add_experts(g, channels);
+  g.add_node("/norm_node", ir::Norm{scaled, g.hidden_states, gamma, beta, false, 1e-5, 16, 1});
   g.add_node("/select", ir::SelectTokens{g.hidden_states, selected});
   g.add_node("/lm_head", ir::Linear{selected, g.logits, head, std::nullopt, 16, 24});
   return g;
@@ -140,13 +167,13 @@ TEST(GraphJson, KeepsEveryOp) {
 
 TEST(OnnxRecord, IsRead) {
   const OnnxRecord record = parse_onnx_record(record_json().dump());
-  EXPECT_EQ(record.roles.size(), 11U);
+  EXPECT_EQ(record.roles.size(), 32U);
   EXPECT_EQ(record.facts.notes, std::vector<std::string>{"a note"});
   EXPECT_EQ(record.facts.ignored.front().rule, "b");
   EXPECT_TRUE(record.allow_tokenizer_mismatch);
   EXPECT_EQ(record.digests.source.hex(), "0123456789abcdef00000000000000ff");
   // Vectors: 32 and four of 16; tables: 2 of 2 high rows and 2 of 2048 low ones, 3 frequencies.
-  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 + 2 * 3 * (2 + 2048)));
+  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 + 4 + 4 * 8 + 3 * 16 + 2 * 3 * (2 + 2048)));
   EXPECT_EQ(refusal([](Json&) {}), "(no error)");
 }
 
@@ -161,7 +188,15 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { j["facts"]["sliding_window"] = 0; }, "sizes");
   refuses([](Json& j) { j["graph"]["weights"][0][1] = Json::array(); }, "0 dimensions");
   refuses([](Json& j) { op(j, "Norm")["beta"] = 0; }, "2 nodes read it");
-  refuses([](Json& j) { op(j, "Linear")["weight"] = 11; }, "no weight 11");
+  refuses([](Json& j) { op(j, "Linear")["weight"] = 32; }, "no weight 32");
+  refuses([](Json& j) { op(j, "Route")["kind"] = "tanh"; }, "unknown router 'tanh'");
+  refuses([](Json& j) { op(j, "Route")["top_k"] = 5; }, "more experts are chosen");
+  refuses([](Json& j) { op(j, "Route")["scale"] = 1e300; }, "'scale' is");
+  refuses([](Json& j) { op(j, "Experts")["experts"][1][0] = -1; }, "no weight -1");
+  refuses([](Json& j) { op(j, "Experts")["experts"][1].push_back(1); }, "a list of 7 items; expected 6");
+  refuses([](Json& j) { op(j, "Experts")["experts"] = Json::array(); }, "0 nodes read it");
+  refuses([](Json& j) { std::swap(op(j, "Experts")["weights"], op(j, "Experts")["indices"]); },
+          "the wrong one");
   refuses([](Json& j) { op(j, "Linear")["bias"] = nullptr; }, "0 nodes read it");
   refuses([](Json& j) { op(j, "Scale")["factor"] = 1e300; }, "'factor' is");
   refuses([](Json& j) { op(j, "RopeTable")["inv_freq"][0] = 1e300; }, "a frequency is");

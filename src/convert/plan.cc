@@ -18,7 +18,14 @@ namespace {
 // published model by a factor of ten.
 constexpr std::int64_t kMaxCols = 1 << 19;
 
+// What chooses or weighs experts is small, and its rounding would choose other experts: halves, which the
+// runtime multiplies without rounding their inputs either.
+bool stays_float(WeightRole role) {
+  return role == WeightRole::kRouter || role == WeightRole::kSharedExpertGate;
+}
+
 QuantScheme scheme_for(const ExportOptions& options, WeightRole role) {
+  if (stays_float(role)) return {.bits = std::max(16, options.quant_bit)};
   const bool head = role == WeightRole::kLmHead;
   return {.bits = head ? options.lm_quant_bit.value_or(options.quant_bit) : options.quant_bit,
           .group_size = head ? options.lm_quant_block.value_or(options.quant_block) : options.quant_block,
@@ -50,12 +57,17 @@ struct Width {
   const char* flag;  // the one that set the block
 };
 
-// "layers.*.mlp.down_proj (1000 wide)": one entry for all layers of a kind.
-std::string without_layer_number(const std::string& address) {
-  const std::size_t first = address.find('.');
-  const std::size_t second = first == std::string::npos ? first : address.find('.', first + 1);
-  if (!address.starts_with("layers.") || second == std::string::npos) return address;
-  return "layers.*" + address.substr(second);
+// "layers.*.mlp.experts.*.down_proj": one entry for all layers and experts of a kind.
+std::string without_numbers(const std::string& address) {
+  std::string text;
+  for (std::size_t at = 0; at < address.size();) {
+    const std::size_t dot = std::min(address.find('.', at), address.size());
+    const std::string part = address.substr(at, dot - at);
+    const bool is_number = std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
+    text += (at == 0 ? "" : ".") + (is_number ? "*" : part);
+    at = dot + 1;
+  }
+  return text;
 }
 
 void check_blocks(const std::vector<Width>& widths) {
@@ -66,7 +78,7 @@ void check_blocks(const std::vector<Width>& widths) {
     all_widths.insert(width.cols);
     if (width.block == 0 || width.cols % width.block == 0) continue;
     if (first == nullptr) first = &width;
-    offenders.emplace(without_layer_number(width.layer), width.cols);
+    offenders.emplace(without_numbers(width.layer), width.cols);
   }
   if (offenders.empty()) return;
   std::string listed;

@@ -29,6 +29,11 @@ Json facts_json(const ModelFacts& facts) {
     json["num_key_value_heads"] = facts.num_key_value_heads;
     json["head_dim"] = facts.head_dim;
   }
+  if (facts.num_experts > 0) {
+    json["num_experts"] = facts.num_experts;
+    json["num_experts_per_tok"] = facts.num_experts_per_tok;
+    json["num_sparse_layers"] = facts.num_sparse_layers;
+  }
   json["rope"] = facts.ropes;
   return json;
 }

@@ -25,11 +25,17 @@ std::vector<ValueId> inputs_of(const Op& op) {
                         [](const Add& n) -> Ids {
                           return {n.a, n.b};
                         },
+                        [](const Multiply& n) -> Ids {
+                          return {n.a, n.b};
+                        },
                         [](const GatedUnit& n) -> Ids {
                           return {n.gate, n.up};
                         },
                         [](const JoinHeads& n) -> Ids {
                           return {n.shared, n.own};
+                        },
+                        [](const Experts& n) -> Ids {
+                          return {n.x, n.weights, n.indices};
                         },
                         [](const RopeTable&) -> Ids { return {}; },
                         [](const Rope& n) -> Ids {
@@ -52,9 +58,35 @@ std::vector<ValueId> outputs_of(const Op& op) {
                         [](const Rope& n) -> Ids {
                           return {n.q_out, n.k_out};
                         },
+                        [](const Route& n) -> Ids {
+                          return {n.weights, n.indices};
+                        },
                         [](const auto& n) -> Ids { return {n.y}; },
                     },
                     op);
+}
+
+std::vector<WeightId> weights_of(const Op& op) {
+  std::vector<WeightId> ids;
+  const auto add = [&ids](std::optional<WeightId> id) {
+    if (id) ids.push_back(*id);
+  };
+  const auto add_linear = [&add](const ExpertLinear& linear) {
+    add(linear.weight);
+    add(linear.bias);
+  };
+  std::visit(Overloaded{[&](const Linear& n) { add(n.weight), add(n.bias); },
+                        [&](const Norm& n) { add(n.gamma), add(n.beta); },
+                        [&](const ChannelScale& n) { add(n.weight); },
+                        [&](const Attention& n) { add(n.sinks); },
+                        [&](const Route& n) { add(n.selection_bias); },
+                        [&](const Experts& n) {
+                          for (const Expert& expert : n.experts)
+                            add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
+                        },
+                        [](const auto&) {}},
+             op);
+  return ids;
 }
 
 std::string_view op_name(const Op& op) {
@@ -62,6 +94,7 @@ std::string_view op_name(const Op& op) {
                         [](const Linear&) { return std::string_view("Linear"); },
                         [](const Norm&) { return std::string_view("Norm"); },
                         [](const Add&) { return std::string_view("Add"); },
+                        [](const Multiply&) { return std::string_view("Multiply"); },
                         [](const Scale&) { return std::string_view("Scale"); },
                         [](const ChannelScale&) { return std::string_view("ChannelScale"); },
                         [](const Unary&) { return std::string_view("Unary"); },
@@ -71,6 +104,8 @@ std::string_view op_name(const Op& op) {
                         [](const RopeTable&) { return std::string_view("RopeTable"); },
                         [](const Rope&) { return std::string_view("Rope"); },
                         [](const Attention&) { return std::string_view("Attention"); },
+                        [](const Route&) { return std::string_view("Route"); },
+                        [](const Experts&) { return std::string_view("Experts"); },
                         [](const SelectTokens&) { return std::string_view("SelectTokens"); },
                     },
                     op);

@@ -28,8 +28,9 @@ struct Value {
   std::string name;  ///< an address such as "/layers.3/self_attn/q_proj/output"
 };
 
-enum class UnaryKind : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kTanh };
+enum class UnaryKind : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kTanh, kSigmoid };
 enum class MaskKind : std::uint8_t { kFull, kSliding };
+enum class RouterKind : std::uint8_t { kSoftmax, kSigmoid, kSparsemixer };
 
 /// y [T, O] = x [T, I] W^T + b.
 struct Linear {
@@ -49,6 +50,10 @@ struct Norm {
 };
 struct Add {
   ValueId a, b, y;  ///< same shape
+};
+/// y = a * b; `b` may have one channel for all of a's.
+struct Multiply {
+  ValueId a, b, y;
 };
 /// y = x * factor.
 struct Scale {
@@ -102,13 +107,46 @@ struct Attention {
   MaskKind mask;
   std::optional<WeightId> sinks = {};  ///< [Hq]
 };
+/// Chooses the experts of each token: `weights` [T, top_k] and `indices` [T, top_k], integers below
+/// num_experts, from logits x [T, num_experts].
+/// kSoftmax, kSigmoid: s = softmax(x) or sigmoid(x), c = s + selection_bias; with groups, c is 0 outside the
+/// `top_groups` runs with the largest score (the best c of the run, or the sum of its two best); the top_k
+/// largest c win; weights are their s, over (their sum + renormalise_eps) when `renormalise`, times `scale`.
+/// kSparsemixer: twice (top_k 2), m = the largest logit not chosen yet; its weight is its softmax among the
+/// logits l not chosen yet with (m - l) / max(|l|, m) <= 2 jitter.
+struct Route {
+  ValueId x, weights, indices;
+  RouterKind kind;
+  std::int64_t num_experts, top_k;
+  std::optional<WeightId> selection_bias;  ///< [num_experts]
+  std::int64_t num_groups, top_groups;     ///< 1, 1: no groups
+  bool group_top2;                         ///< the two best count
+  bool renormalise;
+  double renormalise_eps, scale, jitter;
+};
+/// A matrix of an expert, [O, I], and its bias [O].
+struct ExpertLinear {
+  WeightId weight;
+  std::optional<WeightId> bias;
+};
+/// down(act(gate x) * up x).
+struct Expert {
+  ExpertLinear gate, up, down;
+};
+/// y [T, H] = sum over j of weights[:, j] * expert number indices[:, j] of x [T, H].
+struct Experts {
+  ValueId x, weights, indices, y;
+  UnaryKind kind;
+  std::int64_t hidden_size, intermediate_size, top_k, layer_idx;
+  std::vector<Expert> experts;
+};
 /// Keeps the rows from `logits_index` on (-1: the last; 0: all).
 struct SelectTokens {
   ValueId x, y;
 };
 
-using Op = std::variant<Linear, Norm, Add, Scale, ChannelScale, Unary, GatedUnit, JoinHeads, ResizeHeads,
-                        RopeTable, Rope, Attention, SelectTokens>;
+using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Unary, GatedUnit, JoinHeads,
+                        ResizeHeads, RopeTable, Rope, Attention, Route, Experts, SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"
@@ -136,6 +174,8 @@ struct Graph {
 /// Inputs and outputs of a node, in a fixed order.
 std::vector<ValueId> inputs_of(const Op& op);
 std::vector<ValueId> outputs_of(const Op& op);
+/// Weights that a node reads, in a fixed order.
+std::vector<WeightId> weights_of(const Op& op);
 /// "Linear", "Norm", ...
 std::string_view op_name(const Op& op);
 

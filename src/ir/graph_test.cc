@@ -107,6 +107,115 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"LogitsWidth", "vocab_size", [](Graph& g) { g.vocab_size = 7; }}),
     [](const auto& test) { return std::string(test.param.name); });
 
+/// Experts of one layer between the input and the norm: 4 experts of width 6, 2 for each token.
+Graph graph_with_experts() {
+  Graph graph = small_graph();
+  const WeightId router = graph.add_weight("router", {4, 4});
+  const ValueId logits = graph.add_value("/moe/logits"), weights = graph.add_value("/moe/weights");
+  const ValueId indices = graph.add_value("/moe/indices"), y = graph.add_value("/moe/experts");
+  Experts experts{graph.input, weights, indices, y, UnaryKind::kSilu, 4, 6, 2, 0, {}};
+  for (int e = 0; e < 4; ++e) {
+    const auto add = [&](const char* name, Shape shape) {
+      return ExpertLinear{graph.add_weight(name + std::to_string(e), std::move(shape)), {}};
+    };
+    const ExpertLinear gate = add("gate", {6, 4}), up = add("up", {6, 4});
+    experts.experts.push_back({gate, up, add("down", {4, 6})});
+  }
+  Route route{};
+  route.x = logits;
+  route.weights = weights;
+  route.indices = indices;
+  route.num_experts = 4;
+  route.top_k = 2;
+  route.num_groups = route.top_groups = 1;
+  route.scale = 1;
+  graph.nodes.insert(
+      graph.nodes.begin(),
+      {{"/router", Linear{graph.input, logits, router, {}, 4, 4}}, {"/route", route}, {"/experts", experts}});
+  return graph;
+}
+
+Route& route_of(Graph& graph) { return std::get<Route>(graph.nodes[1].op); }
+Experts& experts_of(Graph& graph) { return std::get<Experts>(graph.nodes[2].op); }
+
+TEST(Graph, AGraphWithExpertsVerifiesAndPrintsTheFirst) {
+  const Graph graph = graph_with_experts();
+  EXPECT_NO_THROW(verify(graph));
+  const std::string text = print(graph);
+  EXPECT_NE(
+      text.find("/route: /moe/weights, /moe/indices = Route(/moe/logits, softmax, experts=2/4, scale=1)\n"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(
+      text.find("/experts: /moe/experts = Experts(" + graph.values[graph.input].name +
+                ", /moe/weights, /moe/indices, layer=0, experts=2/4, silu, gate=gate0[6, 4], up=up0[6, 4], "
+                "down=down0[4, 6])\n"),
+      std::string::npos)
+      << text;
+  EXPECT_EQ(weights_of(graph.nodes[2].op).size(), 12u);
+}
+
+class ExpertFault : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(ExpertFault, IsRefusedByRule) {
+  Graph graph = graph_with_experts();
+  GetParam().make(graph);
+  try {
+    verify(graph);
+    FAIL() << "the broken graph verified";
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find(GetParam().message), std::string::npos) << error.message();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AllRules, ExpertFault,
+    ::testing::Values(
+        Fault{"TooMany", "more experts", [](Graph& g) { route_of(g).top_k = 5; }},
+        Fault{"Groups", "do not fall into groups", [](Graph& g) { route_of(g).num_groups = 3; }},
+        Fault{"GroupsTooFew", "than the chosen groups have", [](Graph& g) { route_of(g).num_groups = 4; }},
+        Fault{"SelectionBias", "the op needs [4]",
+              [](Graph& g) {
+                route_of(g).selection_bias = 0;
+                g.weights[0].shape = {5};
+              }},
+        Fault{"Sparsemixer", "sparsemixer",
+              [](Graph& g) {
+                route_of(g).kind = RouterKind::kSparsemixer;
+                route_of(g).renormalise = true;
+              }},
+        Fault{"Scale", "not finite", [](Graph& g) { route_of(g).scale = 1 / 0.0; }},
+        Fault{"Shape", "the op needs [6, 4]",
+              [](Graph& g) {
+                g.weights[experts_of(g).experts[3].up.weight].shape = {4, 6};
+              }},
+        Fault{"NoExperts", "not positive", [](Graph& g) { experts_of(g).experts.clear(); }},
+        Fault{"WeightsAsIndices", "the wrong one",
+              [](Graph& g) { std::swap(experts_of(g).weights, experts_of(g).indices); }},
+        Fault{"IndexAsNumber", "the wrong one",
+              [](Graph& g) {
+                const ValueId y = g.add_value("/more");
+                g.nodes.insert(g.nodes.begin() + 2, {"/more", Scale{route_of(g).indices, y, 2}});
+              }},
+        Fault{"OneLayerTwice", "another node has the experts",
+              [](Graph& g) {
+                Experts again = experts_of(g);
+                again.y = g.add_value("/again");
+                g.nodes.insert(g.nodes.begin() + 3, {"/again", again});
+              }}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Graph, AFactorHasTheSameChannelsOrOne) {
+  Graph graph = small_graph();
+  const ValueId y = graph.add_value("/y"), gate = graph.add_value("/gate");
+  const WeightId weight = graph.add_weight("gate", {1, 4});
+  graph.nodes.insert(graph.nodes.begin(), {{"/gate", Linear{graph.input, gate, weight, {}, 4, 1}},
+                                           {"/y", Multiply{graph.input, gate, y}}});
+  EXPECT_NO_THROW(verify(graph));
+  std::get<Multiply>(graph.nodes[1].op) = {gate, graph.input, y};
+  EXPECT_THROW(verify(graph), Error);
+}
+
 TEST(Graph, RopeAndAttentionCheckTheirHeads) {
   Graph graph = small_graph();
   const ValueId y = graph.add_value("/y");

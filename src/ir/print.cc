@@ -20,6 +20,20 @@ std::string_view unary_name(UnaryKind kind) {
       return "relu2";
     case UnaryKind::kTanh:
       return "tanh";
+    case UnaryKind::kSigmoid:
+      return "sigmoid";
+  }
+  return "?";
+}
+
+std::string_view router_name(RouterKind kind) {
+  switch (kind) {
+    case RouterKind::kSoftmax:
+      return "softmax";
+    case RouterKind::kSigmoid:
+      return "sigmoid";
+    case RouterKind::kSparsemixer:
+      return "sparsemixer";
   }
   return "?";
 }
@@ -40,6 +54,7 @@ struct Attributes {
                        op.beta ? weight("beta", *op.beta) : "", op.rms ? "rms" : "layer", op.eps, op.heads);
   }
   std::string operator()(const Add&) const { return {}; }
+  std::string operator()(const Multiply&) const { return {}; }
   std::string operator()(const Scale& op) const { return fmt::format(", factor={}", op.factor); }
   std::string operator()(const ChannelScale& op) const { return weight("weight", op.weight); }
   std::string operator()(const Unary& op) const { return fmt::format(", {}", unary_name(op.kind)); }
@@ -63,6 +78,26 @@ struct Attributes {
                        op.sinks ? weight("sinks", *op.sinks) : "", op.num_attention_heads,
                        op.num_key_value_heads, op.head_dim, op.layer_idx,
                        op.mask == MaskKind::kSliding ? "sliding" : "full");
+  }
+  std::string operator()(const Route& op) const {
+    std::string text = fmt::format(", {}, experts={}/{}", router_name(op.kind), op.top_k, op.num_experts);
+    if (op.selection_bias) text += weight("selection_bias", *op.selection_bias);
+    if (op.num_groups > 1)
+      text +=
+          fmt::format(", groups={}/{} by {}", op.top_groups, op.num_groups, op.group_top2 ? "top2" : "max");
+    if (op.renormalise) text += fmt::format(", renormalised, eps={}", op.renormalise_eps);
+    if (op.kind == RouterKind::kSparsemixer) text += fmt::format(", jitter={}", op.jitter);
+    return text + fmt::format(", scale={}", op.scale);
+  }
+  // The experts of a layer differ in their weights only: the first one stands for all.
+  std::string operator()(const Experts& op) const {
+    const auto linear = [this](std::string_view key, const ExpertLinear& part) {
+      return weight(key, part.weight) + (part.bias ? weight("bias", *part.bias) : "");
+    };
+    const Expert& first = op.experts.front();
+    return fmt::format(", layer={}, experts={}/{}, {}{}{}{}", op.layer_idx, op.top_k, op.experts.size(),
+                       unary_name(op.kind), linear("gate", first.gate), linear("up", first.up),
+                       linear("down", first.down));
   }
   std::string operator()(const SelectTokens&) const { return {}; }
 };

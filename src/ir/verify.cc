@@ -13,7 +13,10 @@ namespace {
 class Verifier {
  public:
   explicit Verifier(const Graph& graph)
-      : graph_(graph), channels_(graph.values.size(), kUnknown), produced_(graph.values.size(), false) {}
+      : graph_(graph),
+        channels_(graph.values.size(), kUnknown),
+        produced_(graph.values.size(), false),
+        is_index_(graph.values.size(), false) {}
 
   void run() {
     check_names();
@@ -56,6 +59,10 @@ class Verifier {
     for (const ValueId id : inputs_of(node.op)) {
       require(id < graph_.values.size(), "an input id is out of range");
       require(produced_[id], fmt::format("reads {} before it is made", shown(graph_.values[id].name)));
+      const auto* experts = std::get_if<Experts>(&node.op);
+      require(is_index_[id] == (experts != nullptr && id == experts->indices),
+              fmt::format("{} is the wrong one of numbers of experts and other numbers",
+                          shown(graph_.values[id].name)));
     }
     for (const ValueId id : outputs_of(node.op)) {
       require(id < graph_.values.size(), "an output id is out of range");
@@ -93,6 +100,10 @@ class Verifier {
   }
   void check_op(const Add& op) {
     require_channels(op.b, channels_[op.a]);
+    channels_[op.y] = channels_[op.a];
+  }
+  void check_op(const Multiply& op) {
+    require(channels_[op.b] == 1 || channels_[op.b] == channels_[op.a], "its inputs have different channels");
     channels_[op.y] = channels_[op.a];
   }
   void check_op(const Scale& op) {
@@ -144,12 +155,50 @@ class Verifier {
     if (op.sinks) require_weight(*op.sinks, {op.num_attention_heads});
     channels_[op.y] = channels_[op.q];
   }
+  void check_op(const Route& op) {
+    require(op.top_k > 0 && op.top_k <= op.num_experts, "more experts are chosen than there are");
+    require(op.num_groups > 0 && op.num_experts % op.num_groups == 0, "the experts do not fall into groups");
+    const std::int64_t group = op.num_experts / op.num_groups;
+    require(op.top_groups > 0 && op.top_groups <= op.num_groups && op.top_k <= op.top_groups * group,
+            "more experts are chosen than the chosen groups have");
+    require(!op.group_top2 || op.num_groups == 1 || group > 1, "a group of one has no two best");
+    require(op.kind != RouterKind::kSparsemixer ||
+                (op.top_k == 2 && !op.selection_bias && op.num_groups == 1 && !op.renormalise),
+            "a sparsemixer takes two experts and nothing else");
+    require(std::isfinite(op.scale) && std::isfinite(op.renormalise_eps) && std::isfinite(op.jitter),
+            "a number is not finite");
+    require_channels(op.x, op.num_experts);
+    if (op.selection_bias) require_weight(*op.selection_bias, {op.num_experts});
+    channels_[op.weights] = channels_[op.indices] = op.top_k;
+    is_index_[op.indices] = true;
+  }
+  void check_op(const Experts& op) {
+    require(op.hidden_size > 0 && op.intermediate_size > 0 && !op.experts.empty(), "a size is not positive");
+    require(op.top_k <= static_cast<std::int64_t>(op.experts.size()),
+            "more experts are chosen than there are");
+    require(expert_layers_.insert(op.layer_idx).second, "another node has the experts of this layer");
+    require_channels(op.x, op.hidden_size);
+    require_channels(op.weights, op.top_k);
+    require_channels(op.indices, op.top_k);
+    const auto require_linear = [this](const ExpertLinear& part, std::int64_t rows, std::int64_t cols) {
+      require_weight(part.weight, {rows, cols});
+      if (part.bias) require_weight(*part.bias, {rows});
+    };
+    for (const Expert& expert : op.experts) {
+      require_linear(expert.gate, op.intermediate_size, op.hidden_size);
+      require_linear(expert.up, op.intermediate_size, op.hidden_size);
+      require_linear(expert.down, op.hidden_size, op.intermediate_size);
+    }
+    channels_[op.y] = op.hidden_size;
+  }
   void check_op(const SelectTokens& op) { channels_[op.y] = channels_[op.x]; }
 
   const Graph& graph_;
   const Node* node_ = nullptr;
   std::vector<std::int64_t> channels_;  // of each value; kUnknown until it is made
   std::vector<bool> produced_;
+  std::vector<bool> is_index_;  // numbers of experts
+  std::unordered_set<std::int64_t> expert_layers_;
 };
 
 }  // namespace

@@ -26,6 +26,18 @@ ir::UnaryKind unary_of(Activation activation) {
   fail(ErrorKind::kInternal, "activation {} has no op", static_cast<int>(activation));
 }
 
+ir::RouterKind router_of(RouterKind kind) {
+  switch (kind) {
+    case RouterKind::kSoftmax:
+      return ir::RouterKind::kSoftmax;
+    case RouterKind::kSigmoid:
+      return ir::RouterKind::kSigmoid;
+    case RouterKind::kSparsemixer:
+      return ir::RouterKind::kSparsemixer;
+  }
+  fail(ErrorKind::kInternal, "router {} has no op", static_cast<int>(kind));
+}
+
 /// "layers.3.self_attn.q_proj" to "/layers.3/self_attn/q_proj".
 std::string node_name(std::string_view address) {
   std::string name = "/";
@@ -225,8 +237,8 @@ class Lowering {
     return y;
   }
 
-  ir::ValueId mlp(std::size_t layer_idx, const MlpSpec& spec, ir::ValueId x) {
-    const std::string node = fmt::format("/layers.{}/mlp/act", layer_idx);
+  ir::ValueId mlp(const std::string& prefix, const MlpSpec& spec, ir::ValueId x) {
+    const std::string node = prefix + "/act";
     const ir::UnaryKind kind = unary_of(spec.activation);
     ir::ValueId y = ir::kNoValue;
     if (spec.kind == MlpKind::kGlu) {
@@ -243,6 +255,80 @@ class Lowering {
     return linear(spec.down_proj, y);
   }
 
+  //        x -- router -- route == experts -- y            routed
+  //        x -- shared_expert -- [* sigmoid(gate x)] -- + -- y   and shared
+  ir::ValueId moe(std::size_t layer_idx, const MoeSpec& spec, ir::ValueId x) {
+    const std::string prefix = fmt::format("/layers.{}/mlp", layer_idx);
+    const ir::ValueId y = experts(layer_idx, prefix, spec, x);
+    if (!spec.shared) return y;
+    ir::ValueId shared = mlp(prefix + "/shared_expert", *spec.shared, x);
+    if (spec.shared_gate) {
+      const ir::ValueId gate = linear(*spec.shared_gate, x);
+      const std::string node = prefix + "/shared_expert_gate/sigmoid";
+      const ir::ValueId sigmoid = value_of(node);
+      out_.graph.add_node(node, ir::Unary{gate, sigmoid, ir::UnaryKind::kSigmoid});
+      const std::string product = prefix + "/shared_expert_gate/product";
+      const ir::ValueId gated = value_of(product);
+      out_.graph.add_node(product, ir::Multiply{shared, sigmoid, gated});
+      shared = gated;
+    }
+    return add(prefix + "/shared_residual", y, shared);
+  }
+
+  ir::ValueId experts(std::size_t layer_idx, const std::string& prefix, const MoeSpec& spec, ir::ValueId x) {
+    const RouterSpec& router = spec.router;
+    LLM2MNN_CHECK(!spec.experts.empty());
+    const auto num_experts = static_cast<std::int64_t>(spec.experts.size());
+    ir::Route route{};
+    route.x = linear(router.proj, x);
+    route.weights = out_.graph.add_value(prefix + "/route/weights");
+    route.indices = out_.graph.add_value(prefix + "/route/indices");
+    route.kind = router_of(router.kind);
+    route.num_experts = num_experts;
+    route.top_k = router.experts_per_token;
+    if (!router.selection_bias.is_empty())
+      route.selection_bias = weight(fmt::format("layers.{}.mlp.selection_bias", layer_idx),
+                                    router.selection_bias, WeightRole::kSelectionBias, false);
+    route.num_groups = router.num_groups;
+    route.top_groups = router.groups_per_token;
+    route.group_top2 = router.group_score == GroupScore::kTop2;
+    route.renormalise = router.renormalise;
+    route.renormalise_eps = router.renormalise_eps;
+    route.scale = router.scale;
+    route.jitter = router.jitter;
+    const std::string node = prefix + "/experts";
+    const MlpSpec& first = spec.experts.front();
+    ir::Experts experts{x,
+                        route.weights,
+                        route.indices,
+                        ir::kNoValue,
+                        unary_of(first.activation),
+                        first.up_proj.weight.cols(),
+                        first.up_proj.weight.rows(),
+                        route.top_k,
+                        static_cast<std::int64_t>(layer_idx),
+                        {}};
+    out_.graph.add_node(prefix + "/route", route);
+    for (const MlpSpec& expert : spec.experts) {
+      LLM2MNN_CHECK(expert.kind == MlpKind::kGlu && expert.gate_proj &&
+                    expert.activation == first.activation);
+      // One statement each: weights are numbered in this order.
+      const ir::ExpertLinear gate = expert_linear(*expert.gate_proj);
+      const ir::ExpertLinear up = expert_linear(expert.up_proj);
+      experts.experts.push_back({gate, up, expert_linear(expert.down_proj)});
+    }
+    experts.y = value_of(node);
+    const ir::ValueId y = experts.y;
+    out_.graph.add_node(node, std::move(experts));
+    return y;
+  }
+
+  ir::ExpertLinear expert_linear(const LinearSpec& spec) {
+    ir::ExpertLinear part{weight(spec.address + ".weight", spec.weight, spec.role, true), {}};
+    if (!spec.bias.is_empty()) part.bias = weight(spec.address + ".bias", spec.bias, spec.role, false);
+    return part;
+  }
+
   /// One block. Which norms are there is the residual kind's business (decoder_spec.h): an absent one is the
   /// identity, so the three kinds are one formula: h = x + n2 A(n1 x); y = h + n4 M(n3 h).
   /// In a parallel block M reads x: y = h + M(n3 x), or y = h + M(n1 x).
@@ -256,7 +342,8 @@ class Lowering {
     const ir::ValueId h = add(prefix + "/attention_residual", x, a);
     const bool shares_norm = spec.is_parallel && !spec.pre_mlp_norm.has_value();
     const ir::ValueId mlp_input = spec.is_parallel ? x : h;
-    ir::ValueId m = mlp(idx, spec.mlp, shares_norm ? normed : optional_norm(spec.pre_mlp_norm, mlp_input));
+    const ir::ValueId mlp_x = shares_norm ? normed : optional_norm(spec.pre_mlp_norm, mlp_input);
+    ir::ValueId m = spec.moe ? moe(idx, *spec.moe, mlp_x) : mlp(prefix + "/mlp", spec.mlp, mlp_x);
     m = optional_norm(spec.post_mlp_norm, m);
     return add(prefix + "/mlp_residual", h, m);
   }

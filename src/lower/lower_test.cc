@@ -1,5 +1,6 @@
 #include "lower/lower.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
@@ -160,6 +161,62 @@ TEST_F(LowerTest, QwenLikeLayerAsText) {
             "heads=1)\n"
             "/lm_head: /lm_head/output = Linear(/norm/output, weight=lm_head.weight[10, 8])\n"
             "output /lm_head/output /norm/output\n");
+}
+
+// Experts of the dense MLP's shape.
+MoeSpec experts_like(const MlpSpec& mlp, const LinearSpec& router, std::int64_t experts_per_token) {
+  MoeSpec moe;
+  moe.router.proj = router;
+  moe.router.experts_per_token = experts_per_token;
+  for (std::int64_t e = 0; e < router.weight.rows(); ++e) {
+    MlpSpec expert = mlp;
+    for (LinearSpec* part : {&*expert.gate_proj, &expert.up_proj, &expert.down_proj})
+      part->address.replace(part->address.find(".mlp."), 5, fmt::format(".mlp.experts.{}.", e));
+    moe.experts.push_back(std::move(expert));
+  }
+  return moe;
+}
+
+TEST_F(LowerTest, ASparseLayerHasARouterExpertsAndASharedExpert) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  LayerSpec& layer = spec.layers[0];
+  layer.moe = experts_like(layer.mlp, linear("layers.0.mlp.router", WeightRole::kRouter, 4, 8), 2);
+  layer.moe->router.selection_bias = Binding::constant(4, 1);
+  layer.moe->router.renormalise = true;
+  layer.moe->shared = layer.mlp;
+  for (LinearSpec* part :
+       {&*layer.moe->shared->gate_proj, &layer.moe->shared->up_proj, &layer.moe->shared->down_proj})
+    part->address.replace(part->address.find(".mlp."), 5, ".mlp.shared_expert.");
+  layer.moe->shared_gate = {"layers.0.mlp.shared_expert_gate",
+                            WeightRole::kSharedExpertGate,
+                            layer.attention.q_proj.weight.gather_rows({{0, 1, 1}}),
+                            {}};
+  const std::string list = op_list(spec);
+  const std::string begin = "Norm /layers.0/post_attention_layernorm\n";
+  EXPECT_EQ(list.substr(list.find(begin) + begin.size(),
+                        list.find("SelectTokens") - list.find(begin) - begin.size()),
+            "Linear /layers.0/mlp/router\n"
+            "Route /layers.0/mlp/route\n"
+            "Experts /layers.0/mlp/experts\n"
+            "Linear /layers.0/mlp/shared_expert/gate_proj\n"
+            "Linear /layers.0/mlp/shared_expert/up_proj\n"
+            "GatedUnit /layers.0/mlp/shared_expert/act\n"
+            "Linear /layers.0/mlp/shared_expert/down_proj\n"
+            "Linear /layers.0/mlp/shared_expert_gate\n"
+            "Unary /layers.0/mlp/shared_expert_gate/sigmoid\n"
+            "Multiply /layers.0/mlp/shared_expert_gate/product\n"
+            "Add /layers.0/mlp/shared_residual\n"
+            "Add /layers.0/mlp_residual\n");
+  const Lowered lowered = lower(spec);
+  const auto at = [&](const std::string& address) {
+    const auto& weights = lowered.graph.weights;
+    const auto found = std::find_if(weights.begin(), weights.end(),
+                                    [&](const ir::Weight& weight) { return weight.address == address; });
+    return lowered.weights.at(static_cast<std::size_t>(found - weights.begin()));
+  };
+  EXPECT_TRUE(at("layers.0.mlp.experts.3.down_proj.weight").is_matrix);
+  EXPECT_FALSE(at("layers.0.mlp.selection_bias").is_matrix);
+  EXPECT_EQ(at("layers.0.mlp.selection_bias").role, WeightRole::kSelectionBias);
 }
 
 TEST_F(LowerTest, SandwichNormsStandBeforeAndAfterEachHalf) {

@@ -10,7 +10,7 @@ import unittest
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.mnn_package import Package  # noqa: E402
+from support.mnn_package import Package, address_of_tensor  # noqa: E402
 from support.rounding import rounding_faults  # noqa: E402
 from support.tool import TempDirCase, export, export_json, make_fixture, run  # noqa: E402
 
@@ -39,8 +39,7 @@ class Codes(TempDirCase):
         fixture = make_fixture.Fixture(name)
         out = {}
         for stored, (role, values) in fixture.source().items():
-            layer = next((p for p in stored.split(".") if p.isdigit()), None)
-            out[role if layer is None else f"layers.{layer}.{role}"] = values.astype(np.float64)
+            out[address_of_tensor(stored, role)] = values.astype(np.float64)
         out.setdefault("lm_head", out["embed_tokens"])
         return out
 
@@ -53,6 +52,8 @@ class Codes(TempDirCase):
         self.assertEqual(set(linears), want)
         for address, linear in linears.items():
             b, g = lm if lm and address == "lm_head" else (bits, block)
+            if address.endswith((".router", ".shared_expert_gate")):
+                b = max(b, 16)
             check_linear(self, linear, source[address], b, g, symmetric, scale_bits)
             np.testing.assert_array_equal(linear.bias, source.get(address + ".bias", np.zeros(len(source[address]))), address)
         gammas = [g.tobytes() for g, _ in package.norms().values()]
@@ -115,6 +116,13 @@ class Codes(TempDirCase):
         for name, bits in itertools.product(("llama_odd_sizes_sharded", "qwen3_odd_sizes_tied_f32"), BITS):
             with self.subTest(model=name, bits=bits):
                 self.check_grid_point(name, bits, 0, False, 16, [])
+
+    def test_experts_lie_in_the_file_as_other_matrices_do_and_routers_as_halves(self):
+        for bits, form in itertools.product((4, 8, 16, 32), ([], ["--compat", "3.1"])):
+            with self.subTest(bits=bits, form=form):
+                self.check_grid_point("qwen3_moe_dense_layer", bits, 32, False, 32, form)
+                package = Package(self.tmp / f"package-qwen3_moe_dense_layer-{bits}-32-False-32-{len(form)}")
+                self.assertEqual(set(package.subgraphs), {f"/expert/{layer}_{e}" for layer in (0, 2) for e in range(8)})
 
     def test_the_head_has_its_own_width_and_block(self):
         for name, lm_bits, lm_block in itertools.product(MODELS, (*BITS, 16, 32), (0, 16)):

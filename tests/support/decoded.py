@@ -1,6 +1,7 @@
 """Checkpoints with the weights that a quantised package stands for."""
 import numpy as np
 
+from .mnn_package import address_of_tensor
 from .tool import make_fixture
 
 
@@ -10,8 +11,7 @@ def decoded_checkpoint(name, linears, out):
     fixture = make_fixture.Fixture(name)
     tensors = []
     for stored, (role, values) in fixture.source().items():
-        layer = next((p for p in stored.split(".") if p.isdigit()), None)
-        address = role if layer is None else f"layers.{layer}.{role}"
+        address = address_of_tensor(stored, role)
         if role == "embed_tokens":
             values = make_fixture.round_to(values, "bf16")
         decoded = linears[address].weight if address in linears else values

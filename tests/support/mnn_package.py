@@ -9,8 +9,9 @@ import numpy as np
 
 from support.flatbuffer import Table
 
-# Net, Op, Convolution2D, Convolution2DCommon, IDSTQuan, LayerNorm, RoPEParam, Blob: field ids.
-NET_OPLISTS, NET_TENSOR_NAME = 3, 7
+# Net, SubGraphProto, Op, Convolution2D, Convolution2DCommon, IDSTQuan, LayerNorm, RoPEParam, Blob: field ids.
+NET_OPLISTS, NET_TENSOR_NAME, NET_SUBGRAPHS = 3, 7, 10
+SUBGRAPH_NAME, SUBGRAPH_NODES = 0, 4
 OP_MAIN_TYPE, OP_MAIN, OP_NAME, OP_TYPE = 1, 2, 3, 5
 CONV_COMMON, CONV_QUANT, CONV_EXTERNAL = 0, 3, 6
 COMMON_OUTPUT_COUNT, COMMON_INPUT_COUNT = 10, 11
@@ -22,7 +23,7 @@ BLOB_EXTERNAL = 9
 OP_CONST, OP_CONVOLUTION, OP_ROPE, OP_LAYER_NORM = 11, 12, 306, 603
 QUANT_TYPE_CODES, QUANT_TYPE_FP16 = 1, 3
 
-ROLES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+ROLES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "router", "shared_expert_gate")
 
 
 @dataclasses.dataclass
@@ -65,14 +66,15 @@ class Package:
         self.weight_bytes = self.weight_path.stat().st_size
         data = (self.directory / self.config.get("llm_model", "llm.mnn")).read_bytes()
         self.net = Table.root(data)
-        self.ops = self.net.tables(NET_OPLISTS)
+        self.subgraphs = {g.string(SUBGRAPH_NAME): g.tables(SUBGRAPH_NODES) for g in self.net.tables(NET_SUBGRAPHS)}
+        self.ops = self.net.tables(NET_OPLISTS) + [op for ops in self.subgraphs.values() for op in ops]
         self.file = np.memmap(self.weight_path, np.uint8, "r")
 
     def ops_of_type(self, kind):
         return [op for op in self.ops if op.scalar(OP_TYPE, "i") == kind]
 
     def convolutions(self):
-        """{address: Convolution op}; addresses are "layers.0.q_proj", "lm_head"."""
+        """{address: Convolution op}; addresses are those of address_of."""
         out = {}
         for op in self.ops_of_type(OP_CONVOLUTION):
             address = address_of(op.string(OP_NAME))
@@ -249,11 +251,21 @@ class Package:
 
 
 def address_of(name):
-    """"layers.3.down_proj" or "lm_head" from the name of an op."""
+    """"layers.3.down_proj", "layers.3.experts.7.down_proj", "layers.3.shared_down_proj" or "lm_head" from the name of an op."""
     if "lm_head" in name:
         return "lm_head"
     layer = re.search(r"layers[./](\d+)", name)
     roles = [r for r in ROLES if r in name]
     if not layer or len(roles) != 1:
         raise ValueError(f"convolution {name!r}: which layer and role?")
-    return f"layers.{layer.group(1)}.{roles[0]}"
+    expert = re.search(r"experts[./](\d+)", name)
+    kind = f"experts.{expert.group(1)}." if expert else "shared_" if "shared_expert/" in name else ""
+    return f"layers.{layer.group(1)}.{kind}{roles[0]}"
+
+
+def address_of_tensor(name, role):
+    """The same from a tensor of a checkpoint and its role in fixture.json."""
+    numbers = [p for p in name.split(".") if p.isdigit()]
+    if not numbers:
+        return role
+    return f"layers.{numbers[0]}." + (f"experts.{numbers[1]}.{role[7:]}" if role.startswith("expert_") else role)

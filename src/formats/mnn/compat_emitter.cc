@@ -9,15 +9,6 @@ void CompatEmitter::emit(std::size_t, const ir::Add& op) {
   set_plain(op.y, net_.binary(plain_name(op.y), fb::BinaryKind::ADD, a, plain(op.b)), faces_[op.a].channels);
 }
 
-void CompatEmitter::emit(std::size_t node, const ir::GatedUnit& op) {
-  const TensorId gate =
-      apply_unary(graph_.nodes[node].name + "/gate", op.kind, packed(op.gate), fb::DataFormat::NC4HW4);
-  set_packed(op.y,
-             net_.binary(packed_name(op.y), fb::BinaryKind::MUL, gate, packed(op.up), fb::DataType::FLOAT,
-                         fb::DataFormat::NC4HW4),
-             faces_[op.gate].channels);
-}
-
 void CompatEmitter::emit(std::size_t node, const ir::RopeTable& op) {
   const auto [cos, sin] = emit_half_tables(graph_.nodes[node].name, op);
   emit_plain_rotary_rows(node, op, cos, sin);

@@ -9,8 +9,13 @@
 
 namespace llm2mnn::mnn {
 
-Emitter::Emitter(const ir::Graph& graph, const WeightFileLayout& layout, FormPlan plan)
-    : graph_(graph), layout_(layout), plan_(std::move(plan)), faces_(graph.values.size()) {}
+Emitter::Emitter(const ir::Graph& graph, const WeightFileLayout& layout, FormPlan plan,
+                 const VectorReader& read_vector)
+    : graph_(graph),
+      layout_(layout),
+      plan_(std::move(plan)),
+      read_vector_(read_vector),
+      faces_(graph.values.size()) {}
 
 std::vector<std::byte> Emitter::run() {
   emit_inputs();
@@ -88,6 +93,26 @@ void Emitter::emit(std::size_t, const ir::Linear& op) {
              op.out_features);
 }
 
+TensorId Emitter::gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
+                        TensorId gate, TensorId up) {
+  const fb::DataFormat format = fb::DataFormat::NC4HW4;
+  const TensorId activated = apply_unary(act_name, kind, gate, format);
+  return net_.binary(name, fb::BinaryKind::MUL, activated, up, fb::DataType::FLOAT, format);
+}
+
+void Emitter::emit(std::size_t node, const ir::GatedUnit& op) {
+  const TensorId gate = packed(op.gate);
+  const TensorId up = packed(op.up);
+  set_packed(op.y, gated(packed_name(op.y), graph_.nodes[node].name + "/gate", op.kind, gate, up),
+             faces_[op.gate].channels);
+}
+
+// Packed tensors have no lane for every channel of a broadcast one.
+void Emitter::emit(std::size_t, const ir::Multiply& op) {
+  const TensorId a = plain(op.a);
+  set_plain(op.y, net_.binary(plain_name(op.y), fb::BinaryKind::MUL, a, plain(op.b)), faces_[op.a].channels);
+}
+
 void Emitter::emit(std::size_t, const ir::Scale& op) {
   const TensorId factor = net_.scalar(static_cast<float>(op.factor));
   const TensorId y = net_.binary(plain_name(op.y), fb::BinaryKind::MUL, plain(op.x), factor);
@@ -122,6 +147,8 @@ TensorId Emitter::apply_unary(const std::string& name, ir::UnaryKind kind, Tenso
       return net_.unary(name, fb::UnaryKind::TANH, x, format);
     case ir::UnaryKind::kRelu:
       return net_.relu(name, x, format);
+    case ir::UnaryKind::kSigmoid:
+      return net_.unary(name, fb::UnaryKind::SIGMOID, x, format);
     case ir::UnaryKind::kRelu2:
       return net_.unary(name, fb::UnaryKind::SQUARE, net_.relu(name + "/relu", x, format), format);
   }
@@ -213,7 +240,7 @@ std::vector<std::byte> write_graph(const ir::Graph& graph, const WeightFileLayou
                                    const VectorReader& read_vector) {
   FormPlan plan = plan_form(graph, form);
   if (form == GraphForm::kPacked) return PackedEmitter(graph, layout, std::move(plan), read_vector).run();
-  return CompatEmitter(graph, layout, std::move(plan)).run();
+  return CompatEmitter(graph, layout, std::move(plan), read_vector).run();
 }
 
 }  // namespace llm2mnn::mnn

@@ -19,7 +19,8 @@ namespace llm2mnn::mnn {
 
 class Emitter {
  public:
-  Emitter(const ir::Graph& graph, const WeightFileLayout& layout, FormPlan plan);
+  Emitter(const ir::Graph& graph, const WeightFileLayout& layout, FormPlan plan,
+          const VectorReader& read_vector);
   virtual ~Emitter() = default;
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;
@@ -37,17 +38,23 @@ class Emitter {
 
   virtual void emit(std::size_t node, const ir::Norm& op) = 0;
   virtual void emit(std::size_t node, const ir::Add& op) = 0;
-  virtual void emit(std::size_t node, const ir::GatedUnit& op) = 0;
   virtual void emit(std::size_t node, const ir::RopeTable& op) = 0;
   virtual void emit(std::size_t node, const ir::Rope& op) = 0;
   virtual void emit(std::size_t node, const ir::Attention& op) = 0;
   virtual void emit(std::size_t node, const ir::SelectTokens& op) = 0;
   void emit(std::size_t node, const ir::Linear& op);
+  void emit(std::size_t node, const ir::GatedUnit& op);
+  void emit(std::size_t node, const ir::Multiply& op);
   void emit(std::size_t node, const ir::Scale& op);
   void emit(std::size_t node, const ir::ChannelScale& op);
   void emit(std::size_t node, const ir::Unary& op);
   void emit(std::size_t node, const ir::JoinHeads& op);
   void emit(std::size_t node, const ir::ResizeHeads& op);
+  void emit(std::size_t node, const ir::Route& op);
+  void emit(std::size_t node, const ir::Experts& op);
+  /// act(gate) * up of packed tensors, named `name`; `act_name` is for what comes in between.
+  virtual TensorId gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
+                         TensorId gate, TensorId up);
 
   /// The face of a value, converted from one that exists.
   TensorId plain(ir::ValueId value);
@@ -84,6 +91,7 @@ class Emitter {
   const ir::Graph& graph_;
   const WeightFileLayout& layout_;
   const FormPlan plan_;
+  const VectorReader& read_vector_;
   NetBuilder net_;
   std::vector<Faces> faces_;  // per value
   /// Value whose packed face is the runtime's `hidden_states`; otherwise its plain face is.
@@ -99,6 +107,10 @@ class Emitter {
   Positions positions(std::int64_t num_positions);
   /// The packed face as NCHW, [T, C, 1, 1].
   TensorId unpacked(ir::ValueId value);
+  /// `scores` [1, T, E] with 0 outside the best groups.
+  TensorId keep_groups(const std::string& prefix, const ir::Route& op, TensorId scores);
+  void emit_sparsemixer(const std::string& prefix, const ir::Route& op, TensorId logits);
+  void emit_expert(const std::string& prefix, const ir::Experts& op, std::size_t expert);
   TensorId rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y, std::int64_t num_heads,
                   const ir::Rope& op);
   void emit_inputs();
@@ -119,7 +131,6 @@ class CompatEmitter final : public Emitter {
  private:
   void emit(std::size_t node, const ir::Norm& op) override;
   void emit(std::size_t node, const ir::Add& op) override;
-  void emit(std::size_t node, const ir::GatedUnit& op) override;
   void emit(std::size_t node, const ir::RopeTable& op) override;
   void emit(std::size_t node, const ir::Rope& op) override;
   void emit(std::size_t node, const ir::Attention& op) override;
@@ -135,15 +146,14 @@ class PackedEmitter final : public Emitter {
  private:
   void emit(std::size_t node, const ir::Norm& op) override;
   void emit(std::size_t node, const ir::Add& op) override;
-  void emit(std::size_t node, const ir::GatedUnit& op) override;
   void emit(std::size_t node, const ir::RopeTable& op) override;
   void emit(std::size_t node, const ir::Rope& op) override;
   void emit(std::size_t node, const ir::Attention& op) override;
   void emit(std::size_t node, const ir::SelectTokens& op) override;
 
+  TensorId gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind, TensorId gate,
+                 TensorId up) override;
   NormParam inline_norm(std::size_t node) const;
-
-  const VectorReader& read_vector_;
 };
 
 }  // namespace llm2mnn::mnn

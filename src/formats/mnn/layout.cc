@@ -40,7 +40,9 @@ class LayoutBuilder {
   WeightFileLayout run() {
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       const ir::Op& op = graph_.nodes[n].op;
-      if (const auto* linear = std::get_if<ir::Linear>(&op)) place(*linear);
+      if (const auto* linear = std::get_if<ir::Linear>(&op))
+        place(linear->weight, linear->bias, linear->out_features, linear->in_features);
+      if (const auto* experts = std::get_if<ir::Experts>(&op)) place(*experts);
       if (const auto* table = std::get_if<ir::RopeTable>(&op)) place(*table);
       if (const auto* scale = std::get_if<ir::ChannelScale>(&op)) place_vector(scale->weight);
       const auto* attention = std::get_if<ir::Attention>(&op);
@@ -54,20 +56,29 @@ class LayoutBuilder {
   }
 
  private:
-  void place(const ir::Linear& op) {
+  void place(const ir::Experts& op) {
+    for (const ir::Expert& expert : op.experts) {
+      place(expert.gate.weight, expert.gate.bias, op.intermediate_size, op.hidden_size);
+      place(expert.up.weight, expert.up.bias, op.intermediate_size, op.hidden_size);
+      place(expert.down.weight, expert.down.bias, op.hidden_size, op.intermediate_size);
+    }
+  }
+
+  void place(ir::WeightId weight, std::optional<ir::WeightId> bias, std::int64_t rows, std::int64_t cols) {
     LinearBlob blob;
-    blob.weight = op.weight;
-    blob.bias = op.bias;
-    blob.scheme = schemes_[op.weight];
-    blob.rows = op.out_features;
-    blob.cols = op.in_features;
+    blob.weight = weight;
+    blob.bias = bias;
+    blob.scheme = schemes_[weight];
+    blob.rows = rows;
+    blob.cols = cols;
     blob.offset = end_;
     check_size(blob);
     if (!blob.scheme.is_float()) blob.header = quantised_header(blob);
     blob.codes_bytes = checked_cast<std::uint64_t>(codes_bytes(blob.scheme, blob.rows, blob.cols));
     blob.alpha_bytes = checked_cast<std::uint64_t>(alpha_bytes(blob.scheme, blob.rows, blob.cols));
-    if (op.bias || blob.scheme.bits == 32) blob.bias_bytes = 4 * static_cast<std::uint64_t>(blob.rows);
+    if (bias || blob.scheme.bits == 32) blob.bias_bytes = 4 * static_cast<std::uint64_t>(blob.rows);
     end_ = blob.end();
+    layout_.linear_at.emplace(weight, layout_.linears.size());
     layout_.linears.push_back(std::move(blob));
   }
 
@@ -85,12 +96,24 @@ class LayoutBuilder {
   }
 
   /// A FlatBuffer ends at 2 GiB, the runtime's verifier at a million tables; an op needs at most 8 of them
-  /// and, with two inlined norms, about 5 KiB.
+  /// and, with two inlined norms, about 5 KiB. An expert is a sub-graph of three matrices and six more ops.
   void check_graph_size() const {
+    constexpr std::size_t kMaxTables = 1'000'000, kTablesOfExpert = 28, kTablesOfNode = 8,
+                          kTablesOfRoute = 60;
     constexpr std::size_t kMaxNodes = 60000;
     if (graph_.nodes.size() > kMaxNodes)
       fail(ErrorKind::kUnsupported, "the graph has {} ops, MNN's container holds at most {}",
            graph_.nodes.size(), kMaxNodes);
+    std::size_t tables = kTablesOfNode * graph_.nodes.size(), num_experts = 0;
+    for (const ir::Node& node : graph_.nodes) {
+      const auto* experts = std::get_if<ir::Experts>(&node.op);
+      if (experts == nullptr) continue;
+      num_experts += experts->experts.size();
+      tables += kTablesOfExpert * experts->experts.size() + kTablesOfRoute;
+    }
+    if (tables > kMaxTables)
+      fail(ErrorKind::kUnsupported, "the graph has {} experts in all, more than MNN's container holds",
+           num_experts);
   }
 
   void place(const ir::Norm& op) {
@@ -125,10 +148,9 @@ class LayoutBuilder {
 }  // namespace
 
 const LinearBlob& WeightFileLayout::linear_of(ir::WeightId weight) const {
-  const auto found = std::find_if(linears.begin(), linears.end(),
-                                  [weight](const LinearBlob& blob) { return blob.weight == weight; });
-  LLM2MNN_CHECK(found != linears.end());
-  return *found;
+  const auto found = linear_at.find(weight);
+  LLM2MNN_CHECK(found != linear_at.end());
+  return linears[found->second];
 }
 
 WeightFileLayout lay_out(const ir::Graph& graph, std::span<const QuantScheme> schemes, GraphForm form) {

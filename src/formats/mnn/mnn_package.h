@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ir/graph.h"
@@ -75,6 +76,7 @@ struct WeightFileLayout {
   std::vector<VectorBlob> vectors;
   std::vector<ConstBlob> consts;
   std::uint64_t total_bytes = 0;
+  std::unordered_map<ir::WeightId, std::size_t> linear_at;  ///< index into `linears`
   const LinearBlob& linear_of(ir::WeightId weight) const;
 };
 

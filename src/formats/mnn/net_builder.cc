@@ -36,9 +36,9 @@ constexpr std::int32_t kOnnxSlice = 1;      // StridedSliceParam.fromType: data,
 
 TensorId NetBuilder::new_tensor(std::string_view name) {
   // The runtime binds tensors by name: two of one name would be one.
-  LLM2MNN_CHECK(used_names_.insert(std::string(name)).second);
-  tensor_names_.emplace_back(name);
-  return checked_cast<TensorId>(tensor_names_.size() - 1);
+  LLM2MNN_CHECK(scope_.used_names.insert(std::string(name)).second);
+  scope_.tensor_names.emplace_back(name);
+  return checked_cast<TensorId>(scope_.tensor_names.size() - 1);
 }
 
 TensorId NetBuilder::add_op(const OpHead& head, fb::OpParameter tag, flatbuffers::Offset<void> param) {
@@ -48,7 +48,7 @@ TensorId NetBuilder::add_op(const OpHead& head, fb::OpParameter tag, flatbuffers
   const auto inputs_offset = head.inputs.empty() ? 0 : builder_.CreateVector(head.inputs);
   const auto outputs_offset = builder_.CreateVector(outputs);
   const auto name_offset = builder_.CreateString(head.name.data(), head.name.size());
-  ops_.push_back(
+  scope_.ops.push_back(
       fb::CreateOp(builder_, inputs_offset, tag, param, name_offset, outputs_offset, head.type, head.format));
   return outputs.front();
 }
@@ -65,32 +65,32 @@ TensorId NetBuilder::input(std::string_view name, const std::vector<std::int32_t
 
 TensorId NetBuilder::scalar(std::int32_t value) {
   const std::string name = fmt::format("/const/int/{}", value);
-  if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
+  if (const auto found = scope_.constants.find(name); found != scope_.constants.end()) return found->second;
   fb::BlobT blob;
   blob.dataType = fb::DataType::INT32;
   blob.int32s = {value};
-  return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+  return scope_.constants[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
 }
 
 TensorId NetBuilder::vector1(std::int32_t value) { return vector({value}); }
 
 TensorId NetBuilder::vector(const std::vector<std::int32_t>& values) {
   const std::string name = fmt::format("/const/int{}/{}", values.size(), fmt::join(values, "_"));
-  if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
+  if (const auto found = scope_.constants.find(name); found != scope_.constants.end()) return found->second;
   fb::BlobT blob;
   blob.dims = {checked_cast<std::int32_t>(values.size())};
   blob.dataType = fb::DataType::INT32;
   blob.int32s = values;
-  return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+  return scope_.constants[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
 }
 
 TensorId NetBuilder::scalar(float value) {
   const std::string name = fmt::format("/const/float/{:08x}", std::bit_cast<std::uint32_t>(value));
-  if (const auto found = constants_.find(name); found != constants_.end()) return found->second;
+  if (const auto found = scope_.constants.find(name); found != scope_.constants.end()) return found->second;
   fb::BlobT blob;
   blob.dataType = fb::DataType::FLOAT;
   blob.float32s = {value};
-  return constants_[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+  return scope_.constants[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
 }
 
 TensorId NetBuilder::external_table(std::string_view name, const ConstBlob& blob, std::int64_t rows,
@@ -262,18 +262,94 @@ TensorId NetBuilder::attention(std::string_view name, TensorId q, TensorId k, Te
   return add({name, fb::OpType::Attention, std::move(inputs), {name}}, table);
 }
 
+TensorId NetBuilder::float_vector(std::string_view name, const std::vector<std::int32_t>& dims,
+                                  const std::vector<float>& values) {
+  fb::BlobT blob;
+  blob.dims = dims;
+  blob.dataType = fb::DataType::FLOAT;
+  blob.float32s = values;
+  return add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
+}
+
+TensorId NetBuilder::softmax(std::string_view name, TensorId x) {
+  return add({name, fb::OpType::Softmax, {x}, {name}}, fb::CreateAxis(builder_, -1));
+}
+
+TensorId NetBuilder::reduce(std::string_view name, fb::ReductionKind kind, TensorId x, bool keep_axis) {
+  const std::vector<std::int32_t> axis{-1};
+  return add({name, fb::OpType::Reduction, {x}, {name}},
+             fb::CreateReductionParamDirect(builder_, kind, &axis, 0.0F, keep_axis));
+}
+
+std::pair<TensorId, TensorId> NetBuilder::top_k(std::string_view op_name, std::string_view values_name,
+                                                std::string_view indices_name, TensorId x, std::int64_t k) {
+  const TensorId count = vector1(to_int(k));
+  const TensorId axis = scalar(std::int32_t{-1});
+  const auto param = fb::CreateTopKV2(builder_, fb::DataType::FLOAT, true, true);
+  const TensorId first =
+      add({op_name, fb::OpType::TopKV2, {x, count, axis}, {values_name, indices_name}}, param);
+  return {first, first + 1};
+}
+
+TensorId NetBuilder::gather_elements(std::string_view name, TensorId x, TensorId index) {
+  const TensorId axis = scalar(std::int32_t{-1});
+  return add_op({name, fb::OpType::GatherElements, {x, index, axis}, {name}}, fb::OpParameter::NONE, 0);
+}
+
+TensorId NetBuilder::int_to_float(std::string_view name, TensorId x) {
+  return add({name, fb::OpType::Cast, {x}, {name}},
+             fb::CreateCastParam(builder_, fb::DataType::INT32, fb::DataType::FLOAT));
+}
+
+std::string expert_graph_name(std::int64_t layer, std::int64_t expert) {
+  return fmt::format("/expert/{}_{}", layer, expert);
+}
+
+TensorId NetBuilder::moe(std::string_view name, TensorId x, TensorId weights, TensorId indices,
+                         std::int64_t layer, std::int64_t num_experts, std::int64_t top_k) {
+  const auto attribute = [this](const char* key, std::int64_t value) {
+    return fb::CreateAttributeDirect(builder_, nullptr, to_int(value), false, key);
+  };
+  const std::vector<flatbuffers::Offset<fb::Attribute>> attributes{
+      attribute("layer_id", layer), attribute("num_experts", num_experts), attribute("top_k", top_k)};
+  const auto param = fb::CreateExtraDirect(builder_, nullptr, nullptr, nullptr, &attributes);
+  return add({name, fb::OpType::MoE, {x, weights, indices}, {name}}, param);
+}
+
+void NetBuilder::begin_subgraph() {
+  LLM2MNN_CHECK(!outer_);
+  outer_ = std::exchange(scope_, {});
+}
+
+void NetBuilder::end_subgraph(const std::string& name, TensorId input, TensorId output) {
+  LLM2MNN_CHECK(outer_.has_value());
+  const std::vector<std::int32_t> inputs{input};
+  const std::vector<std::int32_t> outputs{output};
+  const auto tensors = builder_.CreateVectorOfStrings(scope_.tensor_names);
+  const auto nodes = builder_.CreateVector(scope_.ops);
+  const auto inputs_offset = builder_.CreateVector(inputs);
+  const auto outputs_offset = builder_.CreateVector(outputs);
+  const auto name_offset = builder_.CreateString(name);
+  subgraphs_.push_back(
+      fb::CreateSubGraphProto(builder_, name_offset, inputs_offset, outputs_offset, tensors, nodes));
+  scope_ = std::move(*outer_);
+  outer_.reset();
+}
+
 std::vector<std::byte> NetBuilder::finish(const std::vector<std::string>& outputs) {
-  const auto ops = builder_.CreateVector(ops_);
+  const auto ops = builder_.CreateVector(scope_.ops);
   const auto output_names = builder_.CreateVectorOfStrings(outputs);
-  const auto tensor_names = builder_.CreateVectorOfStrings(tensor_names_);
+  const auto tensor_names = builder_.CreateVectorOfStrings(scope_.tensor_names);
   const auto biz_code = builder_.CreateString("llm2mnn");
+  const auto subgraphs = subgraphs_.empty() ? 0 : builder_.CreateVector(subgraphs_);
   fb::NetBuilder net(builder_);
   net.add_bizCode(biz_code);
   net.add_oplists(ops);
   net.add_outputName(output_names);
   net.add_sourceType(fb::NetSource::ONNX);
   net.add_tensorName(tensor_names);
-  net.add_tensorNumber(checked_cast<std::int32_t>(tensor_names_.size()));
+  net.add_tensorNumber(checked_cast<std::int32_t>(scope_.tensor_names.size()));
+  if (!subgraphs_.empty()) net.add_subgraphs(subgraphs);
   builder_.Finish(net.Finish());
   const auto* data = reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
   return {data, data + builder_.GetSize()};

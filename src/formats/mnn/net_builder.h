@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <flatbuffers/flatbuffers.h>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -88,6 +89,26 @@ class NetBuilder {
   std::pair<TensorId, TensorId> rope(std::string_view op_name, std::string_view q_name,
                                      std::string_view k_name, TensorId q, TensorId k, TensorId cos,
                                      TensorId sin, const RopeParam& param);
+  /// float32 constants inside the graph.
+  TensorId float_vector(std::string_view name, const std::vector<std::int32_t>& dims,
+                        const std::vector<float>& values);
+  /// Over the last axis, as are the next two.
+  TensorId softmax(std::string_view name, TensorId x);
+  TensorId reduce(std::string_view name, fb::ReductionKind kind, TensorId x, bool keep_axis);
+  /// The k largest, in descending order: values, and where they were (int32).
+  std::pair<TensorId, TensorId> top_k(std::string_view op_name, std::string_view values_name,
+                                      std::string_view indices_name, TensorId x, std::int64_t k);
+  /// x[..., index[..., j]] for each j.
+  TensorId gather_elements(std::string_view name, TensorId x, TensorId index);
+  TensorId int_to_float(std::string_view name, TensorId x);
+  /// [T, H] from x [T, H], weights [1, T, k] and indices [1, T, k]; the experts are sub-graphs named
+  /// `expert_graph_name(layer, e)`.
+  TensorId moe(std::string_view name, TensorId x, TensorId weights, TensorId indices, std::int64_t layer,
+               std::int64_t num_experts, std::int64_t top_k);
+  /// From here on ops go into a sub-graph with tensors of its own, until it ends.
+  void begin_subgraph();
+  void end_subgraph(const std::string& name, TensorId input, TensorId output);
+
   TensorId attention(std::string_view name, TensorId q, TensorId k, TensorId v, TensorId mask,
                      const AttentionParam& param);
 
@@ -95,6 +116,13 @@ class NetBuilder {
   std::vector<std::byte> finish(const std::vector<std::string>& outputs);
 
  private:
+  /// One list of ops and what they are made of: the net's own, or a sub-graph's.
+  struct Scope {
+    std::vector<flatbuffers::Offset<fb::Op>> ops;
+    std::vector<std::string> tensor_names;
+    std::unordered_set<std::string> used_names;
+    std::map<std::string, TensorId, std::less<>> constants;
+  };
   struct OpHead {
     std::string_view name;
     fb::OpType type = fb::OpType::Unset;
@@ -111,10 +139,12 @@ class NetBuilder {
   flatbuffers::Offset<fb::IDSTQuan> quan_table(const LinearBlob& blob);
 
   flatbuffers::FlatBufferBuilder builder_;
-  std::vector<flatbuffers::Offset<fb::Op>> ops_;
-  std::vector<std::string> tensor_names_;
-  std::unordered_set<std::string> used_names_;
-  std::map<std::string, TensorId, std::less<>> constants_;
+  Scope scope_;
+  std::optional<Scope> outer_;  // the net's own, while a sub-graph is made
+  std::vector<flatbuffers::Offset<fb::SubGraphProto>> subgraphs_;
 };
+
+/// "/expert/3_17": how the runtime finds expert 17 of layer 3.
+std::string expert_graph_name(std::int64_t layer, std::int64_t expert);
 
 }  // namespace llm2mnn::mnn

@@ -5,7 +5,7 @@ namespace llm2mnn::mnn {
 
 PackedEmitter::PackedEmitter(const ir::Graph& graph, const WeightFileLayout& layout, FormPlan plan,
                              const VectorReader& read_vector)
-    : Emitter(graph, layout, std::move(plan)), read_vector_(read_vector) {
+    : Emitter(graph, layout, std::move(plan), read_vector) {
   hidden_states_packed_ = true;
 }
 
@@ -46,22 +46,14 @@ void PackedEmitter::emit(std::size_t node, const ir::Add& op) {
       channels);
 }
 
-void PackedEmitter::emit(std::size_t node, const ir::GatedUnit& op) {
-  const std::int64_t channels = faces_[op.gate].channels;
-  const TensorId gate = packed(op.gate);
-  const TensorId up = packed(op.up);
+TensorId PackedEmitter::gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
+                              TensorId gate, TensorId up) {
   const fb::DataFormat format = fb::DataFormat::NC4HW4;
-  if (op.kind == ir::UnaryKind::kSilu) {
-    // out = in0 * silu(in1)
-    set_packed(
-        op.y, net_.binary(packed_name(op.y), fb::BinaryKind::MUL_SILU, up, gate, fb::DataType::FLOAT, format),
-        channels);
-    return;
-  }
-  const TensorId activated = apply_unary(graph_.nodes[node].name + "/gate", op.kind, gate, format);
-  set_packed(op.y,
-             net_.binary(packed_name(op.y), fb::BinaryKind::MUL, up, activated, fb::DataType::FLOAT, format),
-             channels);
+  // out = in0 * silu(in1)
+  if (kind == ir::UnaryKind::kSilu)
+    return net_.binary(name, fb::BinaryKind::MUL_SILU, up, gate, fb::DataType::FLOAT, format);
+  const TensorId activated = apply_unary(act_name, kind, gate, format);
+  return net_.binary(name, fb::BinaryKind::MUL, up, activated, fb::DataType::FLOAT, format);
 }
 
 // cos and sin [T, D], halves duplicated, for the RoPE op; signed rows for a rotation of plain ops.

@@ -10,12 +10,14 @@
 namespace llm2mnn::mnn {
 namespace {
 
-std::string names(const fb::Net& net, const flatbuffers::Vector<std::int32_t>* ids) {
+using Names = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>;
+using Ops = flatbuffers::Vector<flatbuffers::Offset<fb::Op>>;
+
+std::string names(const Names& tensors, const flatbuffers::Vector<std::int32_t>* ids) {
   std::string text;
   if (ids == nullptr) return text;
   for (const std::int32_t id : *ids)
-    text +=
-        (text.empty() ? "" : ", ") + net.tensorName()->Get(static_cast<flatbuffers::uoffset_t>(id))->str();
+    text += (text.empty() ? "" : ", ") + tensors.Get(static_cast<flatbuffers::uoffset_t>(id))->str();
   return text;
 }
 
@@ -48,6 +50,14 @@ std::string attributes(const fb::Op& op) {
     return fmt::format(", heads={}/{}, head_dim={}, rotary_dim={}", rope->num_head(), rope->kv_num_head(),
                        rope->head_dim(), rope->rope_cut_head_dim());
   }
+  if (const auto* reduction = op.main_as_ReductionParam())
+    return fmt::format(", {}", fb::EnumNameReductionKind(reduction->operation()));
+  if (const auto* extra = op.main_as_Extra()) {
+    std::string text;
+    for (const fb::Attribute* attribute : *extra->attr())
+      text += fmt::format(", {}={}", attribute->key()->c_str(), attribute->i());
+    return text;
+  }
   if (const auto* input = op.main_as_Input()) return fmt::format("{}", sizes(input->dims()));
   if (const auto* blob = op.main_as_Blob()) {
     if (blob->external() != nullptr)
@@ -57,6 +67,15 @@ std::string attributes(const fb::Op& op) {
   return {};
 }
 
+void print_ops(std::string& text, const Ops& ops, const Names& tensors, std::string_view indent) {
+  for (const fb::Op* op : ops) {
+    std::string arguments = names(tensors, op->inputIndexes()) + attributes(*op);
+    if (arguments.starts_with(", ")) arguments.erase(0, 2);
+    fmt::format_to(std::back_inserter(text), "{}{} = {}({})\n", indent, names(tensors, op->outputIndexes()),
+                   fb::EnumNameOpType(op->type()), arguments);
+  }
+}
+
 }  // namespace
 
 std::string print_graph(std::span<const std::byte> bytes) {
@@ -64,12 +83,12 @@ std::string print_graph(std::span<const std::byte> bytes) {
   LLM2MNN_CHECK(fb::VerifyNetBuffer(verifier));
   const fb::Net& net = *fb::GetNet(bytes.data());
   std::string text;
-  for (const fb::Op* op : *net.oplists()) {
-    std::string arguments = names(net, op->inputIndexes()) + attributes(*op);
-    if (arguments.starts_with(", ")) arguments.erase(0, 2);
-    fmt::format_to(std::back_inserter(text), "{} = {}({})\n", names(net, op->outputIndexes()),
-                   fb::EnumNameOpType(op->type()), arguments);
-  }
+  print_ops(text, *net.oplists(), *net.tensorName(), "");
+  if (net.subgraphs() == nullptr) return text;
+  // They differ in their weights only.
+  fmt::format_to(std::back_inserter(text), "{} sub-graphs; the first one, {}:\n", net.subgraphs()->size(),
+                 net.subgraphs()->Get(0)->name()->c_str());
+  print_ops(text, *net.subgraphs()->Get(0)->nodes(), *net.subgraphs()->Get(0)->tensors(), "  ");
   return text;
 }
 

@@ -19,6 +19,10 @@ RuntimeNeed minimum_runtime(const ir::Graph& graph, const WeightFileLayout& layo
   };
   if (any_linear([](const LinearBlob& blob) { return !blob.scheme.is_float(); }))
     need.raise({3, 1, 1}, "quantised weights that state their width");
+  const bool has_experts = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const ir::Node& node) {
+    return std::holds_alternative<ir::Experts>(node.op);
+  });
+  if (has_experts) need.raise({3, 2, 0}, "the op for mixtures of experts");
   if (graph.has_sliding_layers) need.raise({3, 2, 3}, "the sliding-window mask (attention_type mix)");
   if (std::ranges::any_of(graph.nodes, [](const ir::Node& node) {
         const auto* attention = std::get_if<ir::Attention>(&node.op);

@@ -48,6 +48,13 @@ TEST(MinimumRuntime, HalfScalesOfAFloatMatrixDoNotCount) {
   EXPECT_EQ(need_of(graph, schemes, GraphForm::kCompat).version.text(), "3.1.0");
 }
 
+TEST(MinimumRuntime, ExpertsNeed320) {
+  const ir::Graph graph = tiny_graph({.num_experts = 4});
+  const RuntimeNeed need = need_of(graph, schemes_of(graph, 4), GraphForm::kCompat);
+  EXPECT_EQ(need.version.text(), "3.2.0");
+  EXPECT_NE(need.because.find("experts"), std::string::npos);
+}
+
 TEST(RuntimeVersion, ComparesNumerically) {
   EXPECT_LT((RuntimeVersion{3, 6, 9}), (RuntimeVersion{3, 10, 0}));
   EXPECT_LT((RuntimeVersion{2, 9, 9}), (RuntimeVersion{3, 0, 0}));

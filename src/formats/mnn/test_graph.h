@@ -24,6 +24,9 @@ struct TinyOptions {
   ir::MaskKind mask = ir::MaskKind::kFull;
   ir::UnaryKind activation = ir::UnaryKind::kSilu;
   int num_layers = 1;
+  std::int64_t num_experts = 0;  ///< more than 0: in place of the MLP, two for each token
+  ir::RouterKind router = ir::RouterKind::kSoftmax;
+  bool has_groups = false;  ///< and a selection bias, renormalisation and a scale
 };
 
 ir::Graph tiny_graph(const TinyOptions& options = {});

@@ -91,11 +91,51 @@ class Maker {
                     ir::Attention{q, k, v, a, kQueryHeads, kKeyHeads, dim, idx, options_.mask, sinks});
     const ir::ValueId h = add(p + "/residual", x, linear(p + "/o_proj", a, kQueryHeads * dim, hidden));
     const ir::ValueId m = norm(p + "/mlp_norm", h, hidden, 1);
+    if (options_.num_experts > 0) return add(p + "/mlp_residual", h, experts(idx, p, m));
     const ir::ValueId gate = linear(p + "/gate_proj", m, hidden, inner);
     const ir::ValueId up = linear(p + "/up_proj", m, hidden, inner);
     const ir::ValueId y = graph_.add_value(p + "/act/output");
     graph_.add_node(p + "/act", ir::GatedUnit{gate, up, y, options_.activation});
     return add(p + "/mlp_residual", h, linear(p + "/down_proj", y, inner, hidden));
+  }
+
+  ir::ValueId experts(int idx, const std::string& p, ir::ValueId x) {
+    constexpr std::int64_t kTopK = 2;
+    const std::int64_t hidden = options_.hidden_size, inner = 2 * hidden;
+    ir::Route route{};
+    route.x = linear(p + "/router", x, hidden, options_.num_experts);
+    route.weights = graph_.add_value(p + "/route/weights");
+    route.indices = graph_.add_value(p + "/route/indices");
+    route.kind = options_.router;
+    route.num_experts = options_.num_experts;
+    route.top_k = kTopK;
+    route.num_groups = route.top_groups = 1;
+    route.scale = 1;
+    route.jitter = 0.01;
+    if (options_.has_groups) {
+      route.selection_bias = graph_.add_weight(p + "/selection_bias", {options_.num_experts});
+      route.num_groups = 2;
+      route.group_top2 = route.renormalise = true;
+      route.renormalise_eps = 1e-20;
+      route.scale = 2.5;
+    }
+    const ir::ValueId y = graph_.add_value(p + "/experts/output");
+    ir::Experts experts{x,      route.weights, route.indices, y,   options_.activation,
+                        hidden, inner,         kTopK,         idx, {}};
+    const auto part = [&](std::int64_t e, const char* name, std::int64_t in, std::int64_t out) {
+      const std::string address = fmt::format("{}/experts.{}/{}", p, e, name);
+      ir::ExpertLinear linear{graph_.add_weight(address + ".weight", {out, in}), {}};
+      if (options_.has_bias) linear.bias = graph_.add_weight(address + ".bias", {out});
+      return linear;
+    };
+    for (std::int64_t e = 0; e < options_.num_experts; ++e) {
+      const ir::ExpertLinear gate = part(e, "gate_proj", hidden, inner),
+                             up = part(e, "up_proj", hidden, inner);
+      experts.experts.push_back({gate, up, part(e, "down_proj", inner, hidden)});
+    }
+    graph_.add_node(p + "/route", route);
+    graph_.add_node(p + "/experts", std::move(experts));
+    return y;
   }
 
   TinyOptions options_;

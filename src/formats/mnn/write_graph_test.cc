@@ -41,7 +41,7 @@ Written write(const TinyOptions& options, GraphForm form, int bits = 4, bool sym
 }
 
 std::vector<TinyOptions> variants() {
-  std::vector<TinyOptions> all(8);
+  std::vector<TinyOptions> all(11);
   all[1].has_bias = true;
   all[1].num_layers = 2;
   all[2].has_rope = false;
@@ -52,6 +52,13 @@ std::vector<TinyOptions> variants() {
   all[6].hidden_size = 48;
   all[6].head_dim = 6;  // 24 channels of attention do not fill packs
   all[7].has_head_weights = true;
+  for (std::size_t i = 8; i < all.size(); ++i)
+    all[i].num_experts = 6;
+  all[8].has_bias = true;
+  all[8].num_layers = 2;
+  all[9].router = ir::RouterKind::kSigmoid;
+  all[9].has_groups = true;
+  all[10].router = ir::RouterKind::kSparsemixer;
   return all;
 }
 
@@ -115,8 +122,12 @@ TEST_P(WrittenGraph, HasTheEnginesInputsAndOutputs) {
 
 /// Every external span of the graph: [offset, sizes...].
 std::vector<std::pair<std::uint64_t, std::uint64_t>> externals(const fb::Net& net) {
+  std::vector<const fb::Op*> ops(net.oplists()->begin(), net.oplists()->end());
+  if (net.subgraphs() != nullptr)
+    for (const fb::SubGraphProto* graph : *net.subgraphs())
+      ops.insert(ops.end(), graph->nodes()->begin(), graph->nodes()->end());
   std::vector<std::pair<std::uint64_t, std::uint64_t>> spans;
-  for (const fb::Op* op : *net.oplists()) {
+  for (const fb::Op* op : ops) {
     const flatbuffers::Vector<std::int64_t>* external = nullptr;
     if (const auto* conv = op->main_as_Convolution2D()) external = conv->external();
     if (const auto* norm = op->main_as_LayerNorm()) external = norm->external();

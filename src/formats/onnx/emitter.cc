@@ -23,7 +23,15 @@ Emitter::Emitter(const ir::Graph& graph, const DecoderFacts& facts, const OnnxFo
       read_vector_(read_vector),
       net_(form),
       faces_(graph.values.size()),
-      caches_(graph.values.size()) {}
+      caches_(graph.values.size()),
+      is_router_(graph.weights.size()) {
+  std::vector<bool> is_logits(graph.values.size());
+  for (const ir::Node& node : graph.nodes)
+    if (const auto* route = std::get_if<ir::Route>(&node.op)) is_logits[route->x] = true;
+  for (const ir::Node& node : graph.nodes)
+    if (const auto* linear = std::get_if<ir::Linear>(&node.op))
+      is_router_[linear->weight] = is_logits[linear->y];
+}
 
 OnnxModel Emitter::run() {
   emit_front();
@@ -71,8 +79,9 @@ std::string Emitter::vector(ir::WeightId id) {
                           raw_bytes(read_vector_(id)));
 }
 
+// A router is small, and its rounding would choose other experts; one row saves nothing.
 bool Emitter::is_quantised(const ir::Linear& op) const {
-  return form_.weights != WeightForm::kFloat && !is_head(op);
+  return form_.weights != WeightForm::kFloat && !is_head(op) && !is_router_[op.weight] && op.out_features > 1;
 }
 
 bool Emitter::is_head(const ir::Linear& op) const {
@@ -161,10 +170,12 @@ std::string Emitter::dequantised(const std::string& prefix, const ir::Linear& op
 }
 
 void Emitter::emit(const ir::Linear& op) {
-  const std::string name = rows_name(op.y);
-  const std::string prefix = value_name(op.y);
+  set_rows(op.y, apply_linear(op, value_name(op.y), rows_name(op.y), rows(op.x)), op.out_features);
+}
+
+std::string Emitter::apply_linear(const ir::Linear& op, const std::string& prefix, const std::string& name,
+                                  const std::string& x) {
   const std::string product = op.bias ? prefix + "/product" : name;
-  const std::string x = rows(op.x);
   std::string y;
   if (!is_quantised(op)) {
     const std::string weight = matrix(prefix, op);
@@ -176,7 +187,7 @@ void Emitter::emit(const ir::Linear& op) {
     y = net_.node("MatMul", {x, weight}, product);
   }
   if (op.bias) y = net_.node("Add", {y, vector(*op.bias)}, name);
-  set_rows(op.y, y, op.out_features);
+  return y;
 }
 
 std::string Emitter::reduce_last(const char* kind, const std::string& x, const std::string& name) {
@@ -225,6 +236,10 @@ void Emitter::emit(const ir::Add& op) {
   set_rows(op.y, net_.node("Add", {rows(op.a), rows(op.b)}, rows_name(op.y)), faces_[op.a].channels);
 }
 
+void Emitter::emit(const ir::Multiply& op) {
+  set_rows(op.y, net_.node("Mul", {rows(op.a), rows(op.b)}, rows_name(op.y)), faces_[op.a].channels);
+}
+
 void Emitter::emit(const ir::Scale& op) {
   const std::string factor = net_.scalar(static_cast<float>(op.factor));
   set_rows(op.y, net_.node("Mul", {rows(op.x), factor}, rows_name(op.y)), faces_[op.x].channels);
@@ -270,6 +285,8 @@ std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, con
     }
     case ir::UnaryKind::kTanh:
       return net_.node("Tanh", {x}, name);
+    case ir::UnaryKind::kSigmoid:
+      return net_.node("Sigmoid", {x}, name);
   }
   fail(ErrorKind::kInternal, "activation {} has no ONNX node", static_cast<int>(kind));
 }

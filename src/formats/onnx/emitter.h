@@ -37,6 +37,7 @@ class Emitter {
   void emit(const ir::Linear& op);
   void emit(const ir::Norm& op);
   void emit(const ir::Add& op);
+  void emit(const ir::Multiply& op);
   void emit(const ir::Scale& op);
   void emit(const ir::ChannelScale& op);
   void emit(const ir::Unary& op);
@@ -46,8 +47,20 @@ class Emitter {
   void emit(const ir::RopeTable& op);
   void emit(const ir::Rope& op);
   void emit(const ir::Attention& op);
+  void emit(const ir::Route& op);
+  void emit(const ir::Experts& op);
   void emit(const ir::SelectTokens& op);
 
+  /// The nodes of a Linear on rows `x`; `prefix` and `name` are those of its output.
+  std::string apply_linear(const ir::Linear& op, const std::string& prefix, const std::string& name,
+                           const std::string& x);
+  /// Reduces the last axis.
+  std::string reduce_last(std::string_view op_type, const std::string& x, const std::string& name, bool keep);
+  /// Values of the k largest along the last axis; `indices` is the name of where they were.
+  std::string top_k(const std::string& x, std::int64_t k, const std::string& values,
+                    const std::string& indices);
+  std::string keep_groups(const std::string& prefix, const ir::Route& op, const std::string& scores);
+  void emit_sparsemixer(const std::string& prefix, const ir::Route& op, const std::string& logits);
   /// x in the given activation; `name` is the output's.
   std::string activation(const std::string& name, ir::UnaryKind kind, const std::string& x);
   /// A reduction over the last axis, which stays.
@@ -88,7 +101,8 @@ class Emitter {
   GraphBuilder net_;
   std::vector<Faces> faces_;  // per value
   std::vector<std::optional<RotaryCache>>
-      caches_;  // per value: the table of a RopeTable's cos, then of a Rope's q_out
+      caches_;                   // per value: the table of a RopeTable's cos, then of a Rope's q_out
+  std::vector<bool> is_router_;  // per weight: its logits choose experts
   std::string mask_, sliding_mask_;
   std::string logits_index_;
 };

@@ -15,7 +15,33 @@ struct Tiny {
   std::int64_t num_key_value_heads = 2;
   ir::MaskKind mask = ir::MaskKind::kFull;
   bool tied = false;
+  std::optional<ir::RouterKind> router = {};  ///< of 4 experts between the residual and the head
 };
+
+// With every option that the kind of router takes.
+ir::ValueId add_experts(ir::Graph& graph, ir::RouterKind kind, ir::ValueId x, std::int64_t hidden) {
+  const bool is_plain = kind == ir::RouterKind::kSparsemixer;
+  const ir::ValueId logits = graph.add_value("/router/output"), weights = graph.add_value("/route/weights");
+  const ir::ValueId indices = graph.add_value("/route/indices"), y = graph.add_value("/experts/output");
+  graph.add_node(
+      "/router",
+      ir::Linear{x, logits, graph.add_weight("layers.0.router.weight", {4, hidden}), {}, hidden, 4});
+  std::optional<ir::WeightId> bias;
+  if (!is_plain) bias = graph.add_weight("layers.0.selection_bias", {4});
+  graph.add_node("/route", ir::Route{logits, weights, indices, kind, 4, 2, bias, is_plain ? 1 : 2, 1,
+                                     !is_plain, !is_plain, 1e-20, 2.5, 0.01});
+  ir::Experts experts{x, weights, indices, y, ir::UnaryKind::kSilu, hidden, 32, 2, 0, {}};
+  for (int e = 0; e < 4; ++e) {
+    const auto part = [&](const char* name, std::int64_t out, std::int64_t in) {
+      return ir::ExpertLinear{graph.add_weight("layers.0.experts." + std::to_string(e) + name, {out, in}),
+                              {}};
+    };
+    const ir::ExpertLinear gate = part(".gate", 32, hidden), up = part(".up", 32, hidden);
+    experts.experts.push_back({gate, up, part(".down", hidden, 32)});
+  }
+  graph.add_node("/experts", std::move(experts));
+  return y;
+}
 
 ir::Graph graph_of(const Tiny& tiny) {
   constexpr std::int64_t kHidden = 64;
@@ -52,6 +78,7 @@ ir::Graph graph_of(const Tiny& tiny) {
   const ir::ValueId o = linear("o_proj", context, q_size, kHidden);
   graph.hidden_states = graph.add_value("/sum");
   graph.add_node("/residual", ir::Add{graph.input, o, graph.hidden_states});
+  if (tiny.router) graph.hidden_states = add_experts(graph, *tiny.router, graph.hidden_states, kHidden);
   const ir::ValueId last = graph.add_value("/last");
   graph.add_node("/select", ir::SelectTokens{graph.hidden_states, last});
   graph.logits = graph.add_value("/lm_head/output");
@@ -143,10 +170,31 @@ TEST(OnnxEmitter, NamesOfTheContractAreThere) {
   }
 }
 
+TEST(OnnxEmitter, EveryExpertSeesEveryTokenTimesItsWeight) {
+  const Built built = build({.router = ir::RouterKind::kSoftmax}, {});
+  EXPECT_EQ(built.count("TopK"), 1 + 2);  // two for the groups
+  EXPECT_EQ(built.count("Equal"), 4);
+  EXPECT_EQ(built.node("/experts/output/2/weighted").input(1), "/experts/output/2/expert_weight");
+  EXPECT_EQ(built.node("/experts/output/1/sum").input(0), "/experts/output/0/weighted");
+  EXPECT_EQ(built.node("hidden_states").input(1), "/experts/output/3/weighted");
+  EXPECT_EQ(built.node("/route/weights/chosen_scores").op_type(), "GatherElements");
+}
+
+TEST(OnnxEmitter, ARouterIsNotQuantised) {
+  const Built built = build({.router = ir::RouterKind::kSigmoid},
+                            {.opset = 21, .weights = WeightForm::kDequantizeLinear, .bits = 4, .block = 32});
+  EXPECT_EQ(built.initializer("model.layers.0.router.weight_t").data_type(), 1);
+  EXPECT_EQ(built.initializer("model.layers.0.experts.3.down_codes_t").data_type(), 21);
+}
+
 TEST(OnnxEmitter, EveryInputOfANodeIsMadeBeforeIt) {
-  for (const ir::MaskKind mask : {ir::MaskKind::kFull, ir::MaskKind::kSliding}) {
+  for (const auto router :
+       {std::optional<ir::RouterKind>{}, std::optional(ir::RouterKind::kSoftmax),
+        std::optional(ir::RouterKind::kSigmoid), std::optional(ir::RouterKind::kSparsemixer)}) {
     for (const Flavour flavour : {Flavour::kOne, Flavour::kOrt, Flavour::kGenai}) {
-      const Built built = build({.mask = mask}, {.flavour = flavour});
+      const Built built =
+          build({.mask = router ? ir::MaskKind::kFull : ir::MaskKind::kSliding, .router = router},
+                {.flavour = flavour, .opset = router ? 18 : 17});
       std::set<std::string> known;
       for (const proto::ValueInfo& info : built.file.graph().input())
         known.insert(info.name());
