@@ -246,5 +246,32 @@ def minicpm3(m, c, ids):
     return m.linear(x, "lm_head" if "lm_head.weight" in m.tensors else "model.embed_tokens")
 
 
-FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3)
+def deepseek(m, c, ids):
+    x = m["model.embed_tokens.weight"][ids]
+    dim = c.hidden_size // c.num_attention_heads
+
+    def mlp(y, at):
+        return m.linear(F.silu(m.linear(y, at + "gate_proj")) * m.linear(y, at + "up_proj"), at + "down_proj")
+
+    def experts(y, at):
+        weights, chosen = m.linear(y, at + "gate").softmax(-1).topk(c.num_experts_per_tok, -1)
+        if c.norm_topk_prob and c.num_experts_per_tok > 1:
+            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        out = mlp(y, at + "shared_experts.") if c.n_shared_experts else torch.zeros_like(y)
+        for e in range(c.n_routed_experts):
+            out = out + mlp(y, f"{at}experts.{e}.") * (weights * (chosen == e)).sum(-1, keepdim=True)
+        return out
+
+    for i in range(c.num_hidden_layers):
+        at = f"model.layers.{i}."
+        y = m.rms(x, at + "input_layernorm", c.rms_norm_eps)
+        q, k, v = (heads(m.linear(y, f"{at}self_attn.{n}_proj"), dim) for n in "qkv")
+        x = x + m.linear(attend(rotate(q, c.rope_theta), rotate(k, c.rope_theta), v), at + "self_attn.o_proj")
+        y = m.rms(x, at + "post_attention_layernorm", c.rms_norm_eps)
+        is_sparse = i >= c.first_k_dense_replace and i % c.moe_layer_freq == 0
+        x = x + (experts if is_sparse else mlp)(y, at + "mlp.")
+    return m.linear(m.rms(x, "model.norm", c.rms_norm_eps), "lm_head")
+
+
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek)
 MODELS = {forward.__name__: lambda config, forward=forward: Reference(forward, config) for forward in FORWARD}

@@ -162,6 +162,7 @@ def logits(fixture, tensors, config, count=32):
         prefix = "language_model." if config["model_type"] == "internvl_chat" else ""
         names = {n: loaded_name(model, n.removeprefix(prefix)) for n in tensors}
     missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
+    unexpected = [n for n in unexpected if n not in fixture.meta.get("inert", {})]
     missing = [m for m in missing if not (fixture.tied and m.endswith(fixture.key("lm_head.weight")))]
     missing = [m for m in missing if not (composite and any(part in m for part in ("visual", "vision", "projector")))]
     if unexpected or missing:

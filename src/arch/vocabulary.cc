@@ -64,7 +64,8 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"moe.dense_layers", KeyKind::kLayerList, "", "none",
                   "a config list of the layers that have a dense MLP all the same", "-"},
     VocabularyKey{"moe.router", KeyKind::kMenu, "softmax sigmoid sparsemixer", "softmax",
-                  "scores of the experts: softmax over all, sigmoid of each, or Phi's two arg-maxes"},
+                  "scores of the experts: softmax over all, sigmoid of each, or two arg-maxes with softmaxes "
+                  "around them"},
     VocabularyKey{"moe.router_bias", KeyKind::kExpression, "", "0", "not 0: the router's matrix has a bias"},
     VocabularyKey{"moe.selection_bias", KeyKind::kExpression, "", "0",
                   "not 0: a bias is added to the scores for the choice of experts, not to their weights"},
