@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """SmolLM2-135M-Instruct as ONNX, against what transformers says: in onnxruntime, in onnxruntime-genai, and through MNN's stock
 converter in the stock runtime. The checkpoint is that of test_smollm2.py."""
+import filecmp
 import pathlib
 import re
 import shutil
@@ -18,7 +19,7 @@ from support.mnn_converter import StockConverter  # noqa: E402
 from support.onnx_case import check_file  # noqa: E402
 from support.onnx_decoder import OnnxDecoder  # noqa: E402
 from support.runtime_case import RuntimeCase  # noqa: E402
-from support.tool import export  # noqa: E402
+from support.tool import export, run  # noqa: E402
 
 # Half of the golden's: float32 decodes a token in a tenth of a second.
 GREEDY = 16
@@ -63,6 +64,17 @@ class SmolLM2Onnx(RuntimeCase):
         self.assertEqual(wrong, [], f"{len(wrong)} of {len(encodings)} strings differ")
         self.assertEqual(decoder.chat([c for c, _ in GOLDEN["chats"]]), [prompt for _, prompt in GOLDEN["chats"]])
         shutil.rmtree(package)
+
+    def test_our_conversion_is_the_direct_export(self):
+        direct, converted = self.tmp / "direct", self.tmp / "converted"
+        for bits in (4, 6):
+            with self.subTest(bits=bits):
+                export(CHECKPOINT, direct, "--quant_bit", bits, "--overwrite")
+                done = run("convert", "--model", self.one, "--dst_path", converted, "--quant_bit", bits, "--overwrite")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                names = sorted(p.name for p in direct.iterdir())
+                self.assertEqual(sorted(p.name for p in converted.iterdir()), names)
+                self.assertEqual(filecmp.cmpfiles(direct, converted, names, shallow=False), (names, [], []))
 
     def test_the_stock_converter_makes_a_package_of_it(self):
         converter = StockConverter()
