@@ -1,7 +1,10 @@
 #include "convert/onnx_plan.h"
 
 #include <algorithm>
+#include <fmt/ranges.h>
 #include <iterator>
+#include <numeric>
+#include <optional>
 #include <set>
 
 #include "convert/genai_config.h"
@@ -18,13 +21,23 @@ namespace {
 void check_blocks(const OnnxPlan& plan) {
   const onnx::OnnxForm& form = plan.options.onnx;
   if (form.weights == onnx::WeightForm::kFloat) return;
+  std::int64_t common = 0;  // divisor of all row widths
+  std::optional<std::size_t> offender;
   for (std::size_t i = 0; i < plan.model.lowered.weights.size(); ++i) {
     const LoweredWeight& weight = plan.model.lowered.weights[i];
     if (!weight.is_matrix || weight.role == WeightRole::kLmHead) continue;
-    if (weight.binding.cols() % form.block == 0) continue;
-    fail(ErrorKind::kInvalidArgument, "--quant_block {}: does not divide the row width of {} ({})",
-         form.block, plan.model.lowered.graph.weights[i].address, weight.binding.cols());
+    common = std::gcd(common, weight.binding.cols());
+    if (!offender && weight.binding.cols() % form.block != 0) offender = i;
   }
+  if (!offender) return;
+  std::vector<std::int64_t> blocks(onnx::kQuantBlocks.begin(), onnx::kQuantBlocks.end());
+  std::erase_if(blocks, [&](std::int64_t block) { return common % block != 0; });
+  fail(ErrorKind::kInvalidArgument, "--quant_block {}: does not divide the row width of {} ({}); {}",
+       form.block, plan.model.lowered.graph.weights[*offender].address,
+       plan.model.lowered.weights[*offender].binding.cols(),
+       blocks.empty() ? fmt::format("none of the blocks {} divides every layer; export without --onnx_quant",
+                                    fmt::join(onnx::kQuantBlocks, ", "))
+                      : fmt::format("blocks that divide every layer: {}", fmt::join(blocks, ", ")));
 }
 
 std::vector<std::string> onnx_notes(const OnnxPlan& plan) {

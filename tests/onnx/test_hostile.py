@@ -410,7 +410,7 @@ class GraphTest(HostileCase):
     def test_inputs_and_outputs(self):
         def other_shape(model):
             model.graph.input[3].type.tensor_type.shape.dim[1].dim_value = 7
-        self.refuses_node(other_shape, ["input", "past_key_values.0.key"])
+        self.refuses_node(other_shape, ["input", "past_key_values.0.key", "another type or shape"])
         self.refuses_node(lambda m: setattr(m.graph.output[0], "name", "scores"), ["output", "scores", "logits"])
         self.refuses_node(lambda m: m.graph.output.pop(), ["outputs"])
         self.refuses_node(lambda m: m.graph.input.append(m.graph.input[0]), ["inputs"])

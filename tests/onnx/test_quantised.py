@@ -163,7 +163,7 @@ class Quantised(OnnxCase):
 
     def test_what_onnxruntime_does_not_compute_is_refused_before_any_output(self):
         cases = ((["--quant_bit", 3], "--quant_bit 3"), (["--quant_bit", 6], "--quant_bit 6"), (["--quant_block", 256], "--quant_block 256"),
-                 (["--quant_block", 128], "does not divide"))
+                 (["--quant_block", 128], "blocks that divide every layer: 16, 32, 64\n"))
         for form, (arguments, words) in itertools.product(FORMS, cases):
             with self.subTest(form=form, arguments=arguments):
                 out = self.tmp / "refused"
@@ -172,6 +172,13 @@ class Quantised(OnnxCase):
                 self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
                 self.assertIn(words, done.stderr)
                 self.assertFalse(out.exists())
+
+    def test_rows_that_no_block_divides(self):
+        out = self.tmp / "refused"
+        done = run("export", "--path", self.checkpoint("llama_odd_sizes_sharded"), "--dst_path", out, "--export", "onnx", "--onnx_quant", "qdq")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("none of the blocks 16, 32, 64, 128 divides every layer; export without --onnx_quant", done.stderr)
+        self.assertFalse(out.exists())
 
 
 if __name__ == "__main__":

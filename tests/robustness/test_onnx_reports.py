@@ -56,8 +56,8 @@ class InspectOnnxTest(WeightsCase):
         self.assertIn(b"past_key_values.2.value", self.tool("inspect", out, "--verbose").stdout)
 
     def test_quantised_files_say_so(self):
-        done = self.tool("inspect", self.onnx("--onnx_quant", "matmulnbits", "--quant_block", "32"))
-        self.assertIn(b"4 bit, block 32 (MatMulNBits)", done.stdout)
+        done = self.tool("inspect", self.onnx("--onnx_quant", "matmulnbits", "--quant_block", "32", "--accuracy_level", "4"))
+        self.assertIn(b"4 bit, block 32 (MatMulNBits, int8 activations)", done.stdout)
         self.assertIn(b"UINT8:", done.stdout)
 
     def test_damage_is_found(self):

@@ -38,9 +38,10 @@ std::string_view weight_form_name(WeightForm form) {
 std::string weights_text(const OnnxForm& form) {
   const std::string floats = form.dtype == DType::kF16 ? "fp16" : "fp32";
   if (form.weights == WeightForm::kFloat) return floats;
-  const bool n_bits = form.weights == WeightForm::kMatMulNBits;
+  std::string node = form.weights == WeightForm::kMatMulNBits ? "MatMulNBits" : "DequantizeLinear";
+  if (form.accuracy_level == 4) node += ", int8 activations";
   return fmt::format("linear layers: {} bit, block {} ({}); lm_head and embedding: {}", form.bits, form.block,
-                     n_bits ? "MatMulNBits" : "DequantizeLinear", floats);
+                     node, floats);
 }
 
 void check_form(const OnnxForm& form) {
@@ -60,10 +61,9 @@ void check_form(const OnnxForm& form) {
     refuse(fmt::format("--onnx_quant qdq: blocks and 4 bit types need --onnx_opset {} or more", kQuantOpset));
   if (form.bits != 4 && form.bits != 8)
     refuse(fmt::format("--quant_bit {}: onnxruntime computes with 4 or 8 bits (--onnx_quant)", form.bits));
-  if (form.block != 16 && form.block != 32 && form.block != 64 && form.block != 128)
-    refuse(
-        fmt::format("--quant_block {}: onnxruntime computes with blocks of 16, 32, 64 or 128 (--onnx_quant)",
-                    form.block));
+  if (std::ranges::find(kQuantBlocks, form.block) == kQuantBlocks.end())
+    refuse(fmt::format("--quant_block {}: onnxruntime computes with blocks of {} (--onnx_quant)", form.block,
+                       fmt::join(kQuantBlocks, ", ")));
 }
 
 ConstBlob held_blob(std::uint64_t offset, std::string data) {

@@ -3,6 +3,7 @@
 // byte of the data file has its offset before any weight is read, so that tiles can be written in any order.
 // Facts: ONNX's IR and operator documents, onnxruntime's contrib operators, MNN's converter.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -47,6 +48,8 @@ struct OnnxForm {
 
 inline constexpr int kLeastOpset = 17;
 inline constexpr int kMostOpset = 23;
+/// Weights per scale that onnxruntime computes with.
+inline constexpr std::array<std::int64_t, 4> kQuantBlocks = {16, 32, 64, 128};
 /// Of DequantizeLinear with blocks and of 4 bit types.
 inline constexpr int kQuantOpset = 21;
 
@@ -138,7 +141,7 @@ std::string with_metadata(std::string bytes, std::string_view producer_version, 
 /// "one", "ort", "genai"; "float", "matmulnbits", "qdq".
 std::string_view flavour_name(Flavour flavour);
 std::string_view weight_form_name(WeightForm form);
-/// "fp32", "4 bit, block 32 (MatMulNBits), the rest fp32".
+/// "fp32", "linear layers: 4 bit, block 32 (MatMulNBits, int8 activations); lm_head and embedding: fp32".
 std::string weights_text(const OnnxForm& form);
 
 }  // namespace llm2mnn::onnx

@@ -83,10 +83,12 @@ std::string text_of(const proto::ValueInfo& info) {
 template <typename Infos>
 void check_values(const Infos& found, const Infos& expected, std::string_view what) {
   for (int i = 0; i < std::min(found.size(), expected.size()); ++i) {
-    if (text_of(found[i]) != text_of(expected[i])) {
-      fail(ErrorKind::kUnsupported, "{} {}: expected {} here, or another shape; {}", what,
-           shown(found[i].name()), shown(expected[i].name()), kRemedy);
-    }
+    if (text_of(found[i]) == text_of(expected[i])) continue;
+    if (found[i].name() == expected[i].name())
+      fail(ErrorKind::kUnsupported, "{} {}: another type or shape than expected; {}", what,
+           shown(found[i].name()), kRemedy);
+    fail(ErrorKind::kUnsupported, "{} {}: expected {} here; {}", what, shown(found[i].name()),
+         shown(expected[i].name()), kRemedy);
   }
   if (found.size() != expected.size())
     fail(ErrorKind::kUnsupported, "{} {}s, expected {}; {}", found.size(), what, expected.size(), kRemedy);
