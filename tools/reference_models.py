@@ -3,7 +3,8 @@ the published checkpoints. Used by tools/regen_goldens.py only.
 
 On the fixtures these give, within float32 rounding, the logits of the modeling files published for ChatGLM3-6B, Qwen-7B-Chat,
 InternLM-7B, InternLM 2, Baichuan-7B (with the rows of the head normalised beforehand) and TeleChat 7B and 12B (which round the rotary table to
-FP16: 1.6e-4; without that nothing is left). EXAONE 3, InternLM 3 and Orion were compared by reading: mlx-lm, LMDeploy, vLLM."""
+FP16: 1.6e-4; without that nothing is left). EXAONE 3, InternLM 3 and Orion were compared by reading: mlx-lm, LMDeploy, vLLM; MiniCPM 3: transformers 5.
+Qwen 3.5 gives the logits of transformers' Qwen 3 Next when that model's fused rows are put apart."""
 import math
 import types
 
@@ -40,6 +41,9 @@ class Reference:
 
     def rms(self, x, name, eps):
         return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * self[name + ".weight"]
+
+    def rms_plus_one(self, x, name, eps):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * (1 + self[name + ".weight"])
 
     def layer_norm(self, x, name, eps):
         return F.layer_norm(x, x.shape[-1:], self[name + ".weight"], self[name + ".bias"], eps)
@@ -273,5 +277,53 @@ def deepseek(m, c, ids):
     return m.linear(m.rms(x, "model.norm", c.rms_norm_eps), "lm_head")
 
 
-FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek)
+def gated_delta_rule(m, c, x, at):
+    """Linear attention, one token after the other (arXiv:2412.06464), with the convolution in front and the gated norm behind."""
+    keys, values = c.linear_num_key_heads * c.linear_key_head_dim, c.linear_num_value_heads * c.linear_value_head_dim
+    kernel = m[at + "conv1d.weight"]
+    mixed = F.pad(m.linear(x, at + "in_proj_qkv").T[None], (kernel.shape[-1] - 1, 0))
+    mixed = F.silu(F.conv1d(mixed, kernel, groups=len(kernel)))[0].T
+    q, k, v = mixed.split((keys, keys, values), -1)
+    served = c.linear_num_value_heads // c.linear_num_key_heads
+    q, k = (heads(t, c.linear_key_head_dim).repeat_interleave(served, 1) for t in (q, k))
+    q, k = (t * torch.rsqrt(t.pow(2).sum(-1, keepdim=True) + 1e-6) for t in (q, k))
+    v, q = heads(v, c.linear_value_head_dim), q / c.linear_key_head_dim**0.5
+    beta = m.linear(x, at + "in_proj_b").sigmoid()
+    decay = (-m[at + "A_log"].exp() * F.softplus(m.linear(x, at + "in_proj_a") + m[at + "dt_bias"])).exp()
+    state, rows = torch.zeros(c.linear_num_value_heads, c.linear_key_head_dim, c.linear_value_head_dim), []
+    for t in range(len(x)):
+        state = state * decay[t, :, None, None]
+        change = beta[t, :, None] * (v[t] - torch.einsum("hkv,hk->hv", state, k[t]))
+        state = state + torch.einsum("hk,hv->hkv", k[t], change)
+        rows.append(torch.einsum("hkv,hk->hv", state, q[t]))
+    y = m.rms(torch.stack(rows), at + "norm", c.rms_norm_eps) * F.silu(heads(m.linear(x, at + "in_proj_z"), c.linear_value_head_dim))
+    return m.linear(y.flatten(1), at + "out_proj")
+
+
+def gated_attention(m, c, x, at, theta):
+    """Attention whose q_proj holds a gate of the output behind each head's query."""
+    q, gate = heads(m.linear(x, at + "q_proj"), 2 * c.head_dim).chunk(2, -1)
+    k, v = (heads(m.linear(x, f"{at}{n}_proj"), c.head_dim) for n in "kv")
+    dim = int(c.head_dim * c.partial_rotary_factor)
+    q, k = (rotate(m.rms_plus_one(t, f"{at}{n}_norm", c.rms_norm_eps), theta, dim) for t, n in ((q, "q"), (k, "k")))
+    return m.linear(attend(q, k, v) * gate.flatten(1).sigmoid(), at + "o_proj")
+
+
+def qwen3_5_text(m, c, ids):
+    x = m["model.embed_tokens.weight"][ids]
+    for i, kind in enumerate(c.layer_types):
+        at = f"model.layers.{i}."
+        y = m.rms_plus_one(x, at + "input_layernorm", c.rms_norm_eps)
+        if kind == "linear_attention":
+            x = x + gated_delta_rule(m, c, y, at + "linear_attn.")
+        else:
+            x = x + gated_attention(m, c, y, at + "self_attn.", c.rope_parameters["rope_theta"])
+        y = m.rms_plus_one(x, at + "post_attention_layernorm", c.rms_norm_eps)
+        gate, up = m.linear(y, at + "mlp.gate_proj"), m.linear(y, at + "mlp.up_proj")
+        x = x + m.linear(F.silu(gate) * up, at + "mlp.down_proj")
+    x = m.rms_plus_one(x, "model.norm", c.rms_norm_eps)
+    return m.linear(x, "lm_head" if "lm_head.weight" in m.tensors else "model.embed_tokens")
+
+
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, qwen3_5_text)
 MODELS = {forward.__name__: lambda config, forward=forward: Reference(forward, config) for forward in FORWARD}

@@ -48,6 +48,9 @@ struct AddOp {
   Binding from;
   float term;
 };
+struct ExponentialOp {
+  Binding from;
+};
 struct NormaliseOp {
   Binding from;
 };
@@ -88,7 +91,7 @@ struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, ConstantOp, ConcatOp, GatherOp, ScaleOp,
-               AddOp, NormaliseOp>
+               AddOp, ExponentialOp, NormaliseOp>
       op;
 };
 
@@ -154,6 +157,10 @@ Binding Binding::scale(float factor) const {
 
 Binding Binding::add(float term) const {
   return Binding(std::make_shared<const Node>(Node{rows(), cols(), AddOp{*this, term}}));
+}
+
+Binding Binding::exponential() const {
+  return Binding(std::make_shared<const Node>(Node{rows(), cols(), ExponentialOp{*this}}));
 }
 
 Binding Binding::normalise_rows() const {
@@ -244,6 +251,7 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const GatherOp& op) { return op.from.text(checkpoint) + " rows " + runs_text(op.runs); },
           [&](const ScaleOp& op) { return fmt::format("{}, * {}", op.from.text(checkpoint), op.factor); },
           [&](const AddOp& op) { return fmt::format("{}, + {}", op.from.text(checkpoint), op.term); },
+          [&](const ExponentialOp& op) { return fmt::format("exp({})", op.from.text(checkpoint)); },
           [&](const NormaliseOp& op) { return op.from.text(checkpoint) + ", rows over their lengths"; }},
       node_->op);
 }
@@ -353,6 +361,12 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                    op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
                    for (std::size_t i = 0; i < count; ++i)
                      out[i] += op.term;
+                   check_result(*this, checkpoint, row_begin, cols, out, count);
+                 },
+                 [&](const ExponentialOp& op) {
+                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                   for (std::size_t i = 0; i < count; ++i)
+                     out[i] = std::exp(out[i]);
                    check_result(*this, checkpoint, row_begin, cols, out, count);
                  },
                  [&](const NormaliseOp& op) {

@@ -69,6 +69,8 @@ class Binding {
   /// Every element plus `term`, in float32 (a norm's `1 + w`).
   Binding add(float term) const;
 
+  /// e to the power of every element, in float32.
+  Binding exponential() const;
   /// Every row over its Euclidean length (at least 1e-12, as torch's normalize), in float32.
   Binding normalise_rows() const;
 

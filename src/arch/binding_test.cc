@@ -236,6 +236,15 @@ TEST_F(BindingTest, NormalisedRowsHaveLengthOne) {
   EXPECT_EQ(rows.text(*checkpoint_), "m, rows over their lengths");
 }
 
+TEST_F(BindingTest, ExponentialsOfElements) {
+  const Values raw = read(source("m"));
+  const Binding powers = source("m").exponential().scale(-1);
+  const Values got = read(powers);
+  for (std::size_t i = 0; i < raw.size(); ++i)
+    EXPECT_FLOAT_EQ(got[i], -std::exp(raw[i]));
+  EXPECT_EQ(powers.text(*checkpoint_), "exp(m), * -1");
+}
+
 TEST_F(BindingTest, OverflowOfATransformIsAnError) {
   const std::string message = testing::message_of([&] { read(source("m").scale(1e38f)); });
   EXPECT_NE(message.find("row 1 overflows float32"), std::string::npos) << message;

@@ -104,6 +104,8 @@ constexpr std::array kNeutral = {
     Neutral{"partial_rotary_factor", "1"},
     Neutral{"rotary_pct", "1"},
     Neutral{"rotary_percent", "1"},
+    Neutral{"output_gate_type", "\"swish\""},
+    Neutral{"mamba_ssm_dtype", "\"float32\""},
 };
 
 std::vector<std::string> words_of(std::string_view key) {

@@ -1,6 +1,7 @@
 #include "arch/config_reader.h"
 
 #include <cmath>
+#include <fmt/ranges.h>
 
 namespace llm2mnn {
 namespace {
@@ -30,6 +31,16 @@ double read_value(const JsonValue& value, const std::string& name, const std::st
     error.add_context(fmt::format("config.json: {}", shown(key)));
     throw;
   }
+}
+
+double read_word(const JsonValue& value, const ConfigEntry& entry, const std::string& key) {
+  const auto known = value.is_string() ? entry.words.find(std::string(value.as_string())) : entry.words.end();
+  if (known != entry.words.end()) return known->second;
+  std::vector<std::string> words;
+  for (const auto& [word, number] : entry.words)
+    words.push_back(word);
+  fail(ErrorKind::kUnsupported, "config.json: {} is {}; supported are {}", shown(key),
+       shown(value.dump(), 60), fmt::join(words, ", "));
 }
 
 std::vector<std::string> keys_of(const ConfigEntry& entry, const std::string& name) {
@@ -73,7 +84,7 @@ double ConfigReader::compute(const std::string& name) {
       is_null = true;
       continue;
     }
-    const double number = read_value(*value, name, key);
+    const double number = entry.words.empty() ? read_value(*value, name, key) : read_word(*value, entry, key);
     if (result.has_value() && *result != number)
       fail(ErrorKind::kFormat, "config.json: {} is {} but {} is {}; they mean the same, remove one",
            shown(result_key), *result, shown(key), number);

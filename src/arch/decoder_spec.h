@@ -50,6 +50,18 @@ enum class WeightRole : std::uint8_t {
   kKvAProj,
   kKvANorm,
   kKRopeProj,
+  kOGateProj,  ///< of the attention's output
+  kConvInProj,
+  kConvKernel,
+  kConvOutProj,
+  kLinearQkvProj,  ///< of linear attention, as the next seven
+  kLinearZProj,
+  kLinearAProj,
+  kLinearBProj,
+  kLinearKernel,
+  kLinearDecay,
+  kLinearNorm,
+  kLinearOutProj,
   kQNorm,
   kKNorm,
   kSinks,
@@ -136,11 +148,35 @@ struct AttentionSpec {
   QkNormKind qk_norm_kind = QkNormKind::kHead;
   Binding sinks;  ///< [Hq], a logit of each head that the softmax counts and drops; or empty
   std::optional<LatentSpec> latent;
+  std::optional<LinearSpec> gate_proj;  ///< [Hq*Dh, H]: its sigmoid multiplies what o_proj reads
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;
   MaskKind mask = MaskKind::kFull;
   int rope_idx = 0;  ///< into DecoderSpec::ropes; -1: no rotary embedding in this layer
+};
+
+/// A short convolution in place of attention: out_proj(c * conv(b * u)), where in_proj x = (b, c, u).
+struct ShortConvSpec {
+  LinearSpec in_proj;   ///< [3H, H]
+  Binding kernel;       ///< [H * taps]: the factors of each channel, the oldest token's first
+  LinearSpec out_proj;  ///< [H, H]
+  std::int64_t taps = 0;
+};
+
+/// Linear attention by the gated delta rule in place of attention: nk key heads of Dk channels, nv value
+/// heads of Dv, C = 2 nk Dk + nv Dv. With gate = decay * softplus(a x) and beta = sigmoid(b x) the rule makes
+/// a row of qkv x (ir::GatedDelta); y = out_proj(n(rule) * silu(z x)), n over each head.
+struct GatedDeltaSpec {
+  LinearSpec qkv_proj;  ///< [C, H]
+  LinearSpec z_proj;    ///< [nv*Dv, H]
+  LinearSpec a_proj;    ///< [nv, H], with the step's bias
+  LinearSpec b_proj;    ///< [nv, H]
+  Binding kernel;       ///< [C * taps]
+  Binding decay;        ///< [nv], negative
+  NormSpec norm;        ///< [Dv]
+  LinearSpec out_proj;  ///< [H, nv*Dv]
+  std::int64_t num_key_heads = 0, num_value_heads = 0, key_dim = 0, value_dim = 0, taps = 0;
 };
 
 struct MlpSpec {
@@ -185,7 +221,9 @@ struct LayerSpec {
   std::optional<NormSpec> post_attention_norm;  ///< n2 of kSandwich, n1 of kPost
   std::optional<NormSpec> pre_mlp_norm;   ///< n2 of kPre, n3 of kSandwich; may be absent in a parallel block
   std::optional<NormSpec> post_mlp_norm;  ///< n4 of kSandwich, n2 of kPost
-  AttentionSpec attention;
+  AttentionSpec attention;                ///< empty when there is one of the next two in its place
+  std::optional<ShortConvSpec> short_conv;
+  std::optional<GatedDeltaSpec> gated_delta;
   MlpSpec mlp;                 ///< empty when there is `moe`
   std::optional<MoeSpec> moe;  ///< in place of `mlp`
 };

@@ -5,6 +5,7 @@
 
 #include "arch/config_keys.h"
 #include "arch/config_reader.h"
+#include "arch/mixer_describer.h"
 #include "arch/moe_describer.h"
 #include "arch/rope_resolver.h"
 #include "arch/tensor_claims.h"
@@ -42,7 +43,8 @@ class Describer {
         quant_(read_source_quant(input.config)),
         claims_(input.family, config_, input.tensors, quant_),
         ropes_(input.family, config_),
-        moe_(input.family, config_, claims_) {}
+        moe_(input.family, config_, claims_),
+        mixers_(input.family, config_, claims_) {}
 
   DecoderSpec describe() {
     check_config();
@@ -239,7 +241,14 @@ class Describer {
     layer.residual = residual_;
     layer.is_parallel = is_parallel_;
     if (residual_ != ResidualKind::kPost) layer.input_norm = norm("input_layernorm");
-    layer.attention = describe_attention(i);
+    const LayerKind kind = mixers_.layer_kind(i);
+    if (kind == LayerKind::kShortConv)
+      layer.short_conv = mixers_.short_conv(i);
+    else if (kind == LayerKind::kGatedDelta)
+      layer.gated_delta = mixers_.gated_delta(i, norm_eps_);
+    else
+      layer.attention =
+          describe_attention(i, kind == LayerKind::kSliding ? MaskKind::kSliding : MaskKind::kFull);
     if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
     if (residual_ != ResidualKind::kPost && !shares_norm_) layer.pre_mlp_norm = norm("pre_mlp_norm");
     if (moe_.is_sparse(i))
@@ -263,7 +272,7 @@ class Describer {
     return mlp;
   }
 
-  AttentionSpec describe_attention(std::int64_t i) {
+  AttentionSpec describe_attention(std::int64_t i, MaskKind mask) {
     const auto linear = [&](std::string_view role, std::string_view bias) {
       return make_linear(fmt::format("layers.{}.self_attn.{}", i, role), role, i, is_on(bias));
     };
@@ -271,7 +280,10 @@ class Describer {
     attention.num_attention_heads = num_heads_;
     attention.num_key_value_heads = num_kv_heads_;
     attention.head_dim = head_dim_;
-    attention.mask = layer_mask(i);
+    attention.mask = mask;
+    if (is_on("attention.output_gate"))
+      attention.gate_proj = make_linear(fmt::format("layers.{}.self_attn.o_gate_proj", i), "o_gate_proj", i,
+                                        is_on("attention.q_bias"));
     if (family_.setting("attention.kind").word == "latent") return describe_latent(std::move(attention), i);
     attention.q_proj = linear("q_proj", "attention.q_bias");
     attention.k_proj = linear("k_proj", "attention.k_bias");
@@ -404,29 +416,6 @@ class Describer {
       permute(attention.k_norm->weight, attention.k_norm->weight.rows() / head_dim_);
   }
 
-  MaskKind layer_mask(std::int64_t i) {
-    if (!layer_types_.has_value()) layer_types_ = family_.setting("attention.layer_types");
-    for (const std::string& key : layer_types_->keys) {
-      const JsonValue* list = find_path(input_.config, key);
-      if (list == nullptr || list->is_null()) continue;
-      return listed_mask(*list, key, i);
-    }
-    return config_.evaluate(layer_types_->expression, layer_types_->where, i) != 0 ? MaskKind::kSliding
-                                                                                   : MaskKind::kFull;
-  }
-
-  MaskKind listed_mask(const JsonValue& list, const std::string& key, std::int64_t i) const {
-    if (!list.is_array() || list.as_array().size() != static_cast<std::size_t>(num_layers_))
-      fail(ErrorKind::kFormat, "config.json: {} must be a list with one word for each of {} layers",
-           shown(key), num_layers_);
-    const JsonValue& item = list.as_array()[static_cast<std::size_t>(i)];
-    if (item.is_string() && item.as_string() == "full_attention") return MaskKind::kFull;
-    if (item.is_string() && item.as_string() == "sliding_attention") return MaskKind::kSliding;
-    fail(item.is_string() ? ErrorKind::kUnsupported : ErrorKind::kFormat,
-         "config.json: {}[{}] is {}; supported are full_attention and sliding_attention", shown(key), i,
-         shown(item.dump(), 60));
-  }
-
   const DescribeInput& input_;
   const Family& family_;
   ConfigReader config_;
@@ -434,6 +423,7 @@ class Describer {
   TensorClaims claims_;
   RopeResolver ropes_;
   MoeDescriber moe_;
+  MixerDescriber mixers_;
   DecoderSpec spec_;
   std::vector<std::string> architectures_;
   std::int64_t num_layers_ = 0, num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;
@@ -447,7 +437,6 @@ class Describer {
   float q_factor_ = 1;
   bool has_qk_norm_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
-  std::optional<Setting> layer_types_;
 };
 
 }  // namespace

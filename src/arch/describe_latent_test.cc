@@ -94,28 +94,31 @@ TEST(Latent, HeadsOfVMayBeNarrowerAndEveryRowIsUsed) {
 }
 
 TEST(Latent, ANullRankMeansAPlainQuery) {
-  const DecoderSpec spec =
-      describe(family(), with_key(config(), "q_lora_rank", "null"), tensors(false));
+  const DecoderSpec spec = describe(family(), with_key(config(), "q_lora_rank", "null"), tensors(false));
   EXPECT_FALSE(spec.layers.at(0).attention.latent->q_a_proj.has_value());
   EXPECT_EQ(spec.layers.at(0).attention.q_proj.address, "layers.0.self_attn.q_proj");
 }
 
 TEST(Latent, SizesThatDoNotFitAreErrors) {
-  EXPECT_EQ(message_of([] { describe(family(), with_key(config(), "num_key_value_heads", "2"), tensors(true)); }),
-            "config.json: latent attention has 4 heads of 3 + 4 channels, not 2 key heads and 7 channels");
+  EXPECT_EQ(
+      message_of([] { describe(family(), with_key(config(), "num_key_value_heads", "2"), tensors(true)); }),
+      "config.json: latent attention has 4 heads of 3 + 4 channels, not 2 key heads and 7 channels");
   EXPECT_EQ(message_of([] { describe(family(), with_key(config(), "v_head_dim", "8"), tensors(true)); }),
-            "config.json: a head of v has 8 channels and one of k 7; the runtime's attention needs at most as many");
+            "config.json: a head of v has 8 channels and one of k 7; the runtime's attention needs at most "
+            "as many");
 }
 
 TEST(Latent, AFamilyNeedsTheNamesAndTheKind) {
-  EXPECT_NE(message_of([] {
-              family_from_text("model_types = [\"x\"]\ninherits = \"llama\"\n[attention]\nkind = \"latent\"\n");
-            }).find("[config] lacks 'q_lora_rank' (width of the latent of q; 0: q has none)"),
-            std::string::npos);
-  EXPECT_NE(message_of([] {
-              family_from_text("model_types = [\"x\"]\ninherits = \"llama\"\n[tensors]\nk_b_proj = \"k.{i}\"\n");
-            }).find("role 'k_b_proj' has a tensor, but attention.kind = 'heads' never uses it"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of([] {
+        family_from_text("model_types = [\"x\"]\ninherits = \"llama\"\n[attention]\nkind = \"latent\"\n");
+      }).find("[config] lacks 'q_lora_rank' (width of the latent of q; 0: q has none)"),
+      std::string::npos);
+  EXPECT_NE(
+      message_of([] {
+        family_from_text("model_types = [\"x\"]\ninherits = \"llama\"\n[tensors]\nk_b_proj = \"k.{i}\"\n");
+      }).find("role 'k_b_proj' has a tensor, but attention.kind = 'heads' never uses it"),
+      std::string::npos);
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ Setting make_fallback(const VocabularyKey& key) {
     case KeyKind::kLayerExpression:
       setting.expression = Expression::parse(text);
       break;
+    case KeyKind::kLayerList:
+      break;
     case KeyKind::kLayerTypes:
       setting.expression = Expression::parse(text, split_words(key.words));
-      break;
-    case KeyKind::kLayerList:
       break;
   }
   return setting;
@@ -43,9 +43,24 @@ const Setting& fallback_setting(const VocabularyKey& key) {
   return all.at(key.path);
 }
 
-// Names that latent attention reads.
-constexpr std::string_view kLatentNames[] = {"q_lora_rank", "kv_lora_rank", "qk_nope_head_dim",
-                                             "qk_rope_head_dim", "v_head_dim"};
+// Names that a choice of the family reads.
+struct ChoiceNames {
+  std::string_view path, word;
+  std::vector<std::string_view> names;
+};
+const std::vector<ChoiceNames>& choice_names() {
+  static const std::vector<ChoiceNames> table = {
+      {"attention.kind",
+       "latent",
+       {"q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"}},
+      {"mixer.kind", "short_conv", {"conv_kernel_dim"}},
+      {"mixer.kind",
+       "gated_delta",
+       {"conv_kernel_dim", "linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim",
+        "linear_value_head_dim"}},
+  };
+  return table;
+}
 
 void add_names(std::set<std::string>& names, const std::optional<Expression>& expression) {
   if (!expression.has_value()) return;
@@ -102,7 +117,7 @@ class Checker {
     for (const auto& [text, refusal] : family_.refuse)
       check_names(refusal.when, refusal.where, "refuse", false);
     check_head_norms();
-    if (family_.setting("attention.kind").word == "latent") check_latent_names();
+    check_choice_names();
     if (has_experts()) check_expert_names();
     check_harmless();
     check_own_names_are_used();
@@ -137,11 +152,14 @@ class Checker {
     }
   }
 
-  void check_latent_names() {
-    for (const std::string_view name : kLatentNames) {
-      if (family_.config.count(std::string(name)) == 0)
-        fail_at(family_.top, "[config] lacks '{}' ({}), and attention.kind = latent asks for it", name,
-                find_canonical_name(name)->meaning);
+  void check_choice_names() {
+    for (const ChoiceNames& choice : choice_names()) {
+      if (family_.setting(choice.path).word != choice.word) continue;
+      for (const std::string_view name : choice.names) {
+        if (family_.config.count(std::string(name)) == 0)
+          fail_at(family_.top, "[config] lacks '{}' ({}), and {} = {} asks for it", name,
+                  find_canonical_name(name)->meaning, choice.path, choice.word);
+      }
     }
   }
 
@@ -219,6 +237,7 @@ ConfigEntry merge_entry(const ConfigEntry& parent, ConfigEntry child) {
   if (child.keys.empty()) child.keys = parent.keys;
   if (!child.if_missing.has_value()) child.if_missing = parent.if_missing;
   if (!child.if_null.has_value()) child.if_null = parent.if_null;
+  if (child.words.empty()) child.words = parent.words;
   return child;
 }
 
@@ -262,6 +281,20 @@ std::string Family::switch_of(std::string_view role) {
     case WeightRole::kQANorm:
     case WeightRole::kKvANorm:
       return "attention.kind";
+    case WeightRole::kOGateProj:
+      return info->is_bias ? "attention.q_bias" : "attention.output_gate";
+    case WeightRole::kConvInProj:
+    case WeightRole::kConvKernel:
+    case WeightRole::kConvOutProj:
+    case WeightRole::kLinearQkvProj:
+    case WeightRole::kLinearZProj:
+    case WeightRole::kLinearAProj:
+    case WeightRole::kLinearBProj:
+    case WeightRole::kLinearKernel:
+    case WeightRole::kLinearDecay:
+    case WeightRole::kLinearNorm:
+    case WeightRole::kLinearOutProj:
+      return "mixer.kind";
     case WeightRole::kQProj:
     case WeightRole::kKProj:
     case WeightRole::kVProj:
@@ -309,6 +342,7 @@ bool Family::never_uses(std::string_view role) const {
   if (path == "attention.qk_norm")
     return state.word == "none" || setting("attention.qk_norm_on").expression.is_zero();
   if (path == "attention.kind") return state.word != "latent";
+  if (path == "mixer.kind") return state.word != (role.starts_with("conv_") ? "short_conv" : "gated_delta");
   if (path == "mlp.kind") return state.word == "plain";
   if (path == "block.residual") {
     const bool is_post = role.substr(0, 5) == "post_";
@@ -330,8 +364,8 @@ std::set<std::string> Family::used_names() const {
   }
   for (const auto& [text, refusal] : refuse)
     add_names(used, refusal.when);
-  if (setting("attention.kind").word == "latent")
-    used.insert(std::begin(kLatentNames), std::end(kLatentNames));
+  for (const ChoiceNames& choice : choice_names())
+    if (setting(choice.path).word == choice.word) used.insert(choice.names.begin(), choice.names.end());
   if (!setting("moe.layers").expression.is_zero()) {
     used.insert({"num_experts", "num_experts_per_tok", "moe_intermediate_size"});
     if (!setting("moe.shared").expression.is_zero()) used.insert("shared_intermediate_size");

@@ -34,6 +34,7 @@ struct ConfigEntry {
   std::vector<std::string> keys;  ///< tried in order; a dot goes into an object; empty: the name itself
   std::optional<Expression> if_missing;  ///< `default`
   std::optional<Expression> if_null;     ///< `null`; without it `default` holds
+  std::map<std::string, double> words;   ///< what the strings of a key stand for
 };
 
 /// A choice or number of the vocabulary.

@@ -25,10 +25,10 @@ std::string value_text(const VocabularyKey& key) {
       return listed(key.words);
     case KeyKind::kActivation:
       return "key, or " + listed(key.words);
-    case KeyKind::kLayerTypes:
-      return "key, or an expression of i";
     case KeyKind::kLayerList:
       return "key";
+    case KeyKind::kLayerTypes:
+      return "key, or an expression of i";
   }
   return {};
 }
@@ -54,7 +54,7 @@ TEST(FamilyGuide, TablesAreThoseOfTheVocabulary) {
     EXPECT_EQ(count_of(text, row), 1u) << row;
     ++dotted_rows;
   }
-  for (const char* section : {"model", "norm", "block", "attention", "mlp", "moe", "rope"})
+  for (const char* section : {"model", "norm", "block", "attention", "mixer", "mlp", "moe", "rope"})
     dotted_rows -= count_of(text, fmt::format("\n| `{}.", section));
   EXPECT_EQ(dotted_rows, 0u) << "the guide has rows for keys that the vocabulary lacks";
   for (const RoleInfo& role : roles()) {

@@ -226,13 +226,13 @@ class Reader {
       case KeyKind::kMenu:
         setting.word = menu_word(node, key, known->words);
         break;
+      case KeyKind::kLayerList:
+        setting = list_key_of(node, key);
+        break;
       case KeyKind::kActivation:
       case KeyKind::kLayerTypes:
       case KeyKind::kLayerExpression:
         setting = selector_of(node, key, *known);
-        break;
-      case KeyKind::kLayerList:
-        setting = list_key_of(node, key);
         break;
     }
     setting.where = at(key);
@@ -254,6 +254,20 @@ class Reader {
       setting.word = menu_word(node, key, known.words);
     else
       setting.expression = expression_of(node, key, split_words(known.words));
+  }
+
+  Setting list_key_of(const toml::node& node, std::string_view key) {
+    Setting setting;
+    for (const auto& [field, value] : table_of(node, key)) {
+      if (field == "key")
+        setting.keys = {text_of(value, field)};
+      else if (field == "keys")
+        setting.keys = texts_of(value, field);
+      else
+        fail_unknown(field, fmt::format("field of {}:", key), {"key", "keys"});
+    }
+    if (setting.keys.empty()) fail_at(at(node), "{} lacks 'key'", shown(key));
+    return setting;
   }
 
   Setting selector_of(const toml::node& node, std::string_view key, const VocabularyKey& known) {
@@ -279,20 +293,6 @@ class Reader {
     return setting;
   }
 
-  Setting list_key_of(const toml::node& node, std::string_view key) {
-    Setting setting;
-    for (const auto& [field, value] : table_of(node, key)) {
-      if (field == "key")
-        setting.keys = {text_of(value, field)};
-      else if (field == "keys")
-        setting.keys = texts_of(value, field);
-      else
-        fail_unknown(field, fmt::format("field of {}:", key), {"key", "keys"});
-    }
-    if (setting.keys.empty()) fail_at(at(node), "{} lacks 'key'", shown(key));
-    return setting;
-  }
-
   void read_words(const toml::table& table, const VocabularyKey& known, Setting& setting) {
     for (const auto& [config_word, word] : table)
       setting.words[std::string(config_word.str())] = menu_word(word, config_word, known.words);
@@ -303,7 +303,7 @@ class Reader {
       if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_')
         fail_at(at(name), "config name {} must be made of letters, digits and '_'", shown(name.str()));
     }
-    if (name == "i" || name == "e" || name == "full" || name == "sliding")
+    if (name == "i" || name == "e" || name == "full" || name == "sliding" || name == "mixer")
       fail_at(at(name), "config name {} is a word of the expressions", shown(name.str()));
     ConfigEntry entry;
     entry.where = at(name);
@@ -316,12 +316,22 @@ class Reader {
         entry.if_missing = expression_of(value, field);
       else if (field == "null")
         entry.if_null = expression_of(value, field);
+      else if (field == "words")
+        read_word_values(table_of(value, field), entry);
       else
         fail_unknown(field, fmt::format("field of [config] {}:", name.str()), names_of(config_fields()));
     }
     family_.config[std::string(name.str())] = std::move(entry);
     if (family_.config.size() > kMaxConfigNames)
       fail_at(at(name), "[config] has more than {} names", kMaxConfigNames);
+  }
+
+  void read_word_values(const toml::table& table, ConfigEntry& entry) {
+    for (const auto& [word, node] : table) {
+      const std::optional<double> number = node.value<double>();
+      if (!number.has_value()) fail_at(at(node), "word {} stands for no number", shown(word.str()));
+      entry.words[std::string(word.str())] = *number;
+    }
   }
 
   void read_reasons(const toml::table& table, std::map<std::string, IgnoreRule>& rules) {

@@ -244,6 +244,12 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
   const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
   if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
     return Binding::source(id, {expected[0] * expected[1]});
+  // And so are the factors of convolutions; as a run of rows, since a whole tensor is read by the rows of its
+  // shape.
+  if (expected.size() == 3 && binding.plain_source().has_value()) {
+    const std::int64_t count = binding.rows() * binding.cols();
+    return Binding::source(id, {count}).gather_rows({{0, count, 1}});
+  }
   return binding;
 }
 

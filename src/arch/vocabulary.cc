@@ -49,9 +49,17 @@ constexpr std::array kVocabulary = {
         "not 0: each head has a logit that takes part in the softmax and has no value (role sinks)"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
                   "keys that a query of a sliding layer sees, itself included"},
-    VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding", "full",
-                  "the mask of each layer: a config list of full_attention and sliding_attention, or an "
-                  "expression of i"},
+    VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding mixer", "full",
+                  "the mask of each layer: a config list of full_attention, sliding_attention, conv and "
+                  "linear_attention, or an expression of i; mixer: no attention, what mixer.kind says"},
+    VocabularyKey{"attention.full_layers", KeyKind::kLayerList, "", "none",
+                  "a config list of the numbers of the layers with full attention, where layer_types has no "
+                  "list; the others have what mixer.kind says",
+                  "-"},
+    VocabularyKey{"attention.output_gate", KeyKind::kExpression, "", "0",
+                  "not 0: sigmoid(o_gate_proj x) multiplies what o_proj reads"},
+    VocabularyKey{"mixer.kind", KeyKind::kMenu, "none short_conv gated_delta", "none",
+                  "what layers without attention have in its place"},
     VocabularyKey{"mlp.kind", KeyKind::kMenu, "glu plain", "glu",
                   "glu: down(act(gate x) * up x); plain: down(act(up x))", "plain_mlp"},
     VocabularyKey{"mlp.activation", KeyKind::kActivation, "silu gelu_tanh gelu_erf relu relu2", "silu",
@@ -120,7 +128,7 @@ constexpr std::array<std::string_view, 5> kFileKeys = {"source", "model_types", 
                                                        "base_prefix"};
 constexpr std::array<std::string_view, 5> kNamedSections = {"config", "tensors", "ignore", "harmless",
                                                             "refuse"};
-constexpr std::array<std::string_view, 4> kConfigFields = {"key", "keys", "default", "null"};
+constexpr std::array<std::string_view, 5> kConfigFields = {"key", "keys", "default", "null", "words"};
 constexpr std::array<std::string_view, 5> kTensorFields = {"name", "rows", "add", "scale", "normalise"};
 constexpr std::array<std::string_view, 4> kRowFields = {"begin", "count", "groups", "stride"};
 
@@ -136,6 +144,12 @@ constexpr std::array kCanonicalNames = {
     CanonicalName{"rms_norm_eps", Kind::kNumber, false, "epsilon of the norms"},
     CanonicalName{"tie_word_embeddings", Kind::kBool, false, "whether the head is the embedding"},
     CanonicalName{"rope_theta", Kind::kNumber, false, "base of the rotary frequencies"},
+    CanonicalName{"conv_kernel_dim", Kind::kSize, false, "tokens that a convolution sees, the last its own"},
+    CanonicalName{"linear_num_key_heads", Kind::kSize, false, "heads of q and k of linear attention"},
+    CanonicalName{"linear_num_value_heads", Kind::kSize, false, "heads of v of linear attention"},
+    CanonicalName{"linear_key_head_dim", Kind::kSize, false,
+                  "width of a head of q and k of linear attention"},
+    CanonicalName{"linear_value_head_dim", Kind::kSize, false, "width of a head of v of linear attention"},
     CanonicalName{"q_lora_rank", Kind::kCount, false, "width of the latent of q; 0: q has none"},
     CanonicalName{"kv_lora_rank", Kind::kSize, false, "width of the latent of k and v"},
     CanonicalName{"qk_nope_head_dim", Kind::kSize, false, "channels of a head of q and k that do not rotate"},
@@ -168,6 +182,29 @@ constexpr std::array kRoles = {
     LLM2MNN_LINEAR("k_proj", kKProj, true, "num_key_value_heads * head_dim", "hidden_size"),
     LLM2MNN_LINEAR("v_proj", kVProj, true, "num_key_value_heads * head_dim", "hidden_size"),
     LLM2MNN_LINEAR("o_proj", kOProj, true, "hidden_size", "num_attention_heads * head_dim"),
+    LLM2MNN_LINEAR("o_gate_proj", kOGateProj, true, "num_attention_heads * head_dim", "hidden_size"),
+    RoleInfo{"conv_in_proj", WeightRole::kConvInProj, false, true, "3 * hidden_size, hidden_size"},
+    RoleInfo{"conv_kernel", WeightRole::kConvKernel, false, true, "hidden_size, 1, conv_kernel_dim"},
+    RoleInfo{"conv_out_proj", WeightRole::kConvOutProj, false, true, "hidden_size, hidden_size"},
+    RoleInfo{"linear_q_proj", WeightRole::kLinearQkvProj, false, true,
+             "linear_num_key_heads * linear_key_head_dim, hidden_size"},
+    RoleInfo{"linear_k_proj", WeightRole::kLinearQkvProj, false, true,
+             "linear_num_key_heads * linear_key_head_dim, hidden_size"},
+    RoleInfo{"linear_v_proj", WeightRole::kLinearQkvProj, false, true,
+             "linear_num_value_heads * linear_value_head_dim, hidden_size"},
+    RoleInfo{"linear_z_proj", WeightRole::kLinearZProj, false, true,
+             "linear_num_value_heads * linear_value_head_dim, hidden_size"},
+    RoleInfo{"linear_a_proj", WeightRole::kLinearAProj, false, true, "linear_num_value_heads, hidden_size"},
+    RoleInfo{"linear_b_proj", WeightRole::kLinearBProj, false, true, "linear_num_value_heads, hidden_size"},
+    RoleInfo{"linear_dt_bias", WeightRole::kLinearAProj, true, true, "linear_num_value_heads"},
+    RoleInfo{"linear_a_log", WeightRole::kLinearDecay, false, true, "linear_num_value_heads"},
+    RoleInfo{
+        "linear_kernel", WeightRole::kLinearKernel, false, true,
+        "2 * linear_num_key_heads * linear_key_head_dim + linear_num_value_heads * linear_value_head_dim, 1, "
+        "conv_kernel_dim"},
+    RoleInfo{"linear_norm", WeightRole::kLinearNorm, false, true, "linear_value_head_dim"},
+    RoleInfo{"linear_out_proj", WeightRole::kLinearOutProj, false, true,
+             "hidden_size, linear_num_value_heads * linear_value_head_dim"},
     LLM2MNN_LINEAR("q_a_proj", kQAProj, true, "q_lora_rank", "hidden_size"),
     RoleInfo{"q_a_norm", WeightRole::kQANorm, false, true, "q_lora_rank"},
     RoleInfo{"q_b_proj", WeightRole::kQProj, false, true, "num_attention_heads * head_dim, q_lora_rank"},

@@ -16,9 +16,9 @@ enum class KeyKind : std::uint8_t {
   kExpression,       ///< one number for the model
   kLayerExpression,  ///< one number per layer: `i` is its index; or { key = ..., default = EXPRESSION }
   kMenu,             ///< one of `words`
+  kLayerList,        ///< { key = ... }: a config list of layer numbers
   kActivation,       ///< a word, or { key = ..., default = ..., words = {...} }
   kLayerTypes,       ///< { key = ..., default = EXPRESSION }: a word per layer
-  kLayerList,        ///< { key = ... }: a config list of layer numbers
 };
 
 /// A choice or a number that a family states.

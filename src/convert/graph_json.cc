@@ -14,8 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 7> kUnaryNames = {"silu",  "gelu_tanh", "gelu_erf", "relu",
-                                                         "relu2", "tanh",      "sigmoid"};
+constexpr std::array<std::string_view, 8> kUnaryNames = {"silu",  "gelu_tanh", "gelu_erf", "relu",
+                                                         "relu2", "tanh",      "sigmoid",  "softplus"};
 constexpr std::array<std::string_view, 3> kRouterNames = {"softmax", "sigmoid", "sparsemixer"};
 
 // What no model has. Products of two sizes stay far from overflow, and the tables that are made from these
@@ -103,6 +103,13 @@ Json op_json(const ir::Op& op) {
           },
           [](const ir::GatedUnit& n) -> Json {
             return {{"gate", n.gate}, {"up", n.up}, {"y", n.y}, {"kind", name_of(n.kind)}};
+          },
+          // What ONNX files have no form for is refused before it comes here.
+          [](const ir::ShortConv&) -> Json {
+            fail(ErrorKind::kInternal, "a short convolution in an ONNX file");
+          },
+          [](const ir::GatedDelta&) -> Json {
+            fail(ErrorKind::kInternal, "linear attention in an ONNX file");
           },
           [](const ir::JoinHeads& n) -> Json {
             return {{"shared", n.shared},           {"own", n.own},          {"y", n.y}, {"heads", n.heads},

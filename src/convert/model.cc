@@ -1,5 +1,6 @@
 #include "convert/model.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/checked.h"
@@ -31,7 +32,10 @@ ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint) {
   facts.max_position_embeddings = spec.max_position_embeddings;
   facts.sliding_window = spec.sliding_window;
   if (!spec.layers.empty()) {
-    const AttentionSpec& attention = spec.layers.front().attention;
+    const auto first = std::find_if(spec.layers.begin(), spec.layers.end(), [](const LayerSpec& layer) {
+      return !layer.short_conv && !layer.gated_delta;
+    });
+    const AttentionSpec& attention = first == spec.layers.end() ? AttentionSpec{} : first->attention;
     facts.num_attention_heads = attention.num_attention_heads;
     facts.num_key_value_heads = attention.num_key_value_heads;
     facts.head_dim = attention.head_dim;

@@ -37,6 +37,9 @@ std::vector<ValueId> inputs_of(const Op& op) {
                         [](const Experts& n) -> Ids {
                           return {n.x, n.weights, n.indices};
                         },
+                        [](const GatedDelta& n) -> Ids {
+                          return {n.x, n.gate, n.beta};
+                        },
                         [](const RopeTable&) -> Ids { return {}; },
                         [](const Rope& n) -> Ids {
                           return {n.q, n.k, n.cos, n.sin};
@@ -75,17 +78,18 @@ std::vector<WeightId> weights_of(const Op& op) {
     add(linear.weight);
     add(linear.bias);
   };
-  std::visit(Overloaded{[&](const Linear& n) { add(n.weight), add(n.bias); },
-                        [&](const Norm& n) { add(n.gamma), add(n.beta); },
-                        [&](const ChannelScale& n) { add(n.weight); },
-                        [&](const Attention& n) { add(n.sinks); },
-                        [&](const Route& n) { add(n.selection_bias); },
-                        [&](const Experts& n) {
-                          for (const Expert& expert : n.experts)
-                            add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
-                        },
-                        [](const auto&) {}},
-             op);
+  std::visit(
+      Overloaded{[&](const Linear& n) { add(n.weight), add(n.bias); },
+                 [&](const Norm& n) { add(n.gamma), add(n.beta); },
+                 [&](const ChannelScale& n) { add(n.weight); }, [&](const Attention& n) { add(n.sinks); },
+                 [&](const ShortConv& n) { add(n.kernel); }, [&](const GatedDelta& n) { add(n.kernel); },
+                 [&](const Route& n) { add(n.selection_bias); },
+                 [&](const Experts& n) {
+                   for (const Expert& expert : n.experts)
+                     add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
+                 },
+                 [](const auto&) {}},
+      op);
   return ids;
 }
 
@@ -104,6 +108,8 @@ std::string_view op_name(const Op& op) {
                         [](const RopeTable&) { return std::string_view("RopeTable"); },
                         [](const Rope&) { return std::string_view("Rope"); },
                         [](const Attention&) { return std::string_view("Attention"); },
+                        [](const ShortConv&) { return std::string_view("ShortConv"); },
+                        [](const GatedDelta&) { return std::string_view("GatedDelta"); },
                         [](const Route&) { return std::string_view("Route"); },
                         [](const Experts&) { return std::string_view("Experts"); },
                         [](const SelectTokens&) { return std::string_view("SelectTokens"); },

@@ -28,7 +28,7 @@ struct Value {
   std::string name;  ///< an address such as "/layers.3/self_attn/q_proj/output"
 };
 
-enum class UnaryKind : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kTanh, kSigmoid };
+enum class UnaryKind : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kTanh, kSigmoid, kSoftplus };
 enum class MaskKind : std::uint8_t { kFull, kSliding };
 enum class RouterKind : std::uint8_t { kSoftmax, kSigmoid, kSparsemixer };
 
@@ -107,6 +107,23 @@ struct Attention {
   MaskKind mask;
   std::optional<WeightId> sinks = {};  ///< [Hq]
 };
+/// With b, c, u the three parts of x [T, 3C]: y [T, C] = c * conv(b * u), where conv sums `taps` tokens of a
+/// channel, the last of them its own. Keeps the tokens that the next call needs.
+struct ShortConv {
+  ValueId x, y;
+  WeightId kernel;  ///< [C * taps], the oldest token's factor first
+  std::int64_t channels, taps, layer_idx;
+};
+/// Linear attention by the gated delta rule. x [T, 2 Hk Dk + Hv Dv] holds q, k and v; silu(conv(x)) as in
+/// ShortConv; q and k of each head over their Euclidean lengths (epsilon 1e-6 under the root), q times
+/// Dk^-0.5. With a state S [Dk, Dv] for each head of v, and its key head: S = exp(gate) S; S += beta k (v -
+/// S^T k)^T; y [T, Hv Dv] = S^T q. gate, beta [T, Hv]. Keeps the state and the tokens that the next call
+/// needs.
+struct GatedDelta {
+  ValueId x, gate, beta, y;
+  WeightId kernel;  ///< [channels of x * taps]
+  std::int64_t num_key_heads, num_value_heads, key_dim, value_dim, taps, layer_idx;
+};
 /// Chooses the experts of each token: `weights` [T, top_k] and `indices` [T, top_k], integers below
 /// num_experts, from logits x [T, num_experts].
 /// kSoftmax, kSigmoid: s = softmax(x) or sigmoid(x), c = s + selection_bias; with groups, c is 0 outside the
@@ -145,8 +162,9 @@ struct SelectTokens {
   ValueId x, y;
 };
 
-using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Unary, GatedUnit, JoinHeads,
-                        ResizeHeads, RopeTable, Rope, Attention, Route, Experts, SelectTokens>;
+using Op =
+    std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Unary, GatedUnit, JoinHeads, ResizeHeads,
+                 RopeTable, Rope, Attention, ShortConv, GatedDelta, Route, Experts, SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"

@@ -22,6 +22,8 @@ std::string_view unary_name(UnaryKind kind) {
       return "tanh";
     case UnaryKind::kSigmoid:
       return "sigmoid";
+    case UnaryKind::kSoftplus:
+      return "softplus";
   }
   return "?";
 }
@@ -64,6 +66,14 @@ struct Attributes {
   }
   std::string operator()(const ResizeHeads& op) const {
     return fmt::format(", heads={}, from={}, to={}", op.heads, op.from, op.to);
+  }
+  std::string operator()(const ShortConv& op) const {
+    return fmt::format("{}, taps={}, layer={}", weight("kernel", op.kernel), op.taps, op.layer_idx);
+  }
+  std::string operator()(const GatedDelta& op) const {
+    return fmt::format("{}, heads={}/{}, key_dim={}, value_dim={}, taps={}, layer={}",
+                       weight("kernel", op.kernel), op.num_value_heads, op.num_key_heads, op.key_dim,
+                       op.value_dim, op.taps, op.layer_idx);
   }
   std::string operator()(const RopeTable& op) const {
     return fmt::format(", rotary_dim={}, factor={}, positions={}", 2 * op.inv_freq.size(),

@@ -130,6 +130,23 @@ class Verifier {
     require_channels(op.x, op.heads * op.from);
     channels_[op.y] = op.heads * op.to;
   }
+  void check_op(const ShortConv& op) {
+    require(op.channels > 0 && op.taps > 1, "a size is not positive");
+    require_channels(op.x, 3 * op.channels);
+    require_weight(op.kernel, {op.channels * op.taps});
+    channels_[op.y] = op.channels;
+  }
+  void check_op(const GatedDelta& op) {
+    require(op.num_key_heads > 0 && op.num_value_heads % op.num_key_heads == 0 && op.num_value_heads > 0 &&
+                op.key_dim > 0 && op.value_dim > 0 && op.taps > 1,
+            "the key heads do not divide the value heads, or a size is not positive");
+    const std::int64_t channels = 2 * op.num_key_heads * op.key_dim + op.num_value_heads * op.value_dim;
+    require_channels(op.x, channels);
+    require_channels(op.gate, op.num_value_heads);
+    require_channels(op.beta, op.num_value_heads);
+    require_weight(op.kernel, {channels * op.taps});
+    channels_[op.y] = op.num_value_heads * op.value_dim;
+  }
   void check_op(const RopeTable& op) {
     require(!op.inv_freq.empty() && op.num_positions > 0, "the table is empty");
     require(std::isfinite(op.attention_factor), "the attention factor is not finite");

@@ -126,7 +126,8 @@ class Lowering {
 
   bool is_rope_used(std::size_t idx) const {
     return std::any_of(spec_.layers.begin(), spec_.layers.end(), [idx](const LayerSpec& layer) {
-      return layer.attention.rope_idx >= 0 && static_cast<std::size_t>(layer.attention.rope_idx) == idx;
+      return !layer.short_conv && !layer.gated_delta && layer.attention.rope_idx >= 0 &&
+             static_cast<std::size_t>(layer.attention.rope_idx) == idx;
     });
   }
 
@@ -187,7 +188,61 @@ class Lowering {
     if (spec.latent)
       y = resize_heads(prefix + "/value_part", y, spec.num_attention_heads, spec.head_dim,
                        spec.latent->value_dim);
+    if (spec.gate_proj) y = multiply(prefix + "/output_gate", y, sigmoid(linear(*spec.gate_proj, x)));
     return linear(spec.o_proj, y);
+  }
+
+  ir::ValueId multiply(const std::string& node, ir::ValueId a, ir::ValueId b) {
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Multiply{a, b, y});
+    return y;
+  }
+
+  /// A unary op named behind what it reads: "/layers.0/mlp/gate/sigmoid".
+  ir::ValueId unary(ir::ValueId x, ir::UnaryKind kind, std::string_view name) {
+    const std::string& source = out_.graph.values[x].name;  // ".../output"
+    const std::string node = fmt::format("{}/{}", source.substr(0, source.rfind('/')), name);
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Unary{x, y, kind});
+    return y;
+  }
+  ir::ValueId sigmoid(ir::ValueId x) { return unary(x, ir::UnaryKind::kSigmoid, "sigmoid"); }
+
+  //  x -- in_proj -- short_conv -- out_proj
+  ir::ValueId short_conv(std::size_t layer_idx, const ShortConvSpec& spec, ir::ValueId x) {
+    const std::string node = fmt::format("/layers.{}/conv/short_conv", layer_idx);
+    const ir::ValueId parts = linear(spec.in_proj, x);
+    const ir::WeightId kernel =
+        weight(fmt::format("layers.{}.conv.kernel", layer_idx), spec.kernel, WeightRole::kConvKernel, false);
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::ShortConv{parts, y, kernel, spec.out_proj.weight.cols(), spec.taps,
+                                            static_cast<std::int64_t>(layer_idx)});
+    return linear(spec.out_proj, y);
+  }
+
+  //  x -- qkv_proj ----------------------------.
+  //  x -- a_proj -- softplus -- * decay -- gate -- rule -- norm of heads -- * silu(z) -- out_proj
+  //  x -- b_proj -- sigmoid ------------- beta -'                             |
+  //  x -- z_proj -------------------------------------------------------------'
+  ir::ValueId gated_delta(std::size_t layer_idx, const GatedDeltaSpec& spec, ir::ValueId x) {
+    const std::string prefix = fmt::format("/layers.{}/linear_attn", layer_idx);
+    const std::string address = fmt::format("layers.{}.linear_attn", layer_idx);
+    const ir::ValueId qkv = linear(spec.qkv_proj, x);
+    const ir::ValueId step = unary(linear(spec.a_proj, x), ir::UnaryKind::kSoftplus, "softplus");
+    const ir::ValueId gate = value_of(prefix + "/decay");
+    const ir::WeightId decay = weight(address + ".decay", spec.decay, WeightRole::kLinearDecay, false);
+    out_.graph.add_node(prefix + "/decay", ir::ChannelScale{step, gate, decay});
+    const ir::ValueId beta = sigmoid(linear(spec.b_proj, x));
+    const ir::WeightId kernel = weight(address + ".kernel", spec.kernel, WeightRole::kLinearKernel, false);
+    ir::ValueId y = value_of(prefix + "/rule");
+    out_.graph.add_node(prefix + "/rule", ir::GatedDelta{qkv, gate, beta, y, kernel, spec.num_key_heads,
+                                                         spec.num_value_heads, spec.key_dim, spec.value_dim,
+                                                         spec.taps, static_cast<std::int64_t>(layer_idx)});
+    y = norm(spec.norm, y, spec.num_value_heads);
+    const ir::ValueId z = linear(spec.z_proj, x);
+    const ir::ValueId gated = value_of(prefix + "/output_gate");
+    out_.graph.add_node(prefix + "/output_gate", ir::GatedUnit{z, y, gated, ir::UnaryKind::kSilu});
+    return linear(spec.out_proj, gated);
   }
 
   /// A q or k norm. Weights for each head become a norm without weights and a factor behind it.
@@ -337,7 +392,9 @@ class Lowering {
     check_norms(idx, spec);
     const std::string prefix = fmt::format("/layers.{}", idx);
     const ir::ValueId normed = optional_norm(spec.input_norm, x);
-    ir::ValueId a = attention(idx, spec.attention, normed);
+    ir::ValueId a = spec.short_conv    ? short_conv(idx, *spec.short_conv, normed)
+                    : spec.gated_delta ? gated_delta(idx, *spec.gated_delta, normed)
+                                       : attention(idx, spec.attention, normed);
     a = optional_norm(spec.post_attention_norm, a);
     const ir::ValueId h = add(prefix + "/attention_residual", x, a);
     const bool shares_norm = spec.is_parallel && !spec.pre_mlp_norm.has_value();

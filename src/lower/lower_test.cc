@@ -392,6 +392,69 @@ TEST_F(LowerTest, LatentAttentionJoinsTheSharedKeyAndFillsUpTheValue) {
       << text;
 }
 
+TEST_F(LowerTest, AShortConvolutionStandsInThePlaceOfAttention) {
+  DecoderSpec spec = decoder(ResidualKind::kPre, 2);
+  ShortConvSpec conv;
+  conv.in_proj = linear("layers.0.conv.in_proj", WeightRole::kConvInProj, 12, 8);
+  conv.in_proj.weight = Binding::concat_rows({conv.in_proj.weight, conv.in_proj.weight});
+  conv.kernel = Binding::constant(24, 0.5F);
+  conv.out_proj = linear("layers.0.conv.out_proj", WeightRole::kConvOutProj, 8, 8);
+  conv.taps = 3;
+  spec.layers[0].short_conv = conv;
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(text.find("/layers.0/conv/short_conv/output = ShortConv(/layers.0/conv/in_proj/output, "
+                      "kernel=layers.0.conv.kernel[24], taps=3, layer=0)"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("layers.0/self_attn"), std::string::npos) << text;
+  EXPECT_NE(text.find("layers.1/self_attn/attention"), std::string::npos) << text;
+}
+
+TEST_F(LowerTest, LinearAttentionIsARuleBetweenGates) {
+  // One key head and two value heads of 4 channels.
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  const std::string p = "layers.0.linear_attn.";
+  GatedDeltaSpec delta;
+  delta.qkv_proj = linear(p + "qkv_proj", WeightRole::kLinearQkvProj, 8, 8);
+  delta.qkv_proj.weight = Binding::concat_rows({delta.qkv_proj.weight, delta.qkv_proj.weight});
+  delta.z_proj = linear(p + "z_proj", WeightRole::kLinearZProj, 8, 8);
+  delta.a_proj = linear(p + "a_proj", WeightRole::kLinearAProj, 4, 8);
+  delta.a_proj.weight = delta.a_proj.weight.gather_rows({{0, 2, 1}});
+  delta.a_proj.bias = Binding::constant(2, 1);
+  delta.b_proj = linear(p + "b_proj", WeightRole::kLinearBProj, 4, 8);
+  delta.b_proj.weight = delta.a_proj.weight;
+  delta.kernel = Binding::constant(64, 1);
+  delta.decay = Binding::constant(2, -1);
+  delta.norm = norm(p + "norm", WeightRole::kLinearNorm, 4);
+  delta.out_proj = linear(p + "out_proj", WeightRole::kLinearOutProj, 8, 8);
+  delta.num_key_heads = 1;
+  delta.num_value_heads = 2;
+  delta.key_dim = delta.value_dim = delta.taps = 4;
+  spec.layers[0].gated_delta = delta;
+  const std::string text = print(lower(spec).graph);
+  for (const char* line :
+       {"/layers.0/linear_attn/a_proj/softplus/output = Unary(/layers.0/linear_attn/a_proj/output, softplus)",
+        "/layers.0/linear_attn/b_proj/sigmoid/output = Unary(/layers.0/linear_attn/b_proj/output, sigmoid)",
+        "/layers.0/linear_attn/rule/output = GatedDelta(/layers.0/linear_attn/qkv_proj/output, "
+        "/layers.0/linear_attn/decay/output, /layers.0/linear_attn/b_proj/sigmoid/output, "
+        "kernel=layers.0.linear_attn.kernel[64], heads=2/1, key_dim=4, value_dim=4, taps=4, layer=0)",
+        "GatedUnit(/layers.0/linear_attn/z_proj/output, /layers.0/linear_attn/norm/output, silu)"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+}
+
+TEST_F(LowerTest, AnOutputGateMultipliesWhatOProjReads) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.layers[0].attention.gate_proj = linear("layers.0.self_attn.o_gate_proj", WeightRole::kOGateProj, 8, 8);
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(
+      text.find("/layers.0/self_attn/output_gate/output = Multiply(/layers.0/self_attn/attention/output, "
+                "/layers.0/self_attn/o_gate_proj/sigmoid/output)"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find("o_proj/output = Linear(/layers.0/self_attn/output_gate/output"), std::string::npos)
+      << text;
+}
+
 TEST_F(LowerTest, WeightsCarryRoleAndKind) {
   const Lowered lowered = lower(decoder(ResidualKind::kPre));
   ASSERT_EQ(lowered.weights.size(), lowered.graph.weights.size());

@@ -14,7 +14,7 @@ import onnx
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.mnn_package import Package  # noqa: E402
-from support.onnx_case import head_dim, refused_by_genai  # noqa: E402
+from support.onnx_case import head_dim, onnx_fixture_names, refused_by_genai  # noqa: E402
 from support.tool import TempDirCase, export, family_arguments, make_fixture, run  # noqa: E402
 
 FLAGS = (("--quant_bit", 5), ("--quant_bit", 8, "--embed_bit", 8), ("--quant_bit", 6, "--sym"), ("--quant_bit", 4, "--compat", "3.1"),
@@ -193,7 +193,7 @@ class Convert(TempDirCase):
 
 
 def add_tests():
-    for number, name in enumerate(make_fixture.fixture_names()):
+    for number, name in enumerate(onnx_fixture_names()):
         def test(self, number=number, name=name):
             self.check_fixture(number, name)
         setattr(Convert, f"test_{name}", test)

@@ -12,7 +12,7 @@ from parity.compare import PREFILL, load_golden, relative_rms  # noqa: E402
 from support.decoded import decoded_checkpoint  # noqa: E402
 from support.mnn_converter import StockConverter  # noqa: E402
 from support.mnn_package import OP_CONVOLUTION, OP_NAME, Package, address_of  # noqa: E402
-from support.onnx_case import OnnxCase  # noqa: E402
+from support.onnx_case import OnnxCase, onnx_fixture_names  # noqa: E402
 from support.onnx_decoder import OnnxDecoder  # noqa: E402
 from support.runtime import StockRuntime  # noqa: E402
 from support.tool import make_fixture  # noqa: E402
@@ -84,7 +84,7 @@ class MnnConvert(OnnxCase):
 
 
 def add_tests():
-    for name in make_fixture.fixture_names():
+    for name in onnx_fixture_names():
         def test(self, name=name):
             self.check(name)
         setattr(MnnConvert, f"test_{name}", test)

@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from compare_onnx import measure_onnx  # noqa: E402
 from parity import tolerances  # noqa: E402
 from parity.compare import FAR_PREFILL, load_golden, relative_rms  # noqa: E402
-from support.onnx_case import OnnxCase, check_file, refused_by_genai  # noqa: E402
+from support.onnx_case import OnnxCase, check_file, onnx_fixture_names, refused_by_genai  # noqa: E402
 from support.onnx_decoder import OnnxDecoder  # noqa: E402
 from support.tool import family_arguments, make_fixture, run  # noqa: E402
 
@@ -44,6 +44,18 @@ class Onnxruntime(OnnxCase):
         self.assertIn(f"multiple of 16, and this is {refused_by_genai(fixture.llama_config)}", done.stderr)
         self.assertFalse(out.exists())
 
+    def test_layers_with_a_state_are_refused_by_name(self):
+        for name, what in (("lfm2_full_attn_idxs", "layer 0 is a short convolution"), ("qwen3_5_text_linear", "layer 0 is linear attention")):
+            with self.subTest(fixture=name):
+                checkpoint = self.tmp / f"refused-{name}"
+                make_fixture.make(name, checkpoint)
+                for flavour in ("one", "ort", "genai"):
+                    out = self.tmp / f"refused-{name}-{flavour}"
+                    done = run("export", "--path", checkpoint, "--dst_path", out, "--export", "onnx", "--onnx_flavour", flavour)
+                    self.assertEqual(done.returncode, 4, done.stderr)
+                    self.assertIn(what, done.stderr)
+                    self.assertFalse(out.exists())
+
     def test_every_opset(self):
         for name, opset in itertools.product(OPSET_MODELS, OPSETS):
             with self.subTest(model=name, opset=opset):
@@ -73,7 +85,7 @@ class Onnxruntime(OnnxCase):
 
 
 def add_tests():
-    for name in make_fixture.fixture_names():
+    for name in onnx_fixture_names():
         for flavour in FLAVOURS:
             def test(self, name=name, flavour=flavour):
                 self.check(name, flavour)

@@ -74,8 +74,9 @@ def measure(runtime, fixture, checkpoint, package, bits, form):
     golden = load_golden(fixture, fixture.golden)
     got = runtime.logits(package, golden["ids"], PREFILL)
     want = golden[f"logits_{bits}"]
-    if bits == 8 and fixture.has_experts:
-        # Rounding may choose another expert for a token, which then is off by much: all rows count together.
+    if bits == 8 and (fixture.has_experts or fixture.is_recurrent):
+        # Rounding may choose another expert for a token, which then is off by much, and a state carries errors on: all rows
+        # count together.
         return (relative_rms(got, want),) * 2
     return relative_rms(got[:PREFILL], want[:PREFILL]), relative_rms(got[PREFILL:], want[PREFILL:])
 

@@ -17,6 +17,11 @@ def refused_by_genai(config):
     return next((width for width in (rotary_dim, dim) if width % 16), None)
 
 
+def onnx_fixture_names():
+    """The fixtures that ONNX has a form for."""
+    return [n for n in make_fixture.fixture_names() if not make_fixture.Fixture(n).is_recurrent]
+
+
 def check_file(directory):
     """@raises onnx.checker.ValidationError, or an error of shape inference."""
     onnx.checker.check_model(str(pathlib.Path(directory) / "llm.onnx"), full_check=True)

@@ -128,7 +128,9 @@ void Emitter::emit(std::size_t node, const ir::ChannelScale& op) {
 
 void Emitter::emit(std::size_t, const ir::Unary& op) {
   const Faces& x = faces_[op.x];
-  if (x.packed != kNone)
+  if (op.kind == ir::UnaryKind::kSoftplus)
+    set_plain(op.y, softplus(plain_name(op.y), plain(op.x)), x.channels);
+  else if (x.packed != kNone)
     set_packed(op.y, apply_unary(packed_name(op.y), op.kind, x.packed, fb::DataFormat::NC4HW4), x.channels);
   else
     set_plain(op.y, apply_unary(plain_name(op.y), op.kind, plain(op.x), fb::DataFormat::NCHW), x.channels);
@@ -149,6 +151,8 @@ TensorId Emitter::apply_unary(const std::string& name, ir::UnaryKind kind, Tenso
       return net_.relu(name, x, format);
     case ir::UnaryKind::kSigmoid:
       return net_.unary(name, fb::UnaryKind::SIGMOID, x, format);
+    case ir::UnaryKind::kSoftplus:
+      break;  // made of several ops, in emit
     case ir::UnaryKind::kRelu2:
       return net_.unary(name, fb::UnaryKind::SQUARE, net_.relu(name + "/relu", x, format), format);
   }

@@ -49,6 +49,8 @@ class Emitter {
   void emit(std::size_t node, const ir::ChannelScale& op);
   void emit(std::size_t node, const ir::Unary& op);
   void emit(std::size_t node, const ir::JoinHeads& op);
+  void emit(std::size_t node, const ir::ShortConv& op);
+  void emit(std::size_t node, const ir::GatedDelta& op);
   void emit(std::size_t node, const ir::ResizeHeads& op);
   void emit(std::size_t node, const ir::Route& op);
   void emit(std::size_t node, const ir::Experts& op);
@@ -56,6 +58,8 @@ class Emitter {
   virtual TensorId gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
                          TensorId gate, TensorId up);
 
+  /// ln(1 + exp x) of an NCHW tensor.
+  TensorId softplus(const std::string& name, TensorId x);
   /// The face of a value, converted from one that exists.
   TensorId plain(ir::ValueId value);
   TensorId packed(ir::ValueId value);

@@ -45,6 +45,8 @@ class LayoutBuilder {
       if (const auto* experts = std::get_if<ir::Experts>(&op)) place(*experts);
       if (const auto* table = std::get_if<ir::RopeTable>(&op)) place(*table);
       if (const auto* scale = std::get_if<ir::ChannelScale>(&op)) place_vector(scale->weight);
+      if (const auto* conv = std::get_if<ir::ShortConv>(&op)) place_vector(conv->kernel);
+      if (const auto* delta = std::get_if<ir::GatedDelta>(&op)) place_vector(delta->kernel);
       const auto* attention = std::get_if<ir::Attention>(&op);
       if (attention != nullptr && attention->sinks) place_vector(*attention->sinks);
       const auto* norm = std::get_if<ir::Norm>(&op);

@@ -253,6 +253,20 @@ std::pair<TensorId, TensorId> NetBuilder::rope(std::string_view op_name, std::st
   return {first, first + 1};
 }
 
+TensorId NetBuilder::transpose(std::string_view name, TensorId x) {
+  const std::vector<std::int32_t> dims{0, 2, 1};
+  return add({name, fb::OpType::Permute, {x}, {name}}, fb::CreatePermuteDirect(builder_, &dims));
+}
+
+TensorId NetBuilder::linear_attention(std::string_view name, TensorId x, TensorId gate, TensorId beta,
+                                      TensorId kernel, const LinearAttentionParam& param) {
+  const auto kind = builder_.CreateString(param.kind.data(), param.kind.size());
+  const auto table = fb::CreateLinearAttentionParam(builder_, kind, to_int(param.num_key_heads),
+                                                    to_int(param.num_value_heads), to_int(param.key_dim),
+                                                    to_int(param.value_dim), param.normalises_qk);
+  return add({name, fb::OpType::LinearAttention, {x, gate, beta, kernel}, {name}}, table);
+}
+
 TensorId NetBuilder::attention(std::string_view name, TensorId q, TensorId k, TensorId v, TensorId mask,
                                const AttentionParam& param) {
   const auto table =

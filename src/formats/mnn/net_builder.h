@@ -44,6 +44,15 @@ struct AttentionParam {
   TensorId sinks = -1;  ///< float [heads]; -1: none
 };
 
+struct LinearAttentionParam {
+  std::string_view kind;
+  std::int64_t num_key_heads = 0;
+  std::int64_t num_value_heads = 0;
+  std::int64_t key_dim = 0;
+  std::int64_t value_dim = 0;
+  bool normalises_qk = false;
+};
+
 /// Every maker appends one op and returns its output, named `name`; ops are named after their outputs. Inputs
 /// must have been made before, so the ops come out in topological order.
 class NetBuilder {
@@ -109,6 +118,11 @@ class NetBuilder {
   void begin_subgraph();
   void end_subgraph(const std::string& name, TensorId input, TensorId output);
 
+  /// The two last of three axes change places.
+  TensorId transpose(std::string_view name, TensorId x);
+  /// [1, T, n, D] from x [1, C, T].
+  TensorId linear_attention(std::string_view name, TensorId x, TensorId gate, TensorId beta, TensorId kernel,
+                            const LinearAttentionParam& param);
   TensorId attention(std::string_view name, TensorId q, TensorId k, TensorId v, TensorId mask,
                      const AttentionParam& param);
 

@@ -46,6 +46,11 @@ std::string attributes(const fb::Op& op) {
   }
   if (const auto* attention = op.main_as_AttentionParam())
     return fmt::format(", kv_cache={}, layer={}", attention->kv_cache(), attention->layer_index());
+  if (const auto* linear = op.main_as_LinearAttentionParam()) {
+    return fmt::format(", {}, heads={}/{}, head_dims={}/{}", linear->attn_type()->str(),
+                       linear->num_v_heads(), linear->num_k_heads(), linear->head_v_dim(),
+                       linear->head_k_dim());
+  }
   if (const auto* rope = op.main_as_RoPEParam()) {
     return fmt::format(", heads={}/{}, head_dim={}, rotary_dim={}", rope->num_head(), rope->kv_num_head(),
                        rope->head_dim(), rope->rope_cut_head_dim());

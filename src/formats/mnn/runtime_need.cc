@@ -29,6 +29,11 @@ RuntimeNeed minimum_runtime(const ir::Graph& graph, const WeightFileLayout& layo
         return attention != nullptr && attention->sinks.has_value();
       }))
     need.raise({3, 2, 3}, "attention sinks");
+  const bool is_recurrent = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const ir::Node& node) {
+    return std::holds_alternative<ir::ShortConv>(node.op) || std::holds_alternative<ir::GatedDelta>(node.op);
+  });
+  // 3.4.1 has the op, but forgets its state before every prompt and knows no short convolution.
+  if (is_recurrent) need.raise({3, 5, 0}, "the op for linear attention and short convolutions");
   if (any_linear([](const LinearBlob& blob) {
         return !blob.scheme.is_float() && blob.scheme.scale_type == ScaleType::kF16;
       }))

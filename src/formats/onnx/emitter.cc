@@ -287,6 +287,8 @@ std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, con
       return net_.node("Tanh", {x}, name);
     case ir::UnaryKind::kSigmoid:
       return net_.node("Sigmoid", {x}, name);
+    case ir::UnaryKind::kSoftplus:
+      return net_.node("Softplus", {x}, name);
   }
   fail(ErrorKind::kInternal, "activation {} has no ONNX node", static_cast<int>(kind));
 }
@@ -299,6 +301,22 @@ void Emitter::emit(const ir::Unary& op) {
 void Emitter::emit(const ir::GatedUnit& op) {
   const std::string gate = activation(value_name(op.y) + "/gate", op.kind, rows(op.gate));
   set_rows(op.y, net_.node("Mul", {gate, rows(op.up)}, rows_name(op.y)), faces_[op.gate].channels);
+}
+
+// A state between calls would be an input and an output of its own, which no reader of these files knows, and
+// ONNX has no operator for the rule.
+void Emitter::emit(const ir::ShortConv& op) {
+  fail(ErrorKind::kUnsupported,
+       "layer {} is a short convolution, whose state --export onnx has no form for; export to MNN (without "
+       "--export onnx)",
+       op.layer_idx);
+}
+void Emitter::emit(const ir::GatedDelta& op) {
+  fail(ErrorKind::kUnsupported,
+       "layer {} is linear attention (gated delta rule), whose state --export onnx has no form for; export "
+       "to MNN "
+       "(without --export onnx)",
+       op.layer_idx);
 }
 
 void Emitter::emit(const ir::JoinHeads& op) {

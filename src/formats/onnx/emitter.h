@@ -43,6 +43,8 @@ class Emitter {
   void emit(const ir::Unary& op);
   void emit(const ir::GatedUnit& op);
   void emit(const ir::JoinHeads& op);
+  [[noreturn]] static void emit(const ir::ShortConv& op);
+  [[noreturn]] static void emit(const ir::GatedDelta& op);
   void emit(const ir::ResizeHeads& op);
   void emit(const ir::RopeTable& op);
   void emit(const ir::Rope& op);
