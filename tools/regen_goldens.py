@@ -203,7 +203,7 @@ def without_features(fixture):
             yield key, base, c
     for key, off in EXPERT_KEYS.items():
         if key in config and config[key] != off:
-            yield key, base, {**config, key: off}
+            yield key, base, {**config, key: off, **({"topk_group": 1} if key == "n_group" else {})}
     roles = {role for _, role, _ in fixture.tensors()}
     for role in sorted(r for r in roles if r.endswith(".bias") or r in ("sinks", "selection_bias")):
         yield role, {n: np.zeros_like(v) if r == role else v for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config

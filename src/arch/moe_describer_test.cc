@@ -184,6 +184,13 @@ TEST(Moe, NumbersThatDoNotFitAreRefused) {
   EXPECT_EQ(error_of(config_of("7"), tensors), "config.json: 'dense' must be a list of layer numbers");
 }
 
+TEST(Moe, AFurtherLayerIsOneBehindTheLast) {
+  for (const auto& [name, fits] :
+       {std::pair{"layers.2.x", false}, {"layers.3.x", true}, {"layers.4.x", false}})
+    EXPECT_EQ(matches_pattern("layers.{n}.*", name, 3, 1), fits) << name;
+  EXPECT_FALSE(matches_pattern("layers.{n}.*", "layers.3.x", 3));
+}
+
 TEST(Moe, ASparsemixerTakesTwoExpertsAndNothingElse) {
   std::string text = std::string(kFamily) + kSingle;
   text.replace(text.find("\"sigmoid\""), 9, "\"sparsemixer\"");

@@ -58,7 +58,8 @@ FamilyFit fit(const Family& family, const std::set<std::string>& names) {
                             fit.missing_tensors.end());
   for (const std::string& name : names) {
     const bool is_ignored = std::any_of(family.ignore.begin(), family.ignore.end(), [&](const auto& rule) {
-      return matches_pattern(as_stored(rule.first), name, 0);
+      // Names here have lost their numbers.
+      return rule.first.find("{n}") == std::string::npos && matches_pattern(as_stored(rule.first), name, 0);
     });
     if (known.count(name) == 0 && !is_ignored) fit.strange_tensors.push_back(name);
   }

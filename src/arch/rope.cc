@@ -106,6 +106,8 @@ void read_member(RopeParameters& parameters, const Kind& kind, std::string_view 
                  std::string_view where) {
   if (key == "rope_type" || key == "type" || value.is_null()) return;
   if (key == "mrope_section" || key == "mrope_interleaved") return;  // which axis turns which part
+  // Factors that some models multiply with instead; rope.attention_factor reads them.
+  if (kind.name == "longrope" && (key == "short_mscale" || key == "long_mscale")) return;
   // How a YaRN model was trained, and vLLM's factor: transformers, our reference, reads neither.
   if (kind.name == "yarn" && (key == "finetuned" || key == "attn_factor")) {
     parameters.unread.emplace_back(key);

@@ -103,6 +103,10 @@ RopeResolver::Rope RopeResolver::resolve(std::string_view layer_type) {
   rope.theta = theta_of(rope.parameters, layer_type);
   rope.rotary_dim = rotary_dim_of(layer_type);
   rope.exact_below = config_.evaluate_setting(family_.rope_setting(layer_type, "exact_below"));
+  rope.attention_factor = config_.evaluate_setting(family_.rope_setting(layer_type, "attention_factor"));
+  if (rope.attention_factor < 0)
+    fail(ErrorKind::kFormat, "config.json: 'rope.attention_factor' comes to {}, it must not be negative",
+         rope.attention_factor);
   rope.is_pair = family_.rope_setting(layer_type, "pairing").word == "pair";
   const auto same = std::find(ropes_.begin(), ropes_.end(), rope);
   rope.idx = static_cast<int>(same - ropes_.begin());
@@ -128,6 +132,7 @@ std::vector<RopeSpec> RopeResolver::finish(std::vector<std::string>& notes) {
     tables.push_back(make_rope(rope.parameters, rope.theta, rope.rotary_dim, max_positions));
     RopeSpec& table = tables.back();
     if (table.exact_below == 0) table.exact_below = static_cast<std::int64_t>(rope.exact_below);
+    if (rope.attention_factor != 0) table.attention_factor = rope.attention_factor;
     for (const std::string& key : rope.parameters.unread)
       notes.push_back(fmt::format("{} rope: '{}' is not read, as in transformers", table.kind, key));
     if (table.exact_below > 0)

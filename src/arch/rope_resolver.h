@@ -35,6 +35,7 @@ class RopeResolver {
     double theta = 0;
     std::int64_t rotary_dim = 0;
     double exact_below = 0;
+    double attention_factor = 0;  ///< 0: the rule's own
     bool is_pair = false;
     int idx = -1;
     friend bool operator==(const Rope&, const Rope&) = default;

@@ -46,16 +46,18 @@ std::int64_t as_row(double value, const Location& where, std::string_view what) 
 }
 
 // Digits at the front of `name` that are a number below `bound`; 0 when there is none.
-std::size_t number_length(std::string_view name, std::int64_t bound) {
+std::size_t number_length(std::string_view name, std::int64_t bound, std::int64_t least = 0) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error != std::errc() || name.front() == '-' || number >= bound) return 0;
+  if (error != std::errc() || name.front() == '-' || number >= bound || number < least) return 0;
   return static_cast<std::size_t>(end - name.data());
 }
 
 // Digits of `name` that the mark at the front of `pattern` stands for.
-std::size_t marked_length(std::string_view pattern, std::string_view name, std::int64_t num_layers) {
+std::size_t marked_length(std::string_view pattern, std::string_view name, std::int64_t num_layers,
+                          std::int64_t num_further) {
   const std::string_view mark = pattern.substr(0, 3);
+  if (mark == "{n}") return number_length(name, num_layers + num_further, num_layers);
   if (mark == "{i}") return number_length(name, num_layers);
   return mark == "{e}" ? number_length(name, kAnyLayer) : 0;
 }
@@ -72,7 +74,8 @@ Shape flattened(const Shape& shape, std::size_t rank) {
 
 }  // namespace
 
-bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers) {
+bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers,
+                     std::int64_t num_further) {
   std::string_view star_pattern, star_name;  // where the last `*` would take one more character
   bool has_star = false;
   while (!name.empty() || !pattern.empty()) {
@@ -83,7 +86,7 @@ bool matches_pattern(std::string_view pattern, std::string_view name, std::int64
       has_star = true;
       continue;
     }
-    const std::size_t digits = marked_length(pattern, name, num_layers);
+    const std::size_t digits = marked_length(pattern, name, num_layers, num_further);
     if (digits > 0) {
       pattern.remove_prefix(3);
       name.remove_prefix(digits);
@@ -235,6 +238,12 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
   if (partial_.count(id) != 0)
     fail(ErrorKind::kFormat, "tensor {} is used twice, in part as '{}' and whole as '{}', by family '{}'",
          shown(info.name), used_by_[id], role.name, family_.name);
+  // Some store a vector as a matrix of one row.
+  const bool is_row = expected.size() == 1 && info.shape == Shape{1, expected[0]};
+  if (is_row) {
+    mark_used(id, role);
+    return stored(id, expected).gather_rows({{0, expected[0], 1}});
+  }
   if (info.shape != expected)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
          shape_text(info.shape), shape_words(role), shape_text(expected));
@@ -370,12 +379,17 @@ void TensorClaims::fail_if_missing(std::int64_t layer) {
 
 bool TensorClaims::ignored_by_family(TensorId id) {
   const std::int64_t num_layers = config_.size("num_hidden_layers");
+  // Few models have more than one; a number that is none leaves nothing out.
+  constexpr double kMostFurther = 64;
+  const double further = config_.evaluate("model.mtp_layers");
+  const std::int64_t num_further =
+      further >= 0 && further <= kMostFurther ? static_cast<std::int64_t>(further) : 0;
   const std::string& name = tensors_[id].name;
   for (const auto& [pattern, rule] : family_.ignore) {
     const bool strips = strip_prefix_ && pattern.rfind(*family_.base_prefix, 0) == 0;
     const std::string_view shorter =
         strips ? std::string_view(pattern).substr(family_.base_prefix->size()) : std::string_view(pattern);
-    if (!matches_pattern(shorter, name, num_layers)) continue;
+    if (!matches_pattern(shorter, name, num_layers, num_further)) continue;
     ignore(id, rule.rule);
     return true;
   }

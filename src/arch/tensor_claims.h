@@ -84,7 +84,9 @@ class TensorClaims {
   std::map<std::string, Shape> shapes_;
 };
 
-/// Whether `name` fits `pattern`: `*` is any text, `{i}` a layer number below `num_layers`, `{e}` any number.
-bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers);
+/// Whether `name` fits `pattern`: `*` is any text, `{i}` a layer number below `num_layers`, `{e}` any number,
+/// `{n}` the number of one of `num_further` layers behind those.
+bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers,
+                     std::int64_t num_further = 0);
 
 }  // namespace llm2mnn

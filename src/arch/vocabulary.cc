@@ -15,6 +15,8 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"model.tied", KeyKind::kExpression, "", "tie_word_embeddings",
                   "not 0: the head is the embedding and a stored head is ignored", "-"},
     VocabularyKey{"model.head_bias", KeyKind::kExpression, "", "0", "not 0: lm_head has a bias"},
+    VocabularyKey{"model.mtp_layers", KeyKind::kExpression, "", "0",
+                  "layers behind the last one that predict further tokens: {n} in [ignore]", "-"},
     VocabularyKey{"norm.kind", KeyKind::kMenu, "rms layer", "rms", "of every norm; layer subtracts the mean",
                   "layer_norm"},
     VocabularyKey{"norm.eps", KeyKind::kExpression, "", "rms_norm_eps", "of every norm", "-"},
@@ -109,6 +111,8 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"rope.original_context", KeyKind::kExpression, "", "0",
                   "context before longrope; 0: where the dictionary says it, else max_position_embeddings",
                   "-"},
+    VocabularyKey{"rope.attention_factor", KeyKind::kExpression, "", "0",
+                  "multiplies cos and sin; 0: what the scaling's rule says", "-"},
     VocabularyKey{"rope.exact_below", KeyKind::kExpression, "", "0",
                   "positions from which on the model's own rule is another one; 0: none", "-"},
     VocabularyKey{
