@@ -325,5 +325,39 @@ def qwen3_5_text(m, c, ids):
     return m.linear(x, "lm_head" if "lm_head.weight" in m.tensors else "model.embed_tokens")
 
 
-FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, qwen3_5_text)
-MODELS = {forward.__name__: lambda config, forward=forward: Reference(forward, config) for forward in FORWARD}
+def minicpm(m, c, ids):
+    """Inside original_max_position_embeddings, where longrope has its short factors; max_position_embeddings is as long, so that the
+    factor of cosines is 1."""
+    x = m["model.embed_tokens.weight"][ids] * c.scale_emb
+    dim = c.hidden_size // c.num_attention_heads
+    depth = c.scale_depth / c.num_hidden_layers ** 0.5
+    for i in range(c.num_hidden_layers):
+        at = f"model.layers.{i}."
+        y = m.rms(x, at + "input_layernorm", c.rms_norm_eps)
+        q, k, v = (heads(m.linear(y, f"{at}self_attn.{n}_proj"), dim) for n in "qkv")
+        q, k = (rotate(t, c.rope_theta, scaling=c.rope_scaling, max_positions=c.max_position_embeddings) for t in (q, k))
+        x = x + depth * m.linear(attend(q, k, v), at + "self_attn.o_proj")
+        y = m.rms(x, at + "post_attention_layernorm", c.rms_norm_eps)
+        x = x + depth * m.linear(F.silu(m.linear(y, at + "mlp.gate_proj")) * m.linear(y, at + "mlp.up_proj"), at + "mlp.down_proj")
+    x = m.rms(x, "model.norm", c.rms_norm_eps) / (c.hidden_size / c.dim_model_base)
+    return F.linear(x, m["lm_head.weight" if "lm_head.weight" in m.tensors else "model.embed_tokens.weight"])
+
+
+def phi_msft(m, c, ids):
+    x = m["transformer.embd.wte.weight"][ids]
+    dim = c.n_embd // c.n_head
+    kv_rows = (c.n_head_kv or c.n_head) * dim
+    for i in range(c.n_layer):
+        at = f"transformer.h.{i}."
+        y = m.layer_norm(x, at + "ln", c.layer_norm_epsilon)
+        q, k, v = (heads(t, dim) for t in m.linear(y, at + "mixer.Wqkv").split((c.n_embd, kv_rows, kv_rows), -1))
+        q, k = (rotate(t, 10000.0, c.rotary_dim) for t in (q, k))
+        inner = F.gelu(m.linear(y, at + "mlp.fc1"), approximate="tanh")
+        x = x + m.linear(attend(q, k, v), at + "mixer.out_proj") + m.linear(inner, at + "mlp.fc2")
+    return m.linear(m.layer_norm(x, "lm_head.ln", c.layer_norm_epsilon), "lm_head.linear")
+
+
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, qwen3_5_text,
+           minicpm, phi_msft)
+MODELS = {{"phi_msft": "phi-msft"}.get(forward.__name__, forward.__name__): lambda config, forward=forward: Reference(forward, config)
+          for forward in FORWARD}

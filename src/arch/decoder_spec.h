@@ -139,14 +139,16 @@ struct LatentSpec {
 /// With `latent`: q_proj [Hq*Dh, Q or H], k_proj [Hq*(Dh-r), R] without the rotary channels, v_proj
 /// [Hq*value_dim, R], o_proj [H, Hq*value_dim].
 struct AttentionSpec {
-  LinearSpec q_proj;               ///< [Hq*Dh, H]
-  LinearSpec k_proj;               ///< [Hkv*Dh, H]
-  LinearSpec v_proj;               ///< [Hkv*Dh, H]
-  LinearSpec o_proj;               ///< [H, Hq*Dh]
-  std::optional<NormSpec> q_norm;  ///< before rope
+  LinearSpec q_proj;  ///< [Hq*Dh, H]
+  LinearSpec k_proj;  ///< [Hkv*Dh, H]
+  LinearSpec v_proj;  ///< [Hkv*Dh, H]
+  LinearSpec o_proj;  ///< [H, Hq*Dh]
+  std::optional<NormSpec> q_norm;
   std::optional<NormSpec> k_norm;
+  bool qk_norm_after_rope = false;  ///< else before it
   QkNormKind qk_norm_kind = QkNormKind::kHead;
-  Binding sinks;  ///< [Hq], a logit of each head that the softmax counts and drops; or empty
+  Binding sinks;        ///< [Hq], a logit of each head that the softmax counts and drops; or empty
+  double clip_qkv = 0;  ///< q, k and v lie in -c .. c, behind their biases; 0: anywhere
   std::optional<LatentSpec> latent;
   std::optional<LinearSpec> gate_proj;  ///< [Hq*Dh, H]: its sigmoid multiplies what o_proj reads
   std::int64_t num_attention_heads = 0;

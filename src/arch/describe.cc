@@ -135,6 +135,14 @@ class Describer {
     // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
     const double factor = positive("attention.scale") * std::sqrt(static_cast<double>(head_dim_));
     q_factor_ = std::abs(factor - 1) < 1e-12 ? 1.0f : static_cast<float>(factor);
+    clip_qkv_ = config_.evaluate("attention.clip_qkv");
+    // A factor in the rows of q would come before the limit.
+    if (clip_qkv_ < 0 || (clip_qkv_ != 0 && q_factor_ != 1.0f))
+      fail(ErrorKind::kUnsupported,
+           "config.json: 'attention.clip_qkv' comes to {}; it must not be negative, and is supported with "
+           "scores "
+           "scaled by head_dim ^ -0.5 only",
+           clip_qkv_);
     const std::string qk_norm = family_.setting("attention.qk_norm").word;
     has_qk_norm_ = qk_norm != "none" && is_on("attention.qk_norm_on");
     qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
@@ -167,10 +175,14 @@ class Describer {
     norm.role = find_role(role)->role;
     norm.kind = norm_kind_;
     norm.eps = norm_eps_;
-    norm.weight = claims_.claim(role, layer);
-    if (gamma_offset_ != 0 && !norm.weight.is_empty()) norm.weight = norm.weight.add(gamma_offset_);
-    if (find_role(std::string(role) + "_bias") != nullptr && is_on("norm.bias"))
-      norm.bias = claims_.claim(std::string(role) + "_bias", layer);
+    const bool is_hidden = find_role(std::string(role) + "_bias") != nullptr;
+    if (is_hidden && !is_on("norm.weight")) {
+      norm.weight = Binding::constant(spec_.hidden_size, 1);
+    } else {
+      norm.weight = claims_.claim(role, layer);
+      if (gamma_offset_ != 0 && !norm.weight.is_empty()) norm.weight = norm.weight.add(gamma_offset_);
+    }
+    if (is_hidden && is_on("norm.bias")) norm.bias = claims_.claim(std::string(role) + "_bias", layer);
     return norm;
   }
 
@@ -290,6 +302,8 @@ class Describer {
     attention.v_proj = linear("v_proj", "attention.v_bias");
     attention.o_proj = linear("o_proj", "attention.o_bias");
     attention.qk_norm_kind = qk_norm_kind_;
+    attention.qk_norm_after_rope = is_on("attention.qk_norm_after_rope");
+    attention.clip_qkv = clip_qkv_;
     if (has_qk_norm_) {
       attention.q_norm = make_norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
       attention.k_norm = make_norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
@@ -435,6 +449,7 @@ class Describer {
   MlpKind mlp_kind_ = MlpKind::kGlu;
   Activation activation_ = Activation::kSilu;
   float q_factor_ = 1;
+  double clip_qkv_ = 0;
   bool has_qk_norm_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
 };

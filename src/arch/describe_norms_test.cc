@@ -1,4 +1,4 @@
-// Norms of q and k that have weights for each head.
+// Variants of norms and attention: weights for each head, no weights, limits, patterns of letters.
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -73,6 +73,74 @@ TEST(HeadNorms, SwitchedOffTheyAreLeftOverByName) {
       message_of([&] { describe(family, small_llama(), with_norms(".0", {8}, {8})); });
   EXPECT_NE(message.find(": role 'k_norm' is off, attention.qk_norm_on = 'mlp_bias'"), std::string::npos)
       << message;
+}
+
+Family clone_with(const std::string& text) {
+  return family_from_text("model_types = [\"llama\"]\ninherits = \"llama\"\n" + text);
+}
+
+TEST(NormsWithoutWeights, AreOnesAndUseNoTensor) {
+  const Family family = clone_with("[norm]\nweight = false\ngamma_offset = 1\n");
+  Tensors tensors = llama_like_tensors(small_llama());
+  const std::string message = message_of([&] { describe(family, small_llama(), tensors); });
+  EXPECT_NE(message.find("role 'input_layernorm' is off, norm.weight = '0'"), std::string::npos) << message;
+  std::erase_if(tensors, [](const auto& item) { return item.first.find("norm") != std::string::npos; });
+  const DecoderSpec spec = describe(family, small_llama(), tensors);
+  for (const NormSpec* norm :
+       {&spec.norm, &*spec.layers.at(1).input_norm, &*spec.layers.at(1).pre_mlp_norm}) {
+    std::vector<TensorId> sources;
+    norm->weight.collect_sources(sources);
+    EXPECT_TRUE(sources.empty()) << norm->address;
+    EXPECT_EQ(norm->weight.rows(), spec.hidden_size);
+  }
+}
+
+TEST(ClipQkv, IsRefusedWhereTheRowsOfQAreScaled) {
+  const auto clipped = [](const std::string& attention) {
+    return describe(clone_with("[attention]\n" + attention), small_llama(),
+                    llama_like_tensors(small_llama()));
+  };
+  EXPECT_EQ(clipped("clip_qkv = 0.5").layers.at(1).attention.clip_qkv, 0.5);
+  for (const char* attention : {"clip_qkv = -1", "clip_qkv = 8\nscale = 1"})
+    EXPECT_NE(message_of([&] { clipped(attention); }).find("'attention.clip_qkv' comes to"),
+              std::string::npos);
+}
+
+TEST(LayerPattern, IsReadLetterByLetterAndTheLastLayerIsFull) {
+  const Family family = clone_with(
+      "[config]\nsliding_window_pattern = { default = 2 }\n[attention]\nsliding_window = 5\n"
+      "layer_types = { key = \"sliding_window_pattern\", "
+      "default = \"(i + 1) % sliding_window_pattern == 0 ? full : sliding\" }\n");
+  const auto masks = [&](const std::string& pattern) {
+    JsonValue config = testing::with_key(small_llama(), "num_hidden_layers", "5");
+    config = testing::with_key(config, "sliding_window_pattern", pattern);
+    std::string letters;
+    for (const LayerSpec& layer : describe(family, config, llama_like_tensors(config)).layers)
+      letters += layer.attention.mask == MaskKind::kSliding ? 'L' : 'G';
+    return letters;
+  };
+  EXPECT_EQ(masks("\"LLG\""), "LLGLG");
+  EXPECT_EQ(masks("\"GL\""), "GLGLG");
+  EXPECT_EQ(masks("\"L\""), "LLLLG");
+  EXPECT_EQ(masks("3"), "LLGLL");
+  EXPECT_NE(message_of([&] { masks("\"LX\""); }).find("supported is a pattern of L and G"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { masks("\"\""); }).find("supported is a pattern"), std::string::npos);
+}
+
+TEST(RopeDictionary, KeysThatAFamilyCallsHarmlessAreNotAsked) {
+  const std::string dictionary = R"({"type": "dynamic", "factor": 1.0, "alpha": 1000.0, "beta_fast": 32})";
+  const JsonValue config = testing::with_key(small_llama(), "rope_scaling", dictionary);
+  const auto described = [&](const std::string& text) {
+    return describe(clone_with(text), config, llama_like_tensors(config));
+  };
+  EXPECT_NE(message_of([&] { described(""); }).find("key 'alpha' in 'rope_scaling'"), std::string::npos);
+  const DecoderSpec spec = described(
+      "[config]\nalpha = { key = \"rope_scaling.alpha\", default = 0 }\n"
+      "[rope]\ntheta = \"rope_theta * alpha ^ (head_dim / (head_dim - 2))\"\n"
+      "[harmless]\n\"rope_scaling.beta_fast\" = \"unread\"\n");
+  const float theta = 10000.0F * std::pow(1000.0F, 8.0F / 6.0F);
+  EXPECT_NEAR(spec.ropes.at(0).inv_freq.at(1) / std::pow(theta, -0.25F), 1, 1e-5);
 }
 
 }  // namespace

@@ -329,13 +329,35 @@ std::string Family::switch_of(std::string_view role) {
   return {};
 }
 
+namespace {
+
+/// Whether the role is the weight of a norm of the hidden axis.
+bool is_hidden_norm(std::string_view role) {
+  const RoleInfo* info = find_role(role);
+  if (info == nullptr || info->is_bias) return false;
+  switch (info->role) {
+    case WeightRole::kInputLayernorm:
+    case WeightRole::kPostAttentionNorm:
+    case WeightRole::kPreMlpNorm:
+    case WeightRole::kPostMlpNorm:
+    case WeightRole::kNorm:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 std::string Family::off_switch(std::string_view role) const {
   std::string path = switch_of(role);
   if (path == "attention.qk_norm" && setting(path).word != "none") path = "attention.qk_norm_on";
+  if (is_hidden_norm(role) && setting("norm.weight").expression.is_zero()) path = "norm.weight";
   return path;
 }
 
 bool Family::never_uses(std::string_view role) const {
+  if (is_hidden_norm(role) && setting("norm.weight").expression.is_zero()) return true;
   const std::string path = switch_of(role);
   if (path.empty()) return false;
   const Setting state = setting(path);

@@ -11,12 +11,29 @@ LayerKind MixerDescriber::mixer() const {
        family_.name);
 }
 
+namespace {
+
+// One letter for each layer, over and over: L slides, G does not, and neither does the last layer (the rule
+// of the published code that reads such patterns).
+LayerKind pattern_kind(std::string_view pattern, const std::string& key, std::int64_t i,
+                       std::int64_t num_layers) {
+  if (pattern.empty() || pattern.find_first_not_of("LG") != std::string_view::npos)
+    fail(ErrorKind::kUnsupported, "config.json: {} is {}; supported is a pattern of L and G", shown(key),
+         shown(pattern, 60));
+  const bool is_local = pattern[static_cast<std::size_t>(i) % pattern.size()] == 'L';
+  return is_local && i + 1 < num_layers ? LayerKind::kSliding : LayerKind::kFull;
+}
+
+}  // namespace
+
 std::optional<LayerKind> MixerDescriber::listed_kind(std::int64_t i) const {
   const std::string mixer = family_.setting("mixer.kind").word;
   for (const std::string& key : layer_types_->keys) {
     const JsonValue* list = find_path(config_.config(), key);
     if (list == nullptr || list->is_null()) continue;
+    if (list->is_number()) continue;  // an expression reads it
     const std::int64_t num_layers = config_.size("num_hidden_layers");
+    if (list->is_string()) return pattern_kind(list->as_string(), key, i, num_layers);
     if (!list->is_array() || list->as_array().size() != static_cast<std::size_t>(num_layers))
       fail(ErrorKind::kFormat, "config.json: {} must be a list with one word for each of {} layers",
            shown(key), num_layers);

@@ -14,13 +14,17 @@ bool is_nested(const JsonValue& dictionary) {
                      [](const auto& member) { return member.second.is_object(); });
 }
 
-// Keys of the dictionary that the family reads itself, by a dotted path.
+// Keys of the dictionary that the family reads itself, or calls harmless, by a dotted path.
 std::vector<std::string> read_elsewhere(const Family& family, std::string_view dictionary) {
   std::vector<std::string> keys;
-  for (const std::string& key : family.consumed_keys()) {
-    const std::string prefix = std::string(dictionary) + ".";
+  const std::string prefix = std::string(dictionary) + ".";
+  const auto add = [&](const std::string& key) {
     if (key.rfind(prefix, 0) == 0) keys.push_back(key.substr(prefix.size()));
-  }
+  };
+  for (const std::string& key : family.consumed_keys())
+    add(key);
+  for (const auto& [key, rule] : family.harmless)
+    add(key);
   return keys;
 }
 

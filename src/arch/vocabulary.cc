@@ -21,6 +21,9 @@ constexpr std::array kVocabulary = {
                   "layer_norm"},
     VocabularyKey{"norm.eps", KeyKind::kExpression, "", "rms_norm_eps", "of every norm", "-"},
     VocabularyKey{"norm.gamma_offset", KeyKind::kExpression, "", "0", "added to every stored gamma"},
+    VocabularyKey{"norm.weight", KeyKind::kExpression, "", "1",
+                  "0: the norms of the hidden axis have no weights, as if they were 1",
+                  "norms_without_weights"},
     VocabularyKey{"norm.bias", KeyKind::kExpression, "", "0",
                   "not 0: the norms of the hidden axis have a bias (roles *_bias)", "norm_bias"},
     VocabularyKey{"block.residual", KeyKind::kMenu, "pre sandwich post", "pre", "where the norms stand"},
@@ -49,11 +52,16 @@ constexpr std::array kVocabulary = {
     VocabularyKey{
         "attention.sinks", KeyKind::kExpression, "", "0",
         "not 0: each head has a logit that takes part in the softmax and has no value (role sinks)"},
+    VocabularyKey{"attention.qk_norm_after_rope", KeyKind::kExpression, "", "0",
+                  "not 0: q_norm and k_norm come behind the rotary embedding"},
+    VocabularyKey{"attention.clip_qkv", KeyKind::kExpression, "", "0",
+                  "q, k and v are limited to -c .. c, c this number; 0: they are not"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
                   "keys that a query of a sliding layer sees, itself included"},
     VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding mixer", "full",
                   "the mask of each layer: a config list of full_attention, sliding_attention, conv and "
-                  "linear_attention, or an expression of i; mixer: no attention, what mixer.kind says"},
+                  "linear_attention, a pattern such as LLLG, or an expression of i; mixer: no attention, "
+                  "what mixer.kind says"},
     VocabularyKey{"attention.full_layers", KeyKind::kLayerList, "", "none",
                   "a config list of the numbers of the layers with full attention, where layer_types has no "
                   "list; the others have what mixer.kind says",

@@ -98,6 +98,9 @@ Json op_json(const ir::Op& op) {
           [](const ir::ChannelScale& n) -> Json {
             return {{"x", n.x}, {"y", n.y}, {"weight", n.weight}};
           },
+          [](const ir::Clamp& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"limit", n.limit}};
+          },
           [](const ir::Unary& n) -> Json {
             return {{"x", n.x}, {"y", n.y}, {"kind", name_of(n.kind)}};
           },
@@ -258,6 +261,7 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
   if (kind == "Experts") return parse_experts(f);
   if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), number_of(f, "factor")};
   if (kind == "ChannelScale") return ir::ChannelScale{f.id("x"), f.id("y"), f.id("weight")};
+  if (kind == "Clamp") return ir::Clamp{f.id("x"), f.id("y"), number_of(f, "limit")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
   if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
   if (kind == "JoinHeads")

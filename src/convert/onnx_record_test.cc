@@ -79,12 +79,14 @@ ir::Graph every_op() {
   }
   const auto gated = value("/gated"), selected = value("/selected"), channels = value("/channels");
   auto scaled = value("/scaled");
+  const auto clamped = value("/clamped");
   g.hidden_states = value("/norm");
   g.logits = value("/logits");
   g.add_node("/gate", ir::GatedUnit{x, sum, gated, UnaryKind::kGeluErf});
   g.add_node("/scale", ir::Scale{gated, scaled, 0.3});
   g.add_node("/channel_scale", ir::ChannelScale{scaled, channels, weight("factors", {16})});
-  scaled = add_experts(g, channels);
+  g.add_node("/clamp", ir::Clamp{channels, clamped, 0.5});
+  scaled = add_experts(g, clamped);
   g.add_node("/norm_node", ir::Norm{scaled, g.hidden_states, gamma, beta, false, 1e-5, 16, 1});
   g.add_node("/select", ir::SelectTokens{g.hidden_states, selected});
   g.add_node("/lm_head", ir::Linear{selected, g.logits, head, std::nullopt, 16, 24});

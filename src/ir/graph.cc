@@ -101,6 +101,7 @@ std::string_view op_name(const Op& op) {
                         [](const Multiply&) { return std::string_view("Multiply"); },
                         [](const Scale&) { return std::string_view("Scale"); },
                         [](const ChannelScale&) { return std::string_view("ChannelScale"); },
+                        [](const Clamp&) { return std::string_view("Clamp"); },
                         [](const Unary&) { return std::string_view("Unary"); },
                         [](const GatedUnit&) { return std::string_view("GatedUnit"); },
                         [](const JoinHeads&) { return std::string_view("JoinHeads"); },

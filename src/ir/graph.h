@@ -65,6 +65,11 @@ struct ChannelScale {
   ValueId x, y;
   WeightId weight;
 };
+/// y = x, limited to -limit .. limit.
+struct Clamp {
+  ValueId x, y;
+  double limit;
+};
 struct Unary {
   ValueId x, y;
   UnaryKind kind;
@@ -162,9 +167,9 @@ struct SelectTokens {
   ValueId x, y;
 };
 
-using Op =
-    std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Unary, GatedUnit, JoinHeads, ResizeHeads,
-                 RopeTable, Rope, Attention, ShortConv, GatedDelta, Route, Experts, SelectTokens>;
+using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Clamp, Unary, GatedUnit, JoinHeads,
+                        ResizeHeads, RopeTable, Rope, Attention, ShortConv, GatedDelta, Route, Experts,
+                        SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"

@@ -59,6 +59,7 @@ struct Attributes {
   std::string operator()(const Multiply&) const { return {}; }
   std::string operator()(const Scale& op) const { return fmt::format(", factor={}", op.factor); }
   std::string operator()(const ChannelScale& op) const { return weight("weight", op.weight); }
+  std::string operator()(const Clamp& op) const { return fmt::format(", limit={}", op.limit); }
   std::string operator()(const Unary& op) const { return fmt::format(", {}", unary_name(op.kind)); }
   std::string operator()(const GatedUnit& op) const { return fmt::format(", {}", unary_name(op.kind)); }
   std::string operator()(const JoinHeads& op) const {

@@ -114,6 +114,10 @@ class Verifier {
     require_weight(op.weight, {channels_[op.x]});
     channels_[op.y] = channels_[op.x];
   }
+  void check_op(const Clamp& op) {
+    require(std::isfinite(op.limit) && op.limit > 0, "the limit is not positive");
+    channels_[op.y] = channels_[op.x];
+  }
   void check_op(const Unary& op) { channels_[op.y] = channels_[op.x]; }
   void check_op(const GatedUnit& op) {
     require_channels(op.up, channels_[op.gate]);

@@ -146,9 +146,10 @@ class Lowering {
     return values;
   }
 
-  //        x -- q_proj -- [q_norm] --.
-  //        x -- k_proj -- [k_norm] -- [rope] -- attention -- o_proj
-  //        x -- v_proj -------------------------'
+  //        x -- q_proj -- [clip] -- [q_norm] --.
+  //        x -- k_proj -- [clip] -- [k_norm] -- [rope] -- attention -- o_proj
+  //        x -- v_proj -- [clip] ------------------------'
+  // The norms may stand behind the rotation.
   ir::ValueId attention(std::size_t layer_idx, const AttentionSpec& spec, ir::ValueId x) {
     const std::string prefix = fmt::format("/layers.{}/self_attn", layer_idx);
     ir::ValueId q, k, v;
@@ -160,20 +161,12 @@ class Lowering {
       k = linear(spec.k_proj, x);
       v = linear(spec.v_proj, x);
     }
-    if (spec.q_norm) q = head_norm(*spec.q_norm, q, spec.num_attention_heads, spec);
-    if (spec.k_norm) k = head_norm(*spec.k_norm, k, spec.num_key_value_heads, spec);
-    if (spec.rope_idx >= 0) {
-      const auto idx = static_cast<std::size_t>(spec.rope_idx);
-      LLM2MNN_CHECK(idx < ropes_.size());
-      const std::string node = prefix + "/rotary";
-      const ir::ValueId q_out = out_.graph.add_value(node + "/q");
-      const ir::ValueId k_out = out_.graph.add_value(node + "/k");
-      out_.graph.add_node(
-          node, ir::Rope{q, k, ropes_[idx].cos, ropes_[idx].sin, q_out, k_out, spec.num_attention_heads,
-                         spec.num_key_value_heads, spec.head_dim, spec_.ropes[idx].rotary_dim});
-      q = q_out;
-      k = k_out;
-    }
+    q = clip(q, spec, prefix + "/q_clip");
+    k = clip(k, spec, prefix + "/k_clip");
+    v = clip(v, spec, prefix + "/v_clip");
+    if (!spec.qk_norm_after_rope) head_norms(spec, q, k);
+    if (spec.rope_idx >= 0) rotate(spec, prefix + "/rotary", q, k);
+    if (spec.qk_norm_after_rope) head_norms(spec, q, k);
     const bool slides = spec.mask == MaskKind::kSliding;
     out_.graph.has_sliding_layers |= slides;
     const std::string node = prefix + "/attention";
@@ -243,6 +236,30 @@ class Lowering {
     const ir::ValueId gated = value_of(prefix + "/output_gate");
     out_.graph.add_node(prefix + "/output_gate", ir::GatedUnit{z, y, gated, ir::UnaryKind::kSilu});
     return linear(spec.out_proj, gated);
+  }
+
+  ir::ValueId clip(ir::ValueId x, const AttentionSpec& spec, const std::string& node) {
+    if (spec.clip_qkv == 0) return x;
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::Clamp{x, y, spec.clip_qkv});
+    return y;
+  }
+
+  void rotate(const AttentionSpec& spec, const std::string& node, ir::ValueId& q, ir::ValueId& k) {
+    const auto idx = static_cast<std::size_t>(spec.rope_idx);
+    LLM2MNN_CHECK(idx < ropes_.size());
+    const ir::ValueId q_out = out_.graph.add_value(node + "/q");
+    const ir::ValueId k_out = out_.graph.add_value(node + "/k");
+    out_.graph.add_node(
+        node, ir::Rope{q, k, ropes_[idx].cos, ropes_[idx].sin, q_out, k_out, spec.num_attention_heads,
+                       spec.num_key_value_heads, spec.head_dim, spec_.ropes[idx].rotary_dim});
+    q = q_out;
+    k = k_out;
+  }
+
+  void head_norms(const AttentionSpec& spec, ir::ValueId& q, ir::ValueId& k) {
+    if (spec.q_norm) q = head_norm(*spec.q_norm, q, spec.num_attention_heads, spec);
+    if (spec.k_norm) k = head_norm(*spec.k_norm, k, spec.num_key_value_heads, spec);
   }
 
   /// A q or k norm. Weights for each head become a norm without weights and a factor behind it.

@@ -455,6 +455,22 @@ TEST_F(LowerTest, AnOutputGateMultipliesWhatOProjReads) {
       << text;
 }
 
+TEST_F(LowerTest, LimitsStandBehindTheProjectionsAndNormsMayFollowTheRotation) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  attention.clip_qkv = 8;
+  attention.q_norm = norm("layers.0.self_attn.q_norm", WeightRole::kQNorm, 4);
+  attention.qk_norm_after_rope = true;
+  const std::string text = print(lower(spec).graph);
+  for (const char* line :
+       {"/layers.0/self_attn/v_clip/output = Clamp(/layers.0/self_attn/v_proj/output, limit=8)\n",
+        "Rope(/layers.0/self_attn/q_clip/output, /layers.0/self_attn/k_clip/output, ",
+        "/layers.0/self_attn/q_norm/output = Norm(/layers.0/self_attn/rotary/q, ",
+        "Attention(/layers.0/self_attn/q_norm/output, /layers.0/self_attn/rotary/k, "
+        "/layers.0/self_attn/v_clip/output, "})
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+}
+
 TEST_F(LowerTest, WeightsCarryRoleAndKind) {
   const Lowered lowered = lower(decoder(ResidualKind::kPre));
   ASSERT_EQ(lowered.weights.size(), lowered.graph.weights.size());

@@ -126,6 +126,23 @@ void Emitter::emit(std::size_t node, const ir::ChannelScale& op) {
   set_plain(op.y, net_.binary(plain_name(op.y), fb::BinaryKind::MUL, plain(op.x), factors), channels);
 }
 
+void Emitter::emit(std::size_t node, const ir::Clamp& op) {
+  const auto limit = static_cast<float>(op.limit);
+  const Faces& x = faces_[op.x];
+  const bool is_packed = x.packed != kNone;
+  const fb::DataFormat format = is_packed ? fb::DataFormat::NC4HW4 : fb::DataFormat::NCHW;
+  const auto bound = [&](const std::string& name, fb::BinaryKind kind, TensorId value, float number) {
+    const TensorId scalar = net_.scalar(number);
+    return net_.binary(name, kind, value, scalar, fb::DataType::FLOAT, format);
+  };
+  const TensorId least = bound(graph_.nodes[node].name + "/least", fb::BinaryKind::MAXIMUM,
+                               is_packed ? x.packed : plain(op.x), -limit);
+  if (is_packed)
+    set_packed(op.y, bound(packed_name(op.y), fb::BinaryKind::MINIMUM, least, limit), x.channels);
+  else
+    set_plain(op.y, bound(plain_name(op.y), fb::BinaryKind::MINIMUM, least, limit), x.channels);
+}
+
 void Emitter::emit(std::size_t, const ir::Unary& op) {
   const Faces& x = faces_[op.x];
   if (op.kind == ir::UnaryKind::kSoftplus)

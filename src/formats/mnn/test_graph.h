@@ -18,6 +18,8 @@ struct TinyOptions {
   bool has_bias = false;
   bool has_qk_norm = true;
   bool has_head_weights = false;  ///< a ChannelScale behind q_norm and k_norm
+  bool has_clip = false;          ///< a Clamp behind q_proj
+  bool norms_after_rope = false;  ///< q_norm and k_norm
   bool has_rope = true;
   bool rms = true;
   bool has_sinks = false;

@@ -60,14 +60,8 @@ class Maker {
     return y;
   }
 
-  ir::ValueId layer(int idx, ir::ValueId x) {
-    constexpr std::int64_t kQueryHeads = 4, kKeyHeads = 2;
-    const std::int64_t hidden = options_.hidden_size, dim = options_.head_dim, inner = 2 * hidden;
-    const std::string p = fmt::format("/layers.{}", idx);
-    const ir::ValueId n = norm(p + "/input_norm", x, hidden, 1);
-    ir::ValueId q = linear(p + "/q_proj", n, hidden, kQueryHeads * dim);
-    ir::ValueId k = linear(p + "/k_proj", n, hidden, kKeyHeads * dim);
-    const ir::ValueId v = linear(p + "/v_proj", n, hidden, kKeyHeads * dim);
+  void head_norms(const std::string& p, ir::ValueId& q, ir::ValueId& k) {
+    const std::int64_t dim = options_.head_dim;
     if (options_.has_qk_norm) {
       q = norm(p + "/q_norm", q, dim, kQueryHeads);
       k = norm(p + "/k_norm", k, dim, kKeyHeads);
@@ -76,6 +70,21 @@ class Maker {
       q = channel_scale(p + "/q_scale", q, kQueryHeads * dim);
       k = channel_scale(p + "/k_scale", k, kKeyHeads * dim);
     }
+  }
+
+  ir::ValueId layer(int idx, ir::ValueId x) {
+    const std::int64_t hidden = options_.hidden_size, dim = options_.head_dim, inner = 2 * hidden;
+    const std::string p = fmt::format("/layers.{}", idx);
+    const ir::ValueId n = norm(p + "/input_norm", x, hidden, 1);
+    ir::ValueId q = linear(p + "/q_proj", n, hidden, kQueryHeads * dim);
+    ir::ValueId k = linear(p + "/k_proj", n, hidden, kKeyHeads * dim);
+    const ir::ValueId v = linear(p + "/v_proj", n, hidden, kKeyHeads * dim);
+    if (options_.has_clip) {
+      const ir::ValueId clipped = graph_.add_value(p + "/q_clip/output");
+      graph_.add_node(p + "/q_clip", ir::Clamp{q, clipped, 0.5});
+      q = clipped;
+    }
+    if (!options_.norms_after_rope) head_norms(p, q, k);
     if (options_.has_rope) {
       const ir::ValueId q_out = graph_.add_value(p + "/rope/q");
       const ir::ValueId k_out = graph_.add_value(p + "/rope/k");
@@ -84,6 +93,7 @@ class Maker {
       q = q_out;
       k = k_out;
     }
+    if (options_.norms_after_rope) head_norms(p, q, k);
     const ir::ValueId a = graph_.add_value(p + "/attention/output");
     std::optional<ir::WeightId> sinks;
     if (options_.has_sinks) sinks = graph_.add_weight(fmt::format("layers.{}.sinks", idx), {kQueryHeads});
@@ -138,6 +148,7 @@ class Maker {
     return y;
   }
 
+  static constexpr std::int64_t kQueryHeads = 4, kKeyHeads = 2;
   TinyOptions options_;
   ir::Graph graph_;
   ir::ValueId cos_ = ir::kNoValue;

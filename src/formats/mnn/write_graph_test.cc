@@ -41,7 +41,7 @@ Written write(const TinyOptions& options, GraphForm form, int bits = 4, bool sym
 }
 
 std::vector<TinyOptions> variants() {
-  std::vector<TinyOptions> all(11);
+  std::vector<TinyOptions> all(12);
   all[1].has_bias = true;
   all[1].num_layers = 2;
   all[2].has_rope = false;
@@ -52,13 +52,14 @@ std::vector<TinyOptions> variants() {
   all[6].hidden_size = 48;
   all[6].head_dim = 6;  // 24 channels of attention do not fill packs
   all[7].has_head_weights = true;
-  for (std::size_t i = 8; i < all.size(); ++i)
+  for (std::size_t i = 8; i < 11; ++i)
     all[i].num_experts = 6;
   all[8].has_bias = true;
   all[8].num_layers = 2;
   all[9].router = ir::RouterKind::kSigmoid;
   all[9].has_groups = true;
   all[10].router = ir::RouterKind::kSparsemixer;
+  all[11].has_clip = all[11].norms_after_rope = true;
   return all;
 }
 

@@ -250,6 +250,13 @@ void Emitter::emit(const ir::ChannelScale& op) {
   set_rows(op.y, net_.node("Mul", {x, vector(op.weight)}, rows_name(op.y)), faces_[op.x].channels);
 }
 
+void Emitter::emit(const ir::Clamp& op) {
+  const auto limit = static_cast<float>(op.limit);
+  const std::string low = net_.scalar(-limit);
+  const std::string high = net_.scalar(limit);
+  set_rows(op.y, net_.node("Clip", {rows(op.x), low, high}, rows_name(op.y)), faces_[op.x].channels);
+}
+
 // MNN's converter turns ONNX's own Gelu, and most spellings of it, into the tanh form; these it takes as they
 // stand.
 std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, const std::string& x) {

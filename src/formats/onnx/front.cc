@@ -1,5 +1,6 @@
 // The entry of the graph: inputs, embedding, masks, rotary tables.
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <fmt/format.h>
@@ -148,7 +149,15 @@ void Emitter::emit_masks() {
 
 // cos and sin of a position from the tables of its two parts (docs/adr/0004-rotary-tables.md), [B, S, 1, D].
 void Emitter::emit(const ir::RopeTable& op) {
-  if (form_.flavour == Flavour::kGenai) return emit_rotary_cache(op);
+  if (form_.flavour == Flavour::kGenai) {
+    bool is_cached = false, is_plain = false;
+    for (const ir::Node& node : graph_.nodes) {
+      const auto* rope = std::get_if<ir::Rope>(&node.op);
+      if (rope != nullptr && rope->cos == op.cos) (attention_rotates(*rope) ? is_cached : is_plain) = true;
+    }
+    if (is_cached) emit_rotary_cache(op);
+    if (!is_plain) return;
+  }
   const std::string prefix = value_name(op.cos).substr(0, value_name(op.cos).rfind('/'));
   const auto half = checked_cast<std::int64_t>(op.inv_freq.size());
   const std::array<std::vector<std::byte>, 4> tables = ir::rotary_tables(op);
@@ -222,10 +231,20 @@ std::string Emitter::rotate(const std::string& name, const std::string& x, const
   return net_.node("Concat", {sum, rest}, name, {{"axis", std::int64_t{3}}});
 }
 
+bool Emitter::attention_rotates(const ir::Rope& op) const {
+  if (form_.flavour != Flavour::kGenai) return false;
+  return std::all_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const ir::Node& node) {
+    const std::vector<ir::ValueId> ids = ir::inputs_of(node.op);
+    const bool reads =
+        std::any_of(ids.begin(), ids.end(), [&](ir::ValueId id) { return id == op.q_out || id == op.k_out; });
+    return !reads || std::holds_alternative<ir::Attention>(node.op);
+  });
+}
+
 void Emitter::emit(const ir::Rope& op) {
   const std::int64_t q_channels = op.num_attention_heads * op.head_dim;
   const std::int64_t k_channels = op.num_key_value_heads * op.head_dim;
-  if (form_.flavour == Flavour::kGenai) {
+  if (attention_rotates(op)) {
     // GroupQueryAttention rotates; onnxruntime takes eight frequencies at a time.
     if (op.rotary_dim % 16 != 0)
       fail(ErrorKind::kUnsupported,
