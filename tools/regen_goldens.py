@@ -246,6 +246,10 @@ def regenerate(name, check):
         np.savez_compressed(fixture.golden_sweep, change=changes, digest=fixture.digest())
         np.savez_compressed(fixture.golden, ids=mf.token_ids(fixture.vocab_size).astype(np.int32),
                             logits_16=reference.astype(np.float32), logits_8=source.astype(np.float16), digest=fixture.digest())
+        if "capped" in fixture.meta:
+            capped = logits(fixture, stored(fixture), fixture.capped.config)
+            print(f"{name}: {fixture.meta['capped']} moves the logits by {relative_rms(capped, reference):.1e}")
+            np.savez_compressed(fixture.golden_capped, logits_16=capped.astype(np.float32), digest=fixture.capped.digest())
         if name in FAR:
             far = logits(fixture, stored(fixture), fixture.config, mf.FAR_TOKENS)[-mf.FAR_ROWS:]
             np.savez_compressed(fixture.golden_far, logits_16=far.astype(np.float32), digest=fixture.digest())

@@ -51,6 +51,9 @@ struct AddOp {
 struct ExponentialOp {
   Binding from;
 };
+struct SoftplusOp {
+  Binding from;
+};
 struct NormaliseOp {
   Binding from;
 };
@@ -91,7 +94,7 @@ struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, ConstantOp, ConcatOp, GatherOp, ScaleOp,
-               AddOp, ExponentialOp, NormaliseOp>
+               AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
       op;
 };
 
@@ -161,6 +164,10 @@ Binding Binding::add(float term) const {
 
 Binding Binding::exponential() const {
   return Binding(std::make_shared<const Node>(Node{rows(), cols(), ExponentialOp{*this}}));
+}
+
+Binding Binding::softplus() const {
+  return Binding(std::make_shared<const Node>(Node{rows(), cols(), SoftplusOp{*this}}));
 }
 
 Binding Binding::normalise_rows() const {
@@ -252,6 +259,7 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const ScaleOp& op) { return fmt::format("{}, * {}", op.from.text(checkpoint), op.factor); },
           [&](const AddOp& op) { return fmt::format("{}, + {}", op.from.text(checkpoint), op.term); },
           [&](const ExponentialOp& op) { return fmt::format("exp({})", op.from.text(checkpoint)); },
+          [&](const SoftplusOp& op) { return op.from.text(checkpoint) + ", softplus"; },
           [&](const NormaliseOp& op) { return op.from.text(checkpoint) + ", rows over their lengths"; }},
       node_->op);
 }
@@ -368,6 +376,11 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                    for (std::size_t i = 0; i < count; ++i)
                      out[i] = std::exp(out[i]);
                    check_result(*this, checkpoint, row_begin, cols, out, count);
+                 },
+                 [&](const SoftplusOp& op) {
+                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                   for (std::size_t i = 0; i < count; ++i)
+                     out[i] = std::max(out[i], 0.0F) + std::log1p(std::exp(-std::abs(out[i])));
                  },
                  [&](const NormaliseOp& op) {
                    op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);

@@ -71,6 +71,8 @@ class Binding {
 
   /// e to the power of every element, in float32.
   Binding exponential() const;
+  /// ln(1 + exp(x)) of every element, in float32.
+  Binding softplus() const;
   /// Every row over its Euclidean length (at least 1e-12, as torch's normalize), in float32.
   Binding normalise_rows() const;
 

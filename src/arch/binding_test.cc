@@ -194,6 +194,13 @@ TEST_F(BindingTest, AddComesBeforeAnOuterScale) {
   EXPECT_EQ(read(source("v").scale(2).add(1), 0, 2), (Values{3, 5}));
 }
 
+TEST_F(BindingTest, SoftplusIsPositiveAndLinearFarOut) {
+  const Values values = read(source("v").add(-3).scale(40).softplus(), 1, 3);  // of -40, 0 and 40
+  EXPECT_NEAR(values.at(0), std::exp(-40.0F), 1e-22);
+  EXPECT_FLOAT_EQ(values.at(1), std::log(2.0F));
+  EXPECT_FLOAT_EQ(values.at(2), 40);
+}
+
 TEST_F(BindingTest, ConstantNeedsNoTensor) {
   const Binding ones = Binding::constant(3, 1.0f);
   EXPECT_EQ(read(ones, 1, 2), (Values{1, 1}));

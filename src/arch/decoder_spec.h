@@ -13,7 +13,7 @@
 namespace llm2mnn {
 
 enum class NormKind : std::uint8_t { kRms, kLayer };
-enum class Activation : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2 };
+enum class Activation : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kXielu };
 /// Where a block's norms stand (x input, A attention, M mlp, n norms).
 enum class ResidualKind : std::uint8_t {
   kPre,       ///< h = x + A(n1 x);      y = h + M(n2 h)
@@ -68,6 +68,11 @@ enum class WeightRole : std::uint8_t {
   kPostAttentionNorm,  ///< on the attention's output (sandwich, post)
   kPreMlpNorm,         ///< "post_attention_layernorm" in most checkpoints
   kPostMlpNorm,
+  kAttentionSubNorm,
+  kMlpSubNorm,
+  kXieluAlphaP,
+  kXieluAlphaN,
+  kXieluBeta,
   kGateProj,
   kUpProj,
   kDownProj,
@@ -147,8 +152,10 @@ struct AttentionSpec {
   std::optional<NormSpec> k_norm;
   bool qk_norm_after_rope = false;  ///< else before it
   QkNormKind qk_norm_kind = QkNormKind::kHead;
-  Binding sinks;        ///< [Hq], a logit of each head that the softmax counts and drops; or empty
-  double clip_qkv = 0;  ///< q, k and v lie in -c .. c, behind their biases; 0: anywhere
+  Binding sinks;  ///< [Hq], a logit of each head that the softmax counts and drops; or empty
+  std::optional<NormSpec> sub_norm;  ///< in front of o_proj
+  double logit_softcap = 0;          ///< c of c * tanh(scores / c), in front of the mask; 0: none
+  double clip_qkv = 0;               ///< q, k and v lie in -c .. c, behind their biases; 0: anywhere
   std::optional<LatentSpec> latent;
   std::optional<LinearSpec> gate_proj;  ///< [Hq*Dh, H]: its sigmoid multiplies what o_proj reads
   std::int64_t num_attention_heads = 0;
@@ -181,12 +188,21 @@ struct GatedDeltaSpec {
   std::int64_t num_key_heads = 0, num_value_heads = 0, key_dim = 0, value_dim = 0, taps = 0;
 };
 
+/// xIELU, arXiv:2411.13010: a x^2 + b x where x > 0, else (b + n) (expm1(x) - x) + b x, with a = softplus
+/// (alpha_p) and n = softplus(alpha_n). The reference takes expm1 of the lesser of x and -1e-6, which moves y
+/// by less than 1e-6 near 0; that is left out.
+struct XieluSpec {
+  Binding alpha_p, alpha_n, beta;  ///< [1] each, as stored
+};
+
 struct MlpSpec {
   MlpKind kind = MlpKind::kGlu;
   Activation activation = Activation::kSilu;
   std::optional<LinearSpec> gate_proj;  ///< [F, H], kGlu only
   LinearSpec up_proj;                   ///< [F, H]
   LinearSpec down_proj;                 ///< [H, F]
+  std::optional<NormSpec> sub_norm;     ///< in front of down_proj
+  std::optional<XieluSpec> xielu;       ///< of Activation::kXielu, kPlain only
 };
 
 /// Which experts a token visits, and with what weights. For logits l [E] of `proj`: s = softmax(l) or

@@ -132,6 +132,12 @@ class Describer {
            "config.json: block.parallel needs residual 'pre', and block.shared_norm needs block.parallel");
     mlp_kind_ = family_.setting("mlp.kind").word == "plain" ? MlpKind::kPlain : MlpKind::kGlu;
     activation_ = read_activation();
+    if (activation_ == Activation::kXielu && mlp_kind_ != MlpKind::kPlain)
+      fail(ErrorKind::kUnsupported, "config.json: the activation xielu needs an MLP without gate");
+    logit_softcap_ = config_.evaluate("attention.logit_softcap");
+    if (logit_softcap_ < 0)
+      fail(ErrorKind::kFormat, "config.json: 'attention.logit_softcap' comes to {}, it must not be negative",
+           logit_softcap_);
     // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
     const double factor = positive("attention.scale") * std::sqrt(static_cast<double>(head_dim_));
     q_factor_ = std::abs(factor - 1) < 1e-12 ? 1.0f : static_cast<float>(factor);
@@ -281,6 +287,11 @@ class Describer {
     if (mlp_kind_ == MlpKind::kGlu) mlp.gate_proj = linear("gate_proj", "mlp.gate_bias");
     mlp.up_proj = linear("up_proj", "mlp.up_bias");
     mlp.down_proj = linear("down_proj", "mlp.down_bias");
+    if (is_on("mlp.sub_norm"))
+      mlp.sub_norm = make_norm(fmt::format("layers.{}.mlp.sub_norm", i), "mlp_sub_norm", i);
+    if (activation_ == Activation::kXielu)
+      mlp.xielu = XieluSpec{claims_.claim("xielu_alpha_p", i), claims_.claim("xielu_alpha_n", i),
+                            claims_.claim("xielu_beta", i)};
     return mlp;
   }
 
@@ -304,6 +315,9 @@ class Describer {
     attention.qk_norm_kind = qk_norm_kind_;
     attention.qk_norm_after_rope = is_on("attention.qk_norm_after_rope");
     attention.clip_qkv = clip_qkv_;
+    attention.logit_softcap = logit_softcap_;
+    if (is_on("attention.sub_norm"))
+      attention.sub_norm = make_norm(fmt::format("layers.{}.self_attn.sub_norm", i), "attention_sub_norm", i);
     if (has_qk_norm_) {
       attention.q_norm = make_norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
       attention.k_norm = make_norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
@@ -449,7 +463,7 @@ class Describer {
   MlpKind mlp_kind_ = MlpKind::kGlu;
   Activation activation_ = Activation::kSilu;
   float q_factor_ = 1;
-  double clip_qkv_ = 0;
+  double clip_qkv_ = 0, logit_softcap_ = 0;
   bool has_qk_norm_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
 };

@@ -143,5 +143,23 @@ TEST(RopeDictionary, KeysThatAFamilyCallsHarmlessAreNotAsked) {
   EXPECT_NEAR(spec.ropes.at(0).inv_freq.at(1) / std::pow(theta, -0.25F), 1, 1e-5);
 }
 
+TEST(Xielu, NeedsAnMlpWithoutGateAndItsThreeNumbers) {
+  const std::string text =
+      "[mlp]\nkind = \"plain\"\nactivation = { key = \"hidden_act\", default = \"xielu\" }\n"
+      "[tensors]\nxielu_alpha_p = \"p.{i}\"\nxielu_alpha_n = \"n.{i}\"\nxielu_beta = \"b.{i}\"\n";
+  Tensors tensors = llama_like_tensors(small_llama());
+  std::erase_if(tensors, [](const auto& item) { return item.first.find("gate_proj") != std::string::npos; });
+  for (const char* name : {"p.0", "p.1", "n.0", "n.1", "b.0", "b.1"})
+    tensors[name] = {1};
+  const JsonValue config = testing::with_key(small_llama(), "hidden_act", "\"xielu\"");
+  const DecoderSpec spec = describe(clone_with(text), config, tensors);
+  EXPECT_EQ(spec.layers.at(1).mlp.xielu->beta.rows(), 1);
+  EXPECT_NE(message_of([&] { describe("llama", config, tensors); }).find("needs an MLP without gate"),
+            std::string::npos);
+  tensors.erase("n.1");
+  EXPECT_NE(message_of([&] { describe(clone_with(text), config, tensors); }).find("missing tensors: 'n.1'"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace llm2mnn

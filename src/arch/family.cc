@@ -267,6 +267,14 @@ std::string Family::switch_of(std::string_view role) {
       return "attention.qk_norm";
     case WeightRole::kSinks:
       return "attention.sinks";
+    case WeightRole::kAttentionSubNorm:
+      return "attention.sub_norm";
+    case WeightRole::kMlpSubNorm:
+      return "mlp.sub_norm";
+    case WeightRole::kXieluAlphaP:
+    case WeightRole::kXieluAlphaN:
+    case WeightRole::kXieluBeta:
+      return "mlp.activation";
     case WeightRole::kInputLayernorm:
     case WeightRole::kPreMlpNorm:
     case WeightRole::kPostAttentionNorm:
@@ -366,6 +374,7 @@ bool Family::never_uses(std::string_view role) const {
   if (path == "attention.kind") return state.word != "latent";
   if (path == "mixer.kind") return state.word != (role.starts_with("conv_") ? "short_conv" : "gated_delta");
   if (path == "mlp.kind") return state.word == "plain";
+  if (path == "mlp.activation") return state.keys.empty() && state.word != "xielu";
   if (path == "block.residual") {
     const bool is_post = role.substr(0, 5) == "post_";
     return state.word == (is_post ? "pre" : "post");

@@ -54,6 +54,11 @@ constexpr std::array kVocabulary = {
         "not 0: each head has a logit that takes part in the softmax and has no value (role sinks)"},
     VocabularyKey{"attention.qk_norm_after_rope", KeyKind::kExpression, "", "0",
                   "not 0: q_norm and k_norm come behind the rotary embedding"},
+    VocabularyKey{"attention.logit_softcap", KeyKind::kExpression, "", "0",
+                  "c of c * tanh(scores / c), in front of the mask; 0: none. No MNN package has it: "
+                  "--allow_approximate"},
+    VocabularyKey{"attention.sub_norm", KeyKind::kExpression, "", "0",
+                  "not 0: a norm between attention and o_proj (role attention_sub_norm)"},
     VocabularyKey{"attention.clip_qkv", KeyKind::kExpression, "", "0",
                   "q, k and v are limited to -c .. c, c this number; 0: they are not"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
@@ -72,8 +77,10 @@ constexpr std::array kVocabulary = {
                   "what layers without attention have in its place"},
     VocabularyKey{"mlp.kind", KeyKind::kMenu, "glu plain", "glu",
                   "glu: down(act(gate x) * up x); plain: down(act(up x))", "plain_mlp"},
-    VocabularyKey{"mlp.activation", KeyKind::kActivation, "silu gelu_tanh gelu_erf relu relu2", "silu",
-                  "the MLP's nonlinearity"},
+    VocabularyKey{"mlp.activation", KeyKind::kActivation, "silu gelu_tanh gelu_erf relu relu2 xielu", "silu",
+                  "the MLP's nonlinearity; xielu (plain only) has the roles xielu_*"},
+    VocabularyKey{"mlp.sub_norm", KeyKind::kExpression, "", "0",
+                  "not 0: a norm in front of down_proj (role mlp_sub_norm)"},
     VocabularyKey{"mlp.gate_bias", KeyKind::kExpression, "", "0", "not 0: gate_proj has a bias"},
     VocabularyKey{"mlp.up_bias", KeyKind::kExpression, "", "0", "not 0: up_proj has a bias"},
     VocabularyKey{"mlp.down_bias", KeyKind::kExpression, "", "0", "not 0: down_proj has a bias"},
@@ -232,6 +239,12 @@ constexpr std::array kRoles = {
     LLM2MNN_NORM("post_attention_norm", kPostAttentionNorm, true, "hidden_size"),
     LLM2MNN_NORM("pre_mlp_norm", kPreMlpNorm, true, "hidden_size"),
     LLM2MNN_NORM("post_mlp_norm", kPostMlpNorm, true, "hidden_size"),
+    RoleInfo{"attention_sub_norm", WeightRole::kAttentionSubNorm, false, true,
+             "num_attention_heads * head_dim"},
+    RoleInfo{"mlp_sub_norm", WeightRole::kMlpSubNorm, false, true, "intermediate_size"},
+    RoleInfo{"xielu_alpha_p", WeightRole::kXieluAlphaP, false, true, "1"},
+    RoleInfo{"xielu_alpha_n", WeightRole::kXieluAlphaN, false, true, "1"},
+    RoleInfo{"xielu_beta", WeightRole::kXieluBeta, false, true, "1"},
     LLM2MNN_LINEAR("gate_proj", kGateProj, true, "intermediate_size", "hidden_size"),
     LLM2MNN_LINEAR("up_proj", kUpProj, true, "intermediate_size", "hidden_size"),
     LLM2MNN_LINEAR("down_proj", kDownProj, true, "hidden_size", "intermediate_size"),
@@ -261,7 +274,7 @@ struct ActivationName {
 constexpr std::array kActivationWords = {
     ActivationName{"silu", Activation::kSilu},        ActivationName{"gelu_tanh", Activation::kGeluTanh},
     ActivationName{"gelu_erf", Activation::kGeluErf}, ActivationName{"relu", Activation::kRelu},
-    ActivationName{"relu2", Activation::kRelu2},
+    ActivationName{"relu2", Activation::kRelu2},      ActivationName{"xielu", Activation::kXielu},
 };
 
 // transformers activations.py, ACT2CLS. gelu_new, gelu_fast and gelu_accurate are the tanh approximation,
@@ -278,6 +291,7 @@ constexpr std::array kHfActivations = {
     ActivationName{"gelu_python_tanh", Activation::kGeluTanh},
     ActivationName{"relu", Activation::kRelu},
     ActivationName{"relu2", Activation::kRelu2},
+    ActivationName{"xielu", Activation::kXielu},
 };
 
 template <typename Table, typename Member>

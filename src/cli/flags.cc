@@ -85,6 +85,11 @@ std::string built_in_templates() {
   return fmt::format("{} or {}", fmt::join(names, ", "), last);
 }
 
+void add_approximate_flag(CLI::App& command, Words& words) {
+  command.add_flag("--allow_approximate", words.allow_approximate,
+                   "leave out a feature that the output cannot express, and say which");
+}
+
 }  // namespace
 
 void add_export(CLI::App& command, Words& words) {
@@ -111,6 +116,7 @@ void add_export(CLI::App& command, Words& words) {
       ->type_name("FILE|NAME");
   command.add_flag("--allow_tokenizer_mismatch", words.allow_tokenizer_mismatch,
                    "go on when the written tokenizer does not give Hugging Face's ids");
+  add_approximate_flag(command, words);
   add_quant_flags(command, words);
   command
       .add_option("--onnx_flavour", words.onnx_flavour,
@@ -142,6 +148,7 @@ void add_convert(CLI::App& command, Words& words) {
       ->required();
   command.add_option("--dst_path", words.dst_path, "package directory; absent or empty (default ./model)")
       ->type_name("DIR");
+  add_approximate_flag(command, words);
   add_quant_flags(command, words);
   add_run_flags(command, words);
   command.footer(
@@ -362,6 +369,7 @@ ExportOptions export_options(const CLI::App& command, const Words& words) {
   read_run_flags(words, options);
   options.chat_template = words.chat_template;
   options.allow_tokenizer_mismatch = words.allow_tokenizer_mismatch;
+  options.allow_approximate = words.allow_approximate;
   return options;
 }
 
@@ -372,6 +380,7 @@ ExportOptions convert_options(const CLI::App& command, const Words& words) {
   options.dst_path = words.dst_path;
   read_quant_flags(words, options);
   read_run_flags(words, options);
+  options.allow_approximate = words.allow_approximate;
   return options;
 }
 

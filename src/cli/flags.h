@@ -21,7 +21,7 @@ struct Words {
   std::string onnx_flavour, onnx_opset, onnx_quant, dtype, accuracy_level, dump_ir;
   bool sym = false, seperate_embed = false, dry_run = false, overwrite = false;
   std::string chat_template;
-  bool allow_tokenizer_mismatch = false, text_only = false;
+  bool allow_tokenizer_mismatch = false, allow_approximate = false, text_only = false;
   std::string text_file, messages;
   bool add_special_tokens = false, json_lines = false, decode = false, lowered = false;
   Output output;

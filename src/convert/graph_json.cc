@@ -101,6 +101,9 @@ Json op_json(const ir::Op& op) {
           [](const ir::Clamp& n) -> Json {
             return {{"x", n.x}, {"y", n.y}, {"limit", n.limit}};
           },
+          [](const ir::Xielu& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"a", n.a}, {"b", n.b}, {"n", n.n}};
+          },
           [](const ir::Unary& n) -> Json {
             return {{"x", n.x}, {"y", n.y}, {"kind", name_of(n.kind)}};
           },
@@ -151,6 +154,7 @@ Json op_json(const ir::Op& op) {
                          {"layer", n.layer_idx},
                          {"sliding", n.mask == ir::MaskKind::kSliding}};
             if (n.sinks) json["sinks"] = *n.sinks;
+            if (n.softcap != 0) json["softcap"] = n.softcap;
             return json;
           },
           [](const ir::Route& n) -> Json { return route_json(n); },
@@ -262,6 +266,7 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
   if (kind == "Scale") return ir::Scale{f.id("x"), f.id("y"), number_of(f, "factor")};
   if (kind == "ChannelScale") return ir::ChannelScale{f.id("x"), f.id("y"), f.id("weight")};
   if (kind == "Clamp") return ir::Clamp{f.id("x"), f.id("y"), number_of(f, "limit")};
+  if (kind == "Xielu") return ir::Xielu{f.id("x"), f.id("y"), f.id("a"), f.id("b"), f.id("n")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
   if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
   if (kind == "JoinHeads")
@@ -305,7 +310,8 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
                          size_of(f, "head_dim"),
                          size_of(f, "layer"),
                          f.flag("sliding") ? ir::MaskKind::kSliding : ir::MaskKind::kFull,
-                         f.has("sinks") ? std::optional(f.id("sinks")) : std::nullopt};
+                         f.has("sinks") ? std::optional(f.id("sinks")) : std::nullopt,
+                         f.has("softcap") ? number_of(f, "softcap") : 0};
   }
   if (kind == "SelectTokens") return ir::SelectTokens{f.id("x"), f.id("y")};
   fail(ErrorKind::kFormat, "unknown op {}", shown(kind));

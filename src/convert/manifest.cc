@@ -85,6 +85,9 @@ Json model_json(const ModelFacts& facts) {
 
 void add_package_json(Json& json, const PackagePlan& plan, const ManifestDigests& digests) {
   json["tokenizer"] = Json::parse(plan.tokenizer_record);
+  json["approximations"] = Json::array();
+  for (const Approximation& approximation : plan.approximations)
+    json["approximations"].push_back({{"feature", approximation.feature}, {"value", approximation.value}});
   json["notes"] = plan.notes;
   json["ignored_tensors"] = ignored_tensors_json(plan);
   json["unread_config_keys"] = plan.model.facts.unread_config_keys;

@@ -126,6 +126,10 @@ OnnxPlan make_onnx_plan(const ExportOptions& options) {
   onnx::check_form(options.onnx);
   OnnxPlan plan;
   plan_package(plan, options);
+  // MNN's converter makes the Attention op of it, which has no cap.
+  if (options.onnx.flavour == onnx::Flavour::kOne)
+    plan.approximations = drop_inexpressible(
+        plan.model.lowered.graph, "--onnx_flavour one, for MNN's converter,", options.allow_approximate);
   check_blocks(plan);
   plan.embedding = bf16_embedding(plan.model);
   plan.decoder = decoder_facts(plan.model.facts);

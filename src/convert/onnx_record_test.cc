@@ -66,7 +66,7 @@ ir::Graph every_op() {
   g.add_node("/v_proj", ir::Linear{g.input, v, v_proj, std::nullopt, 16, 16});
   const auto qr = value("/qr"), kr = value("/kr"), a = value("/a"), o = value("/o"), sum = value("/sum");
   g.add_node("/rotary", ir::Rope{qn, k, cos, sin, qr, kr, 2, 1, 16, 6});
-  g.add_node("/attention", ir::Attention{qr, kr, v, a, 2, 1, 16, 0, ir::MaskKind::kSliding, sinks});
+  g.add_node("/attention", ir::Attention{qr, kr, v, a, 2, 1, 16, 0, ir::MaskKind::kSliding, sinks, 30});
   g.add_node("/o_proj", ir::Linear{a, o, o_proj, std::nullopt, 32, 16});
   g.add_node("/add", ir::Add{g.input, o, sum});
   ir::ValueId x = sum;
@@ -86,7 +86,10 @@ ir::Graph every_op() {
   g.add_node("/scale", ir::Scale{gated, scaled, 0.3});
   g.add_node("/channel_scale", ir::ChannelScale{scaled, channels, weight("factors", {16})});
   g.add_node("/clamp", ir::Clamp{channels, clamped, 0.5});
-  scaled = add_experts(g, clamped);
+  const auto bent = value("/bent");
+  g.add_node("/xielu",
+             ir::Xielu{clamped, bent, weight("act.a", {1}), weight("act.b", {1}), weight("act.n", {1})});
+  scaled = add_experts(g, bent);
   g.add_node("/norm_node", ir::Norm{scaled, g.hidden_states, gamma, beta, false, 1e-5, 16, 1});
   g.add_node("/select", ir::SelectTokens{g.hidden_states, selected});
   g.add_node("/lm_head", ir::Linear{selected, g.logits, head, std::nullopt, 16, 24});
@@ -169,13 +172,13 @@ TEST(GraphJson, KeepsEveryOp) {
 
 TEST(OnnxRecord, IsRead) {
   const OnnxRecord record = parse_onnx_record(record_json().dump());
-  EXPECT_EQ(record.roles.size(), 32U);
+  EXPECT_EQ(record.roles.size(), 35U);
   EXPECT_EQ(record.facts.notes, std::vector<std::string>{"a note"});
   EXPECT_EQ(record.facts.ignored.front().rule, "b");
   EXPECT_TRUE(record.allow_tokenizer_mismatch);
   EXPECT_EQ(record.digests.source.hex(), "0123456789abcdef00000000000000ff");
   // Vectors: 32 and four of 16; tables: 2 of 2 high rows and 2 of 2048 low ones, 3 frequencies.
-  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 + 4 + 4 * 8 + 3 * 16 + 2 * 3 * (2 + 2048)));
+  EXPECT_EQ(constant_bytes(record), 4U * (32 + 4 * 16 + 2 + 3 + 4 + 4 * 8 + 3 * 16 + 2 * 3 * (2 + 2048)));
   EXPECT_EQ(refusal([](Json&) {}), "(no error)");
 }
 
@@ -190,7 +193,7 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { j["facts"]["sliding_window"] = 0; }, "sizes");
   refuses([](Json& j) { j["graph"]["weights"][0][1] = Json::array(); }, "0 dimensions");
   refuses([](Json& j) { op(j, "Norm")["beta"] = 0; }, "2 nodes read it");
-  refuses([](Json& j) { op(j, "Linear")["weight"] = 32; }, "no weight 32");
+  refuses([](Json& j) { op(j, "Linear")["weight"] = 35; }, "no weight 35");
   refuses([](Json& j) { op(j, "Route")["kind"] = "tanh"; }, "unknown router 'tanh'");
   refuses([](Json& j) { op(j, "Route")["top_k"] = 5; }, "more experts are chosen");
   refuses([](Json& j) { op(j, "Route")["scale"] = 1e300; }, "'scale' is");

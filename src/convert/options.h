@@ -23,8 +23,9 @@ struct ExportOptions {
   std::filesystem::path family_path;         ///< `--family FILE`; empty: none
   std::string chat_template;  ///< `--chat_template`: a file or a family template; empty: the checkpoint's
   bool allow_tokenizer_mismatch = false;
-  std::string type;        ///< `--type`; empty: config.json's model_type
-  bool text_only = false;  ///< `--text_only`: towers of a multimodal checkpoint are left out
+  bool allow_approximate = false;  ///< leave out what the output cannot express, and say so
+  std::string type;                ///< `--type`; empty: config.json's model_type
+  bool text_only = false;          ///< `--text_only`: towers of a multimodal checkpoint are left out
 
   int quant_bit = 4;
   int quant_block = 64;               ///< weights per scale along a row; 0: the whole row

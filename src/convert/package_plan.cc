@@ -109,7 +109,10 @@ void plan_package(PackagePlan& plan, const ExportOptions& options) {
 }
 
 std::vector<std::string> package_notes(const PackagePlan& plan) {
-  std::vector<std::string> notes = plan.source_notes;
+  std::vector<std::string> notes;
+  for (const Approximation& approximation : plan.approximations)
+    notes.push_back(approximation.text);
+  notes.insert(notes.end(), plan.source_notes.begin(), plan.source_notes.end());
   notes.insert(notes.end(), plan.model.facts.notes.begin(), plan.model.facts.notes.end());
   notes.insert(notes.end(), plan.tokenizer.notes.begin(), plan.tokenizer.notes.end());
   if (!plan.tokenizer.txt_limits.empty()) notes.push_back(plan.tokenizer.txt_limits);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "convert/approximate.h"
 #include "convert/model.h"
 #include "convert/options.h"
 #include "convert/tokenizer_proof.h"
@@ -31,8 +32,9 @@ struct PackagePlan {
   std::string config_json;         ///< config.json
   std::string llm_config_json;     ///< llm_config.json
   bool has_own_template = false;   ///< `--chat_template` was given, now or when the ONNX file was made
-  JsonValue side_config, side_llm_config;  ///< of an ONNX file's directory; null for a checkpoint
-  std::vector<std::string> source_notes;   ///< about what the model is read from
+  JsonValue side_config, side_llm_config;     ///< of an ONNX file's directory; null for a checkpoint
+  std::vector<std::string> source_notes;      ///< about what the model is read from
+  std::vector<Approximation> approximations;  ///< features that the output lacks
   /// Digest of a source that the stream does not digest; empty: it does.
   std::function<Digest128()> source_digest;
   std::vector<std::string> notes;  ///< one line each: limits and decisions that the user should know

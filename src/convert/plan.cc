@@ -202,6 +202,8 @@ void list_files(Plan& plan) {
 
 // Everything behind the model and its tokenizer.
 void finish_plan(Plan& plan) {
+  plan.approximations =
+      drop_inexpressible(plan.model.lowered.graph, "an MNN package", plan.options.allow_approximate);
   plan.schemes = choose_schemes(plan);
   plan.layout = mnn::lay_out(plan.model.lowered.graph, plan.schemes, plan.options.form);
   plan.embedding = plan_embedding(plan);

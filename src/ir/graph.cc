@@ -81,9 +81,10 @@ std::vector<WeightId> weights_of(const Op& op) {
   std::visit(
       Overloaded{[&](const Linear& n) { add(n.weight), add(n.bias); },
                  [&](const Norm& n) { add(n.gamma), add(n.beta); },
-                 [&](const ChannelScale& n) { add(n.weight); }, [&](const Attention& n) { add(n.sinks); },
-                 [&](const ShortConv& n) { add(n.kernel); }, [&](const GatedDelta& n) { add(n.kernel); },
-                 [&](const Route& n) { add(n.selection_bias); },
+                 [&](const ChannelScale& n) { add(n.weight); },
+                 [&](const Xielu& n) { add(n.a), add(n.b), add(n.n); },
+                 [&](const Attention& n) { add(n.sinks); }, [&](const ShortConv& n) { add(n.kernel); },
+                 [&](const GatedDelta& n) { add(n.kernel); }, [&](const Route& n) { add(n.selection_bias); },
                  [&](const Experts& n) {
                    for (const Expert& expert : n.experts)
                      add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
@@ -102,6 +103,7 @@ std::string_view op_name(const Op& op) {
                         [](const Scale&) { return std::string_view("Scale"); },
                         [](const ChannelScale&) { return std::string_view("ChannelScale"); },
                         [](const Clamp&) { return std::string_view("Clamp"); },
+                        [](const Xielu&) { return std::string_view("Xielu"); },
                         [](const Unary&) { return std::string_view("Unary"); },
                         [](const GatedUnit&) { return std::string_view("GatedUnit"); },
                         [](const JoinHeads&) { return std::string_view("JoinHeads"); },

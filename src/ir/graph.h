@@ -70,6 +70,11 @@ struct Clamp {
   ValueId x, y;
   double limit;
 };
+/// xIELU: y = a relu(x)^2 + b elu(x) + n (elu(x) - x), elu(x) = relu(x) + expm1(min(x, 0)).
+struct Xielu {
+  ValueId x, y;
+  WeightId a, b, n;  ///< [1] each
+};
 struct Unary {
   ValueId x, y;
   UnaryKind kind;
@@ -111,6 +116,7 @@ struct Attention {
   std::int64_t layer_idx;
   MaskKind mask;
   std::optional<WeightId> sinks = {};  ///< [Hq]
+  double softcap = 0;                  ///< c of c * tanh(scores / c), in front of the mask; 0: none
 };
 /// With b, c, u the three parts of x [T, 3C]: y [T, C] = c * conv(b * u), where conv sums `taps` tokens of a
 /// channel, the last of them its own. Keeps the tokens that the next call needs.
@@ -167,9 +173,9 @@ struct SelectTokens {
   ValueId x, y;
 };
 
-using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Clamp, Unary, GatedUnit, JoinHeads,
-                        ResizeHeads, RopeTable, Rope, Attention, ShortConv, GatedDelta, Route, Experts,
-                        SelectTokens>;
+using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Clamp, Xielu, Unary, GatedUnit,
+                        JoinHeads, ResizeHeads, RopeTable, Rope, Attention, ShortConv, GatedDelta, Route,
+                        Experts, SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"

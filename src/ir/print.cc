@@ -60,6 +60,9 @@ struct Attributes {
   std::string operator()(const Scale& op) const { return fmt::format(", factor={}", op.factor); }
   std::string operator()(const ChannelScale& op) const { return weight("weight", op.weight); }
   std::string operator()(const Clamp& op) const { return fmt::format(", limit={}", op.limit); }
+  std::string operator()(const Xielu& op) const {
+    return weight("a", op.a) + weight("b", op.b) + weight("n", op.n);
+  }
   std::string operator()(const Unary& op) const { return fmt::format(", {}", unary_name(op.kind)); }
   std::string operator()(const GatedUnit& op) const { return fmt::format(", {}", unary_name(op.kind)); }
   std::string operator()(const JoinHeads& op) const {
@@ -85,7 +88,8 @@ struct Attributes {
                        op.num_key_value_heads, op.head_dim, op.rotary_dim);
   }
   std::string operator()(const Attention& op) const {
-    return fmt::format("{}, heads={}/{}, head_dim={}, layer={}, mask={}",
+    return fmt::format("{}{}, heads={}/{}, head_dim={}, layer={}, mask={}",
+                       op.softcap != 0 ? fmt::format(", softcap={}", op.softcap) : "",
                        op.sinks ? weight("sinks", *op.sinks) : "", op.num_attention_heads,
                        op.num_key_value_heads, op.head_dim, op.layer_idx,
                        op.mask == MaskKind::kSliding ? "sliding" : "full");

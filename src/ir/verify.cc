@@ -118,6 +118,11 @@ class Verifier {
     require(std::isfinite(op.limit) && op.limit > 0, "the limit is not positive");
     channels_[op.y] = channels_[op.x];
   }
+  void check_op(const Xielu& op) {
+    for (const WeightId id : {op.a, op.b, op.n})
+      require_weight(id, {1});
+    channels_[op.y] = channels_[op.x];
+  }
   void check_op(const Unary& op) { channels_[op.y] = channels_[op.x]; }
   void check_op(const GatedUnit& op) {
     require_channels(op.up, channels_[op.gate]);
@@ -173,6 +178,7 @@ class Verifier {
     require_channels(op.q, op.num_attention_heads * op.head_dim);
     require_channels(op.k, op.num_key_value_heads * op.head_dim);
     require_channels(op.v, op.num_key_value_heads * op.head_dim);
+    require(std::isfinite(op.softcap) && op.softcap >= 0, "the cap on scores is negative");
     if (op.sinks) require_weight(*op.sinks, {op.num_attention_heads});
     channels_[op.y] = channels_[op.q];
   }

@@ -22,6 +22,8 @@ ir::UnaryKind unary_of(Activation activation) {
       return ir::UnaryKind::kRelu;
     case Activation::kRelu2:
       return ir::UnaryKind::kRelu2;
+    case Activation::kXielu:
+      break;
   }
   fail(ErrorKind::kInternal, "activation {} has no op", static_cast<int>(activation));
 }
@@ -177,12 +179,13 @@ class Lowering {
           weight(fmt::format("layers.{}.self_attn.sinks", layer_idx), spec.sinks, WeightRole::kSinks, false);
     out_.graph.add_node(node, ir::Attention{q, k, v, y, spec.num_attention_heads, spec.num_key_value_heads,
                                             spec.head_dim, static_cast<std::int64_t>(layer_idx),
-                                            slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull, sinks});
+                                            slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull, sinks,
+                                            spec.logit_softcap});
     if (spec.latent)
       y = resize_heads(prefix + "/value_part", y, spec.num_attention_heads, spec.head_dim,
                        spec.latent->value_dim);
     if (spec.gate_proj) y = multiply(prefix + "/output_gate", y, sigmoid(linear(*spec.gate_proj, x)));
-    return linear(spec.o_proj, y);
+    return linear(spec.o_proj, optional_norm(spec.sub_norm, y));
   }
 
   ir::ValueId multiply(const std::string& node, ir::ValueId a, ir::ValueId b) {
@@ -310,21 +313,38 @@ class Lowering {
   }
 
   ir::ValueId mlp(const std::string& prefix, const MlpSpec& spec, ir::ValueId x) {
+    return linear(spec.down_proj, optional_norm(spec.sub_norm, activated(prefix, spec, x)));
+  }
+
+  /// "layers.3.mlp" of "layers.3.mlp.up_proj".
+  static std::string mlp_address(const MlpSpec& spec) {
+    return spec.up_proj.address.substr(0, spec.up_proj.address.rfind('.'));
+  }
+
+  ir::ValueId activated(const std::string& prefix, const MlpSpec& spec, ir::ValueId x) {
     const std::string node = prefix + "/act";
-    const ir::UnaryKind kind = unary_of(spec.activation);
-    ir::ValueId y = ir::kNoValue;
     if (spec.kind == MlpKind::kGlu) {
       LLM2MNN_CHECK(spec.gate_proj.has_value());
       const ir::ValueId gate = linear(*spec.gate_proj, x);
       const ir::ValueId up = linear(spec.up_proj, x);
-      y = value_of(node);
-      out_.graph.add_node(node, ir::GatedUnit{gate, up, y, kind});
-    } else {
-      const ir::ValueId up = linear(spec.up_proj, x);
-      y = value_of(node);
-      out_.graph.add_node(node, ir::Unary{up, y, kind});
+      const ir::ValueId y = value_of(node);
+      out_.graph.add_node(node, ir::GatedUnit{gate, up, y, unary_of(spec.activation)});
+      return y;
     }
-    return linear(spec.down_proj, y);
+    const ir::ValueId up = linear(spec.up_proj, x);
+    const ir::ValueId y = value_of(node);
+    if (!spec.xielu) {
+      out_.graph.add_node(node, ir::Unary{up, y, unary_of(spec.activation)});
+      return y;
+    }
+    const auto number = [&](const char* name, const Binding& binding, WeightRole role) {
+      return weight(fmt::format("{}.act.{}", mlp_address(spec), name), binding, role, false);
+    };
+    const ir::WeightId a = number("a", spec.xielu->alpha_p.softplus(), WeightRole::kXieluAlphaP);
+    const ir::WeightId b = number("b", spec.xielu->beta, WeightRole::kXieluBeta);
+    const ir::WeightId n = number("n", spec.xielu->alpha_n.softplus(), WeightRole::kXieluAlphaN);
+    out_.graph.add_node(node, ir::Xielu{up, y, a, b, n});
+    return y;
   }
 
   //        x -- router -- route == experts -- y            routed

@@ -471,6 +471,32 @@ TEST_F(LowerTest, LimitsStandBehindTheProjectionsAndNormsMayFollowTheRotation) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }
 
+TEST_F(LowerTest, SubNormsStandInFrontOfTheOutputProjections) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  LayerSpec& layer = spec.layers[0];
+  layer.attention.sub_norm = norm("layers.0.self_attn.sub_norm", WeightRole::kAttentionSubNorm, 8);
+  layer.mlp.sub_norm = norm("layers.0.mlp.sub_norm", WeightRole::kMlpSubNorm, 12);
+  layer.attention.logit_softcap = 50;
+  const std::string text = print(lower(spec).graph);
+  for (const char* line :
+       {"Linear(/layers.0/self_attn/sub_norm/output, ", "Linear(/layers.0/mlp/sub_norm/output, ",
+        "Norm(/layers.0/mlp/act/output, ", "softcap=50"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+}
+
+TEST_F(LowerTest, XieluHasItsThreeNumbersAsWeights) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  MlpSpec& mlp = spec.layers[0].mlp;
+  mlp.kind = MlpKind::kPlain;
+  mlp.activation = Activation::kXielu;
+  mlp.xielu = XieluSpec{Binding::constant(1, 0.5F), Binding::constant(1, -0.5F), Binding::constant(1, 0.5F)};
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(text.find("Xielu(/layers.0/mlp/up_proj/output, a=layers.0.mlp.act.a[1], b=layers.0.mlp.act.b[1], "
+                      "n=layers.0.mlp.act.n[1])"),
+            std::string::npos)
+      << text;
+}
+
 TEST_F(LowerTest, WeightsCarryRoleAndKind) {
   const Lowered lowered = lower(decoder(ResidualKind::kPre));
   ASSERT_EQ(lowered.weights.size(), lowered.graph.weights.size());

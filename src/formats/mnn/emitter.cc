@@ -143,6 +143,32 @@ void Emitter::emit(std::size_t node, const ir::Clamp& op) {
     set_plain(op.y, bound(plain_name(op.y), fb::BinaryKind::MINIMUM, least, limit), x.channels);
 }
 
+//  x -- relu ---------- square -- * a --------------------.
+//   '-- min(x, 0) -- expm1 -- + relu = elu -- * b -------- + -- + -- y
+//                                          '- (- x) * n ------ '
+void Emitter::emit(std::size_t node, const ir::Xielu& op) {
+  const std::string prefix = graph_.nodes[node].name;
+  const std::int64_t channels = faces_[op.x].channels;
+  const TensorId x = plain(op.x);
+  const auto binary = [&](const char* name, fb::BinaryKind kind, TensorId a, TensorId b) {
+    return net_.binary(fmt::format("{}/{}", prefix, name), kind, a, b);
+  };
+  const auto number = [&](const char* name, ir::WeightId id) {
+    return net_.external_vector(fmt::format("{}/{}", prefix, name), stored_vector(id), {1, 1, 1});
+  };
+  const TensorId positive = net_.relu(prefix + "/positive", x);
+  const TensorId square = net_.unary(prefix + "/square", fb::UnaryKind::SQUARE, positive);
+  const TensorId negative = binary("negative", fb::BinaryKind::MINIMUM, x, net_.scalar(0.0F));
+  const TensorId curve = net_.unary(prefix + "/curve", fb::UnaryKind::EXPM1, negative);
+  const TensorId elu = binary("elu", fb::BinaryKind::ADD, positive, curve);
+  const TensorId bend = binary("bend", fb::BinaryKind::SUB, elu, x);
+  const TensorId a = binary("a_square", fb::BinaryKind::MUL, square, number("a", op.a));
+  const TensorId b = binary("b_elu", fb::BinaryKind::MUL, elu, number("b", op.b));
+  const TensorId n = binary("n_bend", fb::BinaryKind::MUL, bend, number("n", op.n));
+  const TensorId sum = binary("sum", fb::BinaryKind::ADD, a, b);
+  set_plain(op.y, net_.binary(plain_name(op.y), fb::BinaryKind::ADD, sum, n), channels);
+}
+
 void Emitter::emit(std::size_t, const ir::Unary& op) {
   const Faces& x = faces_[op.x];
   if (op.kind == ir::UnaryKind::kSoftplus)

@@ -48,6 +48,7 @@ class Emitter {
   void emit(std::size_t node, const ir::Scale& op);
   void emit(std::size_t node, const ir::ChannelScale& op);
   void emit(std::size_t node, const ir::Clamp& op);
+  void emit(std::size_t node, const ir::Xielu& op);
   void emit(std::size_t node, const ir::Unary& op);
   void emit(std::size_t node, const ir::JoinHeads& op);
   void emit(std::size_t node, const ir::ShortConv& op);

@@ -47,8 +47,13 @@ class LayoutBuilder {
       if (const auto* scale = std::get_if<ir::ChannelScale>(&op)) place_vector(scale->weight);
       if (const auto* conv = std::get_if<ir::ShortConv>(&op)) place_vector(conv->kernel);
       if (const auto* delta = std::get_if<ir::GatedDelta>(&op)) place_vector(delta->kernel);
+      if (const auto* xielu = std::get_if<ir::Xielu>(&op)) {
+        for (const ir::WeightId id : {xielu->a, xielu->b, xielu->n})
+          place_vector(id);
+      }
       const auto* attention = std::get_if<ir::Attention>(&op);
       if (attention != nullptr && attention->sinks) place_vector(*attention->sinks);
+      LLM2MNN_CHECK(attention == nullptr || attention->softcap == 0);  // no op has it
       const auto* norm = std::get_if<ir::Norm>(&op);
       if (norm != nullptr && !plan_.norm_is_inlined[n]) place(*norm);
     }

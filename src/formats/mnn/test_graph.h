@@ -20,6 +20,7 @@ struct TinyOptions {
   bool has_head_weights = false;  ///< a ChannelScale behind q_norm and k_norm
   bool has_clip = false;          ///< a Clamp behind q_proj
   bool norms_after_rope = false;  ///< q_norm and k_norm
+  bool has_xielu = false;         ///< an MLP without gate
   bool has_rope = true;
   bool rms = true;
   bool has_sinks = false;

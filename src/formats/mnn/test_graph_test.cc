@@ -102,10 +102,14 @@ class Maker {
     const ir::ValueId h = add(p + "/residual", x, linear(p + "/o_proj", a, kQueryHeads * dim, hidden));
     const ir::ValueId m = norm(p + "/mlp_norm", h, hidden, 1);
     if (options_.num_experts > 0) return add(p + "/mlp_residual", h, experts(idx, p, m));
-    const ir::ValueId gate = linear(p + "/gate_proj", m, hidden, inner);
+    const ir::ValueId gate = options_.has_xielu ? ir::kNoValue : linear(p + "/gate_proj", m, hidden, inner);
     const ir::ValueId up = linear(p + "/up_proj", m, hidden, inner);
     const ir::ValueId y = graph_.add_value(p + "/act/output");
-    graph_.add_node(p + "/act", ir::GatedUnit{gate, up, y, options_.activation});
+    const auto number = [&](const char* name) { return graph_.add_weight(p + name, {1}); };
+    if (options_.has_xielu)
+      graph_.add_node(p + "/act", ir::Xielu{up, y, number("/a"), number("/b"), number("/n")});
+    else
+      graph_.add_node(p + "/act", ir::GatedUnit{gate, up, y, options_.activation});
     return add(p + "/mlp_residual", h, linear(p + "/down_proj", y, inner, hidden));
   }
 

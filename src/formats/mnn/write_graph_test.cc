@@ -41,7 +41,7 @@ Written write(const TinyOptions& options, GraphForm form, int bits = 4, bool sym
 }
 
 std::vector<TinyOptions> variants() {
-  std::vector<TinyOptions> all(12);
+  std::vector<TinyOptions> all(13);
   all[1].has_bias = true;
   all[1].num_layers = 2;
   all[2].has_rope = false;
@@ -60,6 +60,7 @@ std::vector<TinyOptions> variants() {
   all[9].has_groups = true;
   all[10].router = ir::RouterKind::kSparsemixer;
   all[11].has_clip = all[11].norms_after_rope = true;
+  all[12].has_xielu = true;
   return all;
 }
 

@@ -257,6 +257,26 @@ void Emitter::emit(const ir::Clamp& op) {
   set_rows(op.y, net_.node("Clip", {rows(op.x), low, high}, rows_name(op.y)), faces_[op.x].channels);
 }
 
+void Emitter::emit(const ir::Xielu& op) {
+  const std::string prefix = value_name(op.y);
+  const auto node = [&](const char* type, const std::string& a, const std::string& b, const char* name) {
+    return net_.node(type, {a, b}, fmt::format("{}/{}", prefix, name));
+  };
+  const std::string x = rows(op.x);
+  const std::string positive = net_.node("Relu", {x}, prefix + "/positive");
+  const std::string square = node("Mul", positive, positive, "square");
+  const std::string negative = node("Min", x, net_.scalar(0.0F), "negative");
+  const std::string power = net_.node("Exp", {negative}, prefix + "/power");
+  const std::string curve = node("Sub", power, net_.scalar(1.0F), "curve");
+  const std::string elu = node("Add", positive, curve, "elu");
+  const std::string bend = node("Sub", elu, x, "bend");
+  const std::string a = node("Mul", square, vector(op.a), "a_square");
+  const std::string b = node("Mul", elu, vector(op.b), "b_elu");
+  const std::string n = node("Mul", bend, vector(op.n), "n_bend");
+  const std::string sum = node("Add", a, b, "sum");
+  set_rows(op.y, net_.node("Add", {sum, n}, rows_name(op.y)), faces_[op.x].channels);
+}
+
 // MNN's converter turns ONNX's own Gelu, and most spellings of it, into the tanh form; these it takes as they
 // stand.
 std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, const std::string& x) {
@@ -400,6 +420,14 @@ std::string Emitter::probabilities(const std::string& name, const std::string& m
   return net_.node("Slice", {all, net_.ints({0}), net_.ints({-1}), net_.ints({3})}, name + "/probabilities");
 }
 
+// c * tanh(scores / c).
+std::string Emitter::capped(const std::string& name, const std::string& scores, const ir::Attention& op) {
+  if (op.softcap == 0) return scores;
+  const std::string cap = net_.scalar(static_cast<float>(op.softcap));
+  const std::string part = net_.node("Div", {scores, cap}, name + "/scores_part");
+  return net_.node("Mul", {net_.node("Tanh", {part}, name + "/tanh"), cap}, name + "/capped");
+}
+
 void Emitter::emit(const ir::Attention& op) {
   if (form_.flavour == Flavour::kGenai) return emit_group_query_attention(op);
   using Ints = std::vector<std::int64_t>;
@@ -414,7 +442,7 @@ void Emitter::emit(const ir::Attention& op) {
   const std::string scores = net_.node("MatMul", {queries, keys}, name + "/scores");
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(op.head_dim)));
   const std::string scaled = net_.node("Mul", {scores, net_.scalar(scale)}, name + "/scaled");
-  const std::string masked = net_.node("Add", {scaled, mask_of(op.mask)}, name + "/masked");
+  const std::string masked = net_.node("Add", {capped(name, scaled, op), mask_of(op.mask)}, name + "/masked");
   const std::string shares = probabilities(name, masked, queries, op);
   const std::string context = net_.node("MatMul", {shares, values}, name + "/context");
   const std::string y = net_.node("Transpose", {context}, name + "/heads", {{"perm", Ints{0, 2, 1, 3}}});

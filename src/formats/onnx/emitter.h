@@ -41,6 +41,7 @@ class Emitter {
   void emit(const ir::Scale& op);
   void emit(const ir::ChannelScale& op);
   void emit(const ir::Clamp& op);
+  void emit(const ir::Xielu& op);
   void emit(const ir::Unary& op);
   void emit(const ir::GatedUnit& op);
   void emit(const ir::JoinHeads& op);
@@ -71,6 +72,7 @@ class Emitter {
   std::string rms_norm(const std::string& name, const std::string& x, const ir::Norm& op);
   std::string layer_norm(const std::string& name, const std::string& x, const ir::Norm& op);
   std::string rotate(const std::string& name, const std::string& x, const ir::Rope& op);
+  std::string capped(const std::string& name, const std::string& scores, const ir::Attention& op);
   /// Whether GroupQueryAttention rotates: it must be the next to read both values.
   bool attention_rotates(const ir::Rope& op) const;
   void emit_rotary_cache(const ir::RopeTable& op);

@@ -289,14 +289,15 @@ void Emitter::emit_group_query_attention(const ir::Attention& op) {
   }
   const std::string y = rows_name(op.y);
   const bool slides = op.mask == ir::MaskKind::kSliding;
+  std::vector<Attr> attributes{{"num_heads", op.num_attention_heads},
+                               {"kv_num_heads", op.num_key_value_heads},
+                               {"scale", 1.0 / std::sqrt(static_cast<double>(op.head_dim))},
+                               {"do_rotary", std::int64_t{cache ? 1 : 0}},
+                               {"rotary_interleaved", std::int64_t{0}},
+                               {"local_window_size", slides ? facts_.sliding_window : -1}};
+  if (op.softcap != 0) attributes.push_back({"softcap", op.softcap});
   net_.node_of(kMicrosoftDomain, "GroupQueryAttention", inputs,
-               {y, present_name(layer, "key"), present_name(layer, "value")},
-               {{"num_heads", op.num_attention_heads},
-                {"kv_num_heads", op.num_key_value_heads},
-                {"scale", 1.0 / std::sqrt(static_cast<double>(op.head_dim))},
-                {"do_rotary", std::int64_t{cache ? 1 : 0}},
-                {"rotary_interleaved", std::int64_t{0}},
-                {"local_window_size", slides ? facts_.sliding_window : -1}});
+               {y, present_name(layer, "key"), present_name(layer, "value")}, attributes);
   set_rows(op.y, y, op.num_attention_heads * op.head_dim);
 }
 
