@@ -34,8 +34,9 @@ LIBRARIES = {
 }
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
 
-# Words with a family's name in them that are not about the family: a rope kind, classes and files of transformers, examples.
-NOT_A_FAMILY = re.compile(r"llama3|\w+Tokenizer(Fast)?\b|qwen\.tiktoken|Qwen3-0\.6B")
+# Words with a family's name in them that are not about the family: a rope kind, classes and files of transformers, vocabularies
+# called after the model that brought them, examples.
+NOT_A_FAMILY = re.compile(r"llama3|\w+Tokenizer(Fast)?\b|qwen\.tiktoken|Qwen3-0\.6B|GPT-[24]|gpt-oss|gpt2_pattern")
 # Chat formats are called after the family that brought them; others use them too.
 CHAT_FORMATS = {"jinja/family_templates.cc", "jinja/family_templates.h"}
 TEST_ONLY = re.compile(r"_(test|bench|fuzz)\.cc$|test_\w+\.(h|cc)$|_test_util\.(h|cc)$")
@@ -70,7 +71,8 @@ def main():
     root = pathlib.Path(__file__).resolve().parent.parent / "src"
     faults, edges = long_families(root.parent), 0
     names = sorted(p.name.rstrip("0123456789") for p in root.parent.glob("families/*"))
-    families = re.compile(f"(?<![a-z])({'|'.join(names)})", re.IGNORECASE)  # "ideographic" names no family
+    # "ideographic" and "option" name no family.
+    families = re.compile(f"(?<![a-z])({'|'.join(n + '(?![a-z])' if len(n) < 4 else n for n in names)})", re.IGNORECASE)
     for source in sorted(root.rglob("*")):
         if source.suffix not in {".h", ".cc"}:
             continue

@@ -86,10 +86,20 @@ def rotate(x, theta, dim=None, pairs=False, scaling=None, max_positions=None):
     return torch.cat((turned, rest), -1)
 
 
-def attend(q, k, v):
-    """Causal attention of q [T, Hq, d] over k and v [T, Hkv, d]: [T, Hq * d]."""
+def alibi_slopes(count):
+    """arXiv:2108.12409: a geometric sequence; between two powers of two, every other slope of the next one follows."""
+    whole = 2 ** (count.bit_length() - 1)
+    slopes = [2.0 ** (-8 * (h + 1) / whole) for h in range(whole)]
+    return torch.tensor(slopes + [2.0 ** (-8 * (h + 0.5) / whole) for h in range(count - whole)])
+
+
+def attend(q, k, v, slopes=None):
+    """Causal attention of q [T, Hq, d] over k and v [T, Hkv, d]: [T, Hq * d]; with slopes of the heads, ALiBi."""
     k, v = (t.repeat_interleave(q.shape[1] // k.shape[1], 1) for t in (k, v))
     scores = torch.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5
+    if slopes is not None:
+        distance = torch.arange(len(q))[:, None] - torch.arange(len(q))
+        scores = scores - slopes[:, None, None] * distance
     scores = scores.masked_fill(torch.ones(len(q), len(q)).triu(1).bool(), float("-inf"))
     return torch.einsum("hqk,khd->qhd", scores.softmax(-1), v).flatten(1)
 
@@ -177,7 +187,8 @@ def telechat(m, c, ids):
 
 
 def llama_like(m, c, ids, norm, theta):
-    """Llama's block with Llama's names, q, k and v apart or fused as W_pack; biases where the checkpoint has them."""
+    """Llama's block with Llama's names, q, k and v apart or fused as W_pack; biases where the checkpoint has them; without
+    theta, ALiBi."""
     x = m["model.embed_tokens.weight"][ids]
     dim = getattr(c, "head_dim", c.hidden_size // c.num_attention_heads)
     for i in range(c.num_hidden_layers):
@@ -187,7 +198,11 @@ def llama_like(m, c, ids, norm, theta):
             q, k, v = (heads(t, dim) for t in m.linear(y, at + "self_attn.W_pack").chunk(3, -1))
         else:
             q, k, v = (heads(m.linear(y, f"{at}self_attn.{n}_proj"), dim) for n in "qkv")
-        x = x + m.linear(attend(rotate(q, theta), rotate(k, theta), v), at + "self_attn.o_proj")
+        if theta is None:
+            a = attend(q, k, v, alibi_slopes(c.num_attention_heads))
+        else:
+            a = attend(rotate(q, theta), rotate(k, theta), v)
+        x = x + m.linear(a, at + "self_attn.o_proj")
         y = norm(x, at + "post_attention_layernorm", c.rms_norm_eps)
         x = x + m.linear(F.silu(m.linear(y, at + "mlp.gate_proj")) * m.linear(y, at + "mlp.up_proj"), at + "mlp.down_proj")
     return m.linear(norm(x, "model.norm", c.rms_norm_eps), "lm_head")
@@ -208,7 +223,7 @@ def orion(m, c, ids):
 def baichuan(m, c, ids):
     if hasattr(c, "z_loss_weight"):
         m.tensors["lm_head.weight"] = F.normalize(m.tensors["lm_head.weight"])
-    return llama_like(m, c, ids, m.rms, 10000.0)
+    return llama_like(m, c, ids, m.rms, 10000.0 if hasattr(c, "max_position_embeddings") else None)
 
 
 def mimo(m, c, ids):

@@ -140,7 +140,7 @@ VARIANT_NAMES = {**mf.LLAMA_NAMES, "post_attention_norm": "model.layers.{i}.post
 def hf_names(fixture):
     """{stored name: name in the transformers module}."""
     if "stored" in fixture.meta:
-        return {name: name for name, _, _ in fixture.tensors()}
+        return {name: fixture.meta.get("reference_prefix", "") + name for name, _, _ in fixture.tensors()}
     table = VARIANT_NAMES if fixture.meta.get("tensors") else mf.LLAMA_NAMES
     out = {}
     for name, role, _ in fixture.tensors():
@@ -205,7 +205,8 @@ def without_features(fixture):
         if key in config and config[key] != off:
             yield key, base, {**config, key: off, **({"topk_group": 1} if key == "n_group" else {})}
     roles = {role for _, role, _ in fixture.tensors()}
-    for role in sorted(r for r in roles if r.endswith(".bias") or r in ("sinks", "selection_bias")):
+    inert = {role for name, role, _ in fixture.tensors() if name in fixture.meta.get("inert", {})}
+    for role in sorted(r for r in roles - inert if r.endswith(".bias") or r in ("sinks", "selection_bias")):
         yield role, {n: np.zeros_like(v) if r == role else v for (n, v), (_, r, _) in zip(base.items(), fixture.tensors())}, config
     for role in sorted(roles & mf.NORMS):
         yield role, {n: np.ones_like(v) * np.mean(v) if r == role else v

@@ -111,7 +111,10 @@ Binding Binding::source(TensorId id, const Shape& shape) {
 }
 
 Binding Binding::transposed_source(const Checkpoint& checkpoint, TensorId id) {
-  const Shape& shape = checkpoint.tensor(id).shape;
+  return transposed_source(id, checkpoint.tensor(id).shape);
+}
+
+Binding Binding::transposed_source(TensorId id, const Shape& shape) {
   LLM2MNN_CHECK(shape.size() == 2);
   return Binding(std::make_shared<const Node>(Node{shape[1], shape[0], TransposedOp{id}}));
 }

@@ -32,6 +32,7 @@ class Binding {
   static Binding source(TensorId id, const Shape& shape);
   /// The tensor `id`, stored as [I, O], as O rows of I.
   static Binding transposed_source(const Checkpoint& checkpoint, TensorId id);
+  static Binding transposed_source(TensorId id, const Shape& shape);
 
   /// A matrix stored as unsigned codes with an integer zero point per group of `block` values of a row:
   /// w = (code - zero_point) * scale, computed in float32.

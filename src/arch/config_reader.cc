@@ -125,7 +125,7 @@ double ConfigReader::evaluate(const Expression& expression, const Location& wher
   }
 }
 
-bool ConfigReader::is_on(const Setting& setting, std::int64_t layer) {
+double ConfigReader::layer_value(const Setting& setting, std::int64_t layer) {
   for (const std::string& key : setting.keys) {
     const JsonValue* list = find_path(config_, key);
     if (list == nullptr || list->is_null()) continue;
@@ -134,12 +134,12 @@ bool ConfigReader::is_on(const Setting& setting, std::int64_t layer) {
       fail(ErrorKind::kFormat, "config.json: {} must be a list with one number for each of {} layers",
            shown(key), num_layers);
     const JsonValue& item = list->as_array()[static_cast<std::size_t>(layer)];
-    if (item.is_bool()) return item.as_bool();
-    if (item.is_number()) return item.as_double() != 0;
+    if (item.is_bool()) return item.as_bool() ? 1 : 0;
+    if (item.is_number()) return item.as_double();
     fail(ErrorKind::kFormat, "config.json: {}[{}] is {}, it must be a number, true or false", shown(key),
          layer, shown(item.dump(), 60));
   }
-  return evaluate(setting.expression, setting.where, layer) != 0;
+  return evaluate(setting.expression, setting.where, layer);
 }
 
 }  // namespace llm2mnn

@@ -29,7 +29,10 @@ class ConfigReader {
   /// The same for a setting of the family.
   double evaluate(std::string_view path) { return evaluate_setting(family_.setting(path)); }
   /// Whether a kLayerExpression is not 0 for a layer, by a list of config.json or by its expression.
-  bool is_on(const Setting& setting, std::int64_t layer);
+  bool is_on(const Setting& setting, std::int64_t layer) { return layer_value(setting, layer) != 0; }
+  /// The value of a setting for one layer: of a config list with a number, true or false for each, or of its
+  /// expression.
+  double layer_value(const Setting& setting, std::int64_t layer);
   double evaluate_setting(const Setting& setting) { return evaluate(setting.expression, setting.where); }
 
   const JsonValue& config() const { return config_; }

@@ -40,6 +40,8 @@ enum class GroupScore : std::uint8_t {
 /// Which weight of the model a tensor is; the quantisation recipe selects by it.
 enum class WeightRole : std::uint8_t {
   kEmbedTokens,
+  kPositionEmbedding,
+  kEmbedNorm,
   kInputLayernorm,
   kQProj,
   kKProj,
@@ -143,6 +145,10 @@ struct LatentSpec {
 
 /// With `latent`: q_proj [Hq*Dh, Q or H], k_proj [Hq*(Dh-r), R] without the rotary channels, v_proj
 /// [Hq*value_dim, R], o_proj [H, Hq*value_dim].
+/// A position in two channels: the position over kAlibiSplit and the remainder. fp16 holds both exactly.
+inline constexpr std::int64_t kAlibiChannels = 2;
+inline constexpr std::int64_t kAlibiSplit = 2048;
+
 struct AttentionSpec {
   LinearSpec q_proj;  ///< [Hq*Dh, H]
   LinearSpec k_proj;  ///< [Hkv*Dh, H]
@@ -161,6 +167,10 @@ struct AttentionSpec {
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;
+  /// ALiBi: each head of q_proj has kAlibiChannels rows in front, which are zero, and the head's slope in
+  /// their biases; the graph puts the key's position into the same channels of k. head_dim does not count
+  /// them.
+  bool has_alibi = false;
   MaskKind mask = MaskKind::kFull;
   int rope_idx = 0;  ///< into DecoderSpec::ropes; -1: no rotary embedding in this layer
 };
@@ -254,9 +264,11 @@ struct DecoderSpec {
   std::int64_t hidden_size = 0;
   std::int64_t vocab_size = 0;  ///< rows of the embedding tensor
   std::int64_t max_position_embeddings = 0;
-  std::int64_t sliding_window = 0;  ///< keys a query sees, itself included; 0 when no layer slides
-  Binding embed_tokens;             ///< [V, H]
-  double embed_scale = 1;           ///< multiplies the embedding at the graph's entry
+  std::int64_t sliding_window = 0;     ///< keys a query sees, itself included; 0 when no layer slides
+  Binding embed_tokens;                ///< [V, H]
+  double embed_scale = 1;              ///< multiplies the embedding at the graph's entry
+  std::optional<NormSpec> embed_norm;  ///< behind the embedding and its positions
+  Binding position_embedding;  ///< [P, H]: row p is added to the scaled embedding at position p, or empty
   std::vector<RopeSpec> ropes;
   std::vector<LayerSpec> layers;
   NormSpec norm;

@@ -51,6 +51,8 @@ class Describer {
     read_sizes();
     read_choices();
     spec_.embed_tokens = claims_.claim("embed_tokens");
+    describe_positions();
+    if (is_on("model.embed_norm")) spec_.embed_norm = make_norm("embed_norm", "embed_norm", -1);
     spec_.norm = make_norm("norm", "norm", -1);
     describe_head();
     describe_layers();
@@ -99,12 +101,12 @@ class Describer {
            num_heads_, num_kv_heads_);
   }
 
-  double positive(std::string_view path) {
-    const double value = config_.evaluate(path);
+  static double positive(std::string_view path, double value) {
     if (!(value > 0))
       fail(ErrorKind::kFormat, "config.json: '{}' comes to {}, it must be positive", path, value);
     return value;
   }
+  double positive(std::string_view path) { return positive(path, config_.evaluate(path)); }
 
   bool is_on(std::string_view path) { return config_.evaluate(path) != 0; }
 
@@ -138,17 +140,6 @@ class Describer {
     if (logit_softcap_ < 0)
       fail(ErrorKind::kFormat, "config.json: 'attention.logit_softcap' comes to {}, it must not be negative",
            logit_softcap_);
-    // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
-    const double factor = positive("attention.scale") * std::sqrt(static_cast<double>(head_dim_));
-    q_factor_ = std::abs(factor - 1) < 1e-12 ? 1.0f : static_cast<float>(factor);
-    clip_qkv_ = config_.evaluate("attention.clip_qkv");
-    // A factor in the rows of q would come before the limit.
-    if (clip_qkv_ < 0 || (clip_qkv_ != 0 && q_factor_ != 1.0f))
-      fail(ErrorKind::kUnsupported,
-           "config.json: 'attention.clip_qkv' comes to {}; it must not be negative, and is supported with "
-           "scores "
-           "scaled by head_dim ^ -0.5 only",
-           clip_qkv_);
     const std::string qk_norm = family_.setting("attention.qk_norm").word;
     has_qk_norm_ = qk_norm != "none" && is_on("attention.qk_norm_on");
     qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
@@ -181,14 +172,17 @@ class Describer {
     norm.role = find_role(role)->role;
     norm.kind = norm_kind_;
     norm.eps = norm_eps_;
-    const bool is_hidden = find_role(std::string(role) + "_bias") != nullptr;
-    if (is_hidden && !is_on("norm.weight")) {
+    const bool is_of_qk = norm.role == WeightRole::kQNorm || norm.role == WeightRole::kKNorm;
+    const std::string bias = std::string(role) + "_bias";
+    const bool has_bias_role = find_role(bias) != nullptr;
+    if (has_bias_role && !is_of_qk && !is_on("norm.weight")) {
       norm.weight = Binding::constant(spec_.hidden_size, 1);
     } else {
       norm.weight = claims_.claim(role, layer);
       if (gamma_offset_ != 0 && !norm.weight.is_empty()) norm.weight = norm.weight.add(gamma_offset_);
     }
-    if (is_hidden && is_on("norm.bias")) norm.bias = claims_.claim(std::string(role) + "_bias", layer);
+    if (has_bias_role && is_on(is_of_qk ? "attention.qk_norm_bias" : "norm.bias"))
+      norm.bias = claims_.claim(bias, layer);
     return norm;
   }
 
@@ -199,6 +193,16 @@ class Describer {
     linear.weight = claims_.claim(role, layer);
     if (has_bias) linear.bias = claims_.claim(std::string(role) + "_bias", layer);
     return linear;
+  }
+
+  void describe_positions() {
+    if (!is_on("model.learned_positions")) return;
+    Binding table = claims_.claim("position_embedding");
+    if (table.is_empty()) return;
+    const std::int64_t rows = spec_.max_position_embeddings;
+    if (table.rows() > rows) table = table.gather_rows({{table.rows() - rows, rows, 1}});
+    spec_.position_embedding = std::move(table);
+    spec_.notes.push_back(fmt::format("learned positions: the context ends at {} tokens", rows));
   }
 
   void describe_head() {
@@ -314,7 +318,7 @@ class Describer {
     attention.o_proj = linear("o_proj", "attention.o_bias");
     attention.qk_norm_kind = qk_norm_kind_;
     attention.qk_norm_after_rope = is_on("attention.qk_norm_after_rope");
-    attention.clip_qkv = clip_qkv_;
+    attention.clip_qkv = config_.evaluate("attention.clip_qkv");
     attention.logit_softcap = logit_softcap_;
     if (is_on("attention.sub_norm"))
       attention.sub_norm = make_norm(fmt::format("layers.{}.self_attn.sub_norm", i), "attention_sub_norm", i);
@@ -324,11 +328,59 @@ class Describer {
     }
     if (is_on("attention.sinks")) attention.sinks = claims_.claim("sinks", i);
     claims_.fail_if_missing(i);
-    scale_queries(attention);
+    scale_queries(attention, i);
     const RopeUse rope = ropes_.use(attention.mask, i);
     attention.rope_idx = rope.idx;
     if (rope.idx >= 0 && rope.is_pair) pair_to_half(attention, rope.rotary_dim);
+    if (is_on("attention.alibi")) add_slopes(attention);
     return attention;
+  }
+
+  // The slopes of `count` heads: powers of 2 ^ -(bias_max / n), n the power of two from `count` on; the even
+  // powers first when there are fewer heads than powers. arXiv:2108.12409, and its code for other counts.
+  std::vector<double> alibi_slopes(std::int64_t count) {
+    const double bias_max = positive("attention.alibi_bias_max");
+    std::int64_t powers = 1;
+    while (powers < count)
+      powers *= 2;
+    std::vector<double> slopes;
+    const auto add = [&](std::int64_t first, std::int64_t step) {
+      for (std::int64_t m = first; m <= powers && std::ssize(slopes) < count; m += step)
+        slopes.push_back(std::exp2(-bias_max * static_cast<double>(m) / static_cast<double>(powers)));
+    };
+    if (powers == count) {
+      add(1, 1);
+    } else {
+      add(2, 2);
+      add(1, 2);
+    }
+    return slopes;
+  }
+
+  // slope * position = (slope * split) * (position / split) + slope * (position % split): a constant of q
+  // times a channel of k, twice. Another multiple for each row of scores changes no probability.
+  void add_slopes(AttentionSpec& attention) {
+    if (attention.rope_idx >= 0 || attention.q_norm.has_value() || !attention.sinks.is_empty() ||
+        attention.clip_qkv != 0)
+      fail(ErrorKind::kUnsupported,
+           "config.json: attention.alibi together with a rotary embedding, norms or limits of q and k, or "
+           "sinks");
+    attention.has_alibi = true;
+    LinearSpec& q = attention.q_proj;
+    const Binding zeros = q.weight.gather_rows({{0, 1, 1}}).scale(0).gather_rows({{0, 1, 1}, {0, 1, 1}});
+    const std::vector<double> slopes = alibi_slopes(num_heads_);
+    const double root = std::sqrt(static_cast<double>(head_dim_));
+    std::vector<Binding> rows, biases;
+    for (std::int64_t head = 0; head < num_heads_; ++head) {
+      const double factor = slopes.at(static_cast<std::size_t>(head)) * root;
+      const RowRun own{head * head_dim_, head_dim_, 1};
+      rows.insert(rows.end(), {zeros, q.weight.gather_rows({own})});
+      biases.push_back(Binding::constant(1, static_cast<float>(factor * static_cast<double>(kAlibiSplit))));
+      biases.push_back(Binding::constant(1, static_cast<float>(factor)));
+      biases.push_back(q.bias.is_empty() ? Binding::constant(head_dim_, 0) : q.bias.gather_rows({own}));
+    }
+    q.weight = Binding::concat_rows(std::move(rows));
+    q.bias = Binding::concat_rows(std::move(biases));
   }
 
   // Latent attention. In the checkpoint the rotary channels are the last ones of a head; the runtime's op
@@ -365,7 +417,7 @@ class Describer {
     attention.v_proj = linear("v_b_proj", "v_b_proj", "");
     attention.o_proj = linear("o_proj", "o_proj", "attention.o_bias");
     claims_.fail_if_missing(i);
-    scale_queries(attention);
+    scale_queries(attention, i);
     const RopeUse rope = ropes_.use(attention.mask, i);
     attention.rope_idx = rope.idx;
     const bool is_pair = rope.idx >= 0 && rope.is_pair;
@@ -411,14 +463,33 @@ class Describer {
   }
 
   // A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then.
-  void scale_queries(AttentionSpec& attention) const {
-    if (q_factor_ == 1.0f) return;
+  void scale_queries(AttentionSpec& attention, std::int64_t i) {
+    const double factor = query_factor(attention, i);
+    const bool is_scaled = std::abs(factor - 1) >= 1e-12;
+    // A factor in the rows of q would come before the limit.
+    if (attention.clip_qkv < 0 || (attention.clip_qkv != 0 && is_scaled))
+      fail(ErrorKind::kUnsupported,
+           "config.json: 'attention.clip_qkv' comes to {}; it must not be negative, and is supported with "
+           "scores scaled by head_dim ^ -0.5 only",
+           attention.clip_qkv);
+    if (!is_scaled) return;
+    const auto scale = [&](Binding& binding) {
+      if (!binding.is_empty()) binding = binding.scale(static_cast<float>(factor));
+    };
     if (attention.q_norm.has_value()) {
-      attention.q_norm->weight = attention.q_norm->weight.scale(q_factor_);
+      scale(attention.q_norm->weight);
+      scale(attention.q_norm->bias);
       return;
     }
-    attention.q_proj.weight = attention.q_proj.weight.scale(q_factor_);
-    if (!attention.q_proj.bias.is_empty()) attention.q_proj.bias = attention.q_proj.bias.scale(q_factor_);
+    scale(attention.q_proj.weight);
+    scale(attention.q_proj.bias);
+  }
+
+  // Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
+  double query_factor(const AttentionSpec& attention, std::int64_t i) {
+    const Setting setting = family_.setting("attention.scale");
+    const double scale = positive("attention.scale", config_.layer_value(setting, i));
+    return scale * std::sqrt(static_cast<double>(attention.head_dim));
   }
 
   // Channel 2j of a head moves to j and 2j+1 to r/2 + j. Scores do not change, since q and k move alike.
@@ -438,10 +509,12 @@ class Describer {
     permute(attention.q_proj.bias, num_heads_);
     permute(attention.k_proj.weight, num_kv_heads_);
     permute(attention.k_proj.bias, num_kv_heads_);
-    if (attention.q_norm.has_value())
-      permute(attention.q_norm->weight, attention.q_norm->weight.rows() / head_dim_);
-    if (attention.k_norm.has_value())
-      permute(attention.k_norm->weight, attention.k_norm->weight.rows() / head_dim_);
+    for (std::optional<NormSpec>* norm : {&attention.q_norm, &attention.k_norm}) {
+      if (!norm->has_value()) continue;
+      const std::int64_t num_heads = (*norm)->weight.rows() / head_dim_;
+      permute((*norm)->weight, num_heads);
+      permute((*norm)->bias, num_heads);
+    }
   }
 
   const DescribeInput& input_;
@@ -462,8 +535,7 @@ class Describer {
   bool is_parallel_ = false, shares_norm_ = false;
   MlpKind mlp_kind_ = MlpKind::kGlu;
   Activation activation_ = Activation::kSilu;
-  float q_factor_ = 1;
-  double clip_qkv_ = 0, logit_softcap_ = 0;
+  double logit_softcap_ = 0;
   bool has_qk_norm_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
 };

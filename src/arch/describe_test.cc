@@ -188,6 +188,90 @@ TEST(Describe, LayerTypesMustNameEveryLayer) {
   EXPECT_EQ(kind, ErrorKind::kUnsupported);
 }
 
+TEST(Describe, LayerTypesMayBeRunsOfTheFamilysWords) {
+  const Family family = family_from_text(
+      "model_types = [\"mistral\"]\ninherits = \"mistral\"\n[attention.layer_types]\n"
+      "keys = [\"layers\", \"runs\"]\nwords = { global = \"full\", local = \"sliding\" }\ndefault = "
+      "\"full\"\n");
+  const JsonValue config = with_key(small_mistral(), "sliding_window", "3");
+  const auto described = [&](const char* key, const char* list) {
+    return describe(family, with_key(config, key, list), llama_like_tensors(config));
+  };
+  EXPECT_EQ(sliding_layers(described("runs", R"([[["global", "local"], 1]])")),
+            (std::vector<bool>{false, true}));
+  EXPECT_EQ(sliding_layers(described("runs", R"([[["local"], 2]])")), (std::vector<bool>{true, true}));
+  EXPECT_EQ(sliding_layers(described("layers", R"(["local", "global"])")), (std::vector<bool>{true, false}));
+  EXPECT_EQ(sliding_layers(described("layers", R"(["sliding_attention", "global"])")),
+            (std::vector<bool>{true, false}));
+  for (const char* bad : {R"([[["local"], 3]])", R"([[["local"], 9000000000000]])", R"([[["local"], -1]])"})
+    expect_contains(message_of([&] { described("runs", bad); }), "one word for each of 2 layers");
+  expect_contains(message_of([&] { described("layers", R"(["lokal", "global"])"); }), "is '\"lokal\"'");
+}
+
+TEST(Describe, TheScaleOfScoresMayDependOnTheLayer) {
+  const Family family = family_from_text(
+      "model_types = [\"llama\"]\ninherits = \"llama\"\n[attention]\nscale = \"head_dim ^ -0.5 / (i + "
+      "1)\"\n");
+  const DecoderSpec spec = describe(family, small_llama(), llama_like_tensors(small_llama()));
+  EXPECT_TRUE(spec.layers.at(0).attention.q_proj.weight.plain_source().has_value());
+  EXPECT_FALSE(spec.layers.at(1).attention.q_proj.weight.plain_source().has_value());
+}
+
+TEST(Describe, LearnedPositionsStartAtTheirOffset) {
+  const auto family_with = [](const char* offset) {
+    return family_from_text(std::string("model_types = [\"llama\"]\ninherits = \"llama\"\n"
+                                        "[model]\nlearned_positions = true\nposition_offset = ") +
+                            offset + "\n[tensors]\nposition_embedding = \"wpe.weight\"\n");
+  };
+  Tensors tensors = llama_like_tensors(small_llama());
+  tensors["wpe.weight"] = {66, 32};
+  const DecoderSpec spec = describe(family_with("2"), small_llama(), tensors);
+  EXPECT_EQ(spec.position_embedding.rows(), 64);
+  EXPECT_FALSE(spec.position_embedding.plain_source().has_value());
+  EXPECT_EQ(spec.notes, std::vector<std::string>{"learned positions: the context ends at 64 tokens"});
+  expect_contains(
+      message_of([&] { describe(family_with("0"), small_llama(), tensors); }),
+      "'wpe.weight': shape is [66, 32], config.json asks for [max_position_embeddings, hidden_size] "
+      "= [64, 32]");
+  expect_contains(message_of([&] { describe(family_with("0.5"), small_llama(), tensors); }),
+                  "model.position_offset comes to 0.5");
+  tensors["wpe.weight"] = {64, 32};
+  EXPECT_TRUE(
+      describe(family_with("0"), small_llama(), tensors).position_embedding.plain_source().has_value());
+}
+
+TEST(Describe, AlibiPutsTheSlopesIntoTheBiasesOfQ) {
+  const Family family = family_from_text(
+      "model_types = [\"llama\"]\ninherits = \"llama\"\n[attention]\nalibi = true\n[rope]\nenabled = "
+      "false\n");
+  const DecoderSpec spec = describe(family, small_llama(), llama_like_tensors(small_llama()));
+  const AttentionSpec& attention = spec.layers.at(0).attention;
+  EXPECT_TRUE(attention.has_alibi);
+  EXPECT_EQ(attention.head_dim, 8);
+  EXPECT_EQ(attention.q_proj.weight.rows(), 4 * (8 + kAlibiChannels));
+  EXPECT_EQ(attention.q_proj.bias.rows(), 4 * (8 + kAlibiChannels));
+  EXPECT_EQ(attention.k_proj.weight.rows(), 16);
+  const Family rotary =
+      family_from_text("model_types = [\"llama\"]\ninherits = \"llama\"\n[attention]\nalibi = true\n");
+  expect_contains(message_of([&] { describe(rotary, small_llama(), llama_like_tensors(small_llama())); }),
+                  "attention.alibi together with a rotary embedding");
+}
+
+TEST(Describe, OfAListOfNamesTheFirstThatIsThereCounts) {
+  const Family family = family_from_text(
+      "model_types = [\"llama\"]\ninherits = \"llama\"\n[tensors]\n"
+      "norm = { name = [\"model.last.weight\", \"model.norm.weight\"] }\n");
+  Tensors tensors = llama_like_tensors(small_llama());
+  EXPECT_EQ(describe(family, small_llama(), tensors).norm.weight.rows(), 32);
+  tensors["model.last.weight"] = {32};
+  expect_contains(message_of([&] { describe(family, small_llama(), tensors); }),
+                  "'model.norm.weight'");  // left over
+  tensors.erase("model.last.weight");
+  tensors.erase("model.norm.weight");
+  expect_contains(message_of([&] { describe(family, small_llama(), tensors); }),
+                  "missing tensors: 'model.last.weight'");
+}
+
 // ---- the head
 
 TEST(Describe, StoredHeadIsIgnoredWhenTied) {
@@ -541,6 +625,65 @@ TEST(Describe, TheNumberOfRowGroupsIsBounded) {
   config = with_key(config, "vocab_size", "1048577");
   expect_contains(message_of([&] { describe(family, config, llama_like_tensors(config)); }),
                   "role 'lm_head': rows gives 1048577 groups, at most 1048576 are read");
+}
+
+// Fused q, k and v as GPT-2 stores them: [in, out].
+Tensors with_transposed_qkv(const Shape& shape) {
+  Tensors tensors = llama_like_tensors(small_llama());
+  for (int i = 0; i < 2; ++i) {
+    const std::string attention = "model.layers." + std::to_string(i) + ".self_attn.";
+    for (const char* name : {"q_proj", "k_proj", "v_proj"})
+      tensors.erase(attention + name + ".weight");
+    tensors[attention + "qkv.weight"] = shape;
+  }
+  return tensors;
+}
+
+TEST(Describe, ATransposedMatrixHasItsRowsInItsColumns) {
+  const std::string head = R"(
+    model_types = ["llama"]
+    inherits = "llama"
+    [tensors]
+    down_proj = { name = "model.layers.{i}.mlp.down_proj.weight", transposed = true }
+    q_proj = { name = "model.layers.{i}.self_attn.qkv.weight", transposed = true, rows = { count = 32 } }
+    k_proj = { name = "model.layers.{i}.self_attn.qkv.weight", transposed = true, rows = { begin = 32, count = 16 } }
+  )";
+  const std::string v = R"(v_proj = { name = "model.layers.{i}.self_attn.qkv.weight", )";
+  const Family family = family_from_text(head + v + "transposed = true, rows = { begin = 48, count = 16 } }");
+  Tensors tensors = with_transposed_qkv({32, 64});
+  for (const char* i : {"0", "1"})
+    tensors[std::string("model.layers.") + i + ".mlp.down_proj.weight"] = {40, 32};
+  const LayerSpec layer = describe(family, small_llama(), tensors).layers.at(1);
+  EXPECT_EQ(layer.mlp.down_proj.weight.rows(), 32);
+  EXPECT_EQ(layer.mlp.down_proj.weight.cols(), 40);
+  EXPECT_TRUE(layer.attention.k_proj.weight.reads_columns());
+  EXPECT_EQ(layer.attention.k_proj.weight.rows(), 16);
+  EXPECT_EQ(layer.attention.k_proj.weight.cols(), 32);
+  tensors["model.layers.0.self_attn.qkv.weight"] = {32, 65};
+  expect_contains(message_of([&] { describe(family, small_llama(), tensors); }), "row 64 is used by no role");
+  tensors["model.layers.0.mlp.down_proj.weight"] = {32, 40};
+  expect_contains(message_of([&] { describe(family, small_llama(), tensors); }),
+                  "shape is [32, 40], config.json asks for [hidden_size, intermediate_size] = [32, 40], "
+                  "transposed");
+}
+
+TEST(Describe, RolesOfOneTensorAreTransposedTogether) {
+  const Family family = family_from_text(R"(
+    model_types = ["llama"]
+    inherits = "llama"
+    [tensors]
+    k_proj = { name = "model.layers.{i}.self_attn.kv.weight", transposed = true, rows = { count = 16 } }
+    v_proj = { name = "model.layers.{i}.self_attn.kv.weight", rows = { begin = 16, count = 16 } }
+  )");
+  Tensors tensors = llama_like_tensors(small_llama());
+  for (const char* i : {"0", "1"}) {
+    const std::string attention = std::string("model.layers.") + i + ".self_attn.";
+    tensors.erase(attention + "k_proj.weight");
+    tensors.erase(attention + "v_proj.weight");
+    tensors[attention + "kv.weight"] = {32, 32};
+  }
+  expect_contains(message_of([&] { describe(family, small_llama(), tensors); }),
+                  "roles 'k_proj' and 'v_proj' share a tensor, and only one is transposed");
 }
 
 TEST(Describe, RowsUsedTwiceAreAnError) {

@@ -264,7 +264,7 @@ std::string Family::switch_of(std::string_view role) {
   switch (info->role) {
     case WeightRole::kQNorm:
     case WeightRole::kKNorm:
-      return "attention.qk_norm";
+      return info->is_bias ? "attention.qk_norm_bias" : "attention.qk_norm";
     case WeightRole::kSinks:
       return "attention.sinks";
     case WeightRole::kAttentionSubNorm:
@@ -331,6 +331,10 @@ std::string Family::switch_of(std::string_view role) {
       return "moe.shared_gate";
     case WeightRole::kLmHead:
       return info->is_bias ? "model.head_bias" : "";
+    case WeightRole::kPositionEmbedding:
+      return "model.learned_positions";
+    case WeightRole::kEmbedNorm:
+      return info->is_bias ? "norm.bias" : "model.embed_norm";
     case WeightRole::kEmbedTokens:
       break;
   }

@@ -56,7 +56,9 @@ struct RowPick {
 
 struct TensorPattern {
   Location where;
-  std::string name;  ///< with {i} for the layer and {e} for the expert
+  std::string name;                 ///< with {i} for the layer and {e} for the expert
+  std::vector<std::string> others;  ///< looked for in turn when `name` is not there
+  bool transposed = false;          ///< stored [in, out]
   std::optional<RowPick> rows;
   std::optional<Expression> add;        ///< to every element
   std::optional<Expression> scale;      ///< of every element, after `add`

@@ -160,6 +160,8 @@ TEST(FamilyRegistry, FeaturesAreThoseOfWellKnownFamilies) {
   EXPECT_FALSE(has("llama", "sliding_window"));
   EXPECT_TRUE(has("llama", "rope_scaling"));
   EXPECT_FALSE(has("chatglm", "rope_scaling"));
+  EXPECT_FALSE(has("gpt2", "rope_scaling"));
+  EXPECT_TRUE(has("gpt2", "learned_positions"));
   EXPECT_TRUE(has("gptj", "parallel_block"));
   EXPECT_TRUE(has("gptj", "head_bias"));
 }

@@ -98,6 +98,12 @@ class Reader {
     return texts;
   }
 
+  bool flag_of(const toml::node& node, std::string_view key) {
+    const auto* value = node.as_boolean();
+    if (value == nullptr) fail_type(node, key, "true or false");
+    return value->get();
+  }
+
   const toml::table& table_of(const toml::node& node, std::string_view key) {
     const toml::table* table = node.as_table();
     if (table == nullptr) fail_type(node, key, "a table");
@@ -284,7 +290,7 @@ class Reader {
         setting.keys = texts_of(value, field);
       else if (field == "default")
         set_default(value, field, known, setting);
-      else if (field == "words" && known.kind == KeyKind::kActivation)
+      else if (field == "words" && known.kind != KeyKind::kLayerExpression)
         read_words(table_of(value, field), known, setting);
       else
         fail_unknown(field, fmt::format("field of {}:", key), {"key", "keys", "default", "words"});
@@ -365,6 +371,8 @@ class Reader {
     else
       pattern.name = text_of(node, key);
     if (pattern.name.empty()) fail_at(pattern.where, "role {} lacks a tensor 'name'", shown(key.str()));
+    if (pattern.transposed && role->shape.find(',') == std::string_view::npos)
+      fail_at(pattern.where, "role {} is a vector, 'transposed' is for matrices", shown(key.str()));
     const bool has_index = pattern.name.find("{i}") != std::string::npos;
     if (has_index != role->is_layer)
       fail_at(pattern.where, "the name of role {} must {} '{{i}}'", shown(key.str()),
@@ -382,12 +390,27 @@ class Reader {
     family_.tensors[std::string(key.str())] = std::move(pattern);
   }
 
+  void read_names(const toml::node& node, std::string_view key, TensorPattern& pattern) {
+    if (!node.is_array()) {
+      pattern.name = text_of(node, key);
+      return;
+    }
+    pattern.others = texts_of(node, key);
+    pattern.name = pattern.others.front();
+    pattern.others.erase(pattern.others.begin());
+    for (const std::string& other : pattern.others)
+      if ((other.find("{i}") == std::string::npos) != (pattern.name.find("{i}") == std::string::npos))
+        fail_at(at(node), "either all names of {} contain '{{i}}' or none", shown(key));
+  }
+
   void read_tensor_table(const toml::table& table, TensorPattern& pattern) {
     for (const auto& [field, value] : table) {
       if (field == "name")
-        pattern.name = text_of(value, field);
+        read_names(value, field, pattern);
       else if (field == "rows")
         pattern.rows = row_pick_of(table_of(value, field), at(value));
+      else if (field == "transposed")
+        pattern.transposed = flag_of(value, field);
       else if (field == "add")
         pattern.add = expression_of(value, field);
       else if (field == "scale")

@@ -2,6 +2,30 @@
 
 namespace llm2mnn {
 
+namespace {
+
+// The words of a list, whose items may be runs: [[word, word], times].
+std::vector<const JsonValue*> unrolled(const JsonValue& list, std::size_t most) {
+  std::vector<const JsonValue*> items;
+  if (!list.is_array()) return items;
+  for (const JsonValue& item : list.as_array()) {
+    const bool is_run = item.is_array() && item.as_array().size() == 2 && item.as_array()[0].is_array() &&
+                        item.as_array()[1].is_number();
+    if (!is_run) {
+      items.push_back(&item);
+      continue;
+    }
+    const std::int64_t times = item.as_array()[1].as_int64();
+    const auto& words = item.as_array()[0].as_array();
+    for (std::int64_t n = 0; n < times && !words.empty() && items.size() <= most; ++n)
+      for (const JsonValue& word : words)
+        items.push_back(&word);
+  }
+  return items;
+}
+
+}  // namespace
+
 LayerKind MixerDescriber::mixer() const {
   const std::string kind = family_.setting("mixer.kind").word;
   if (kind == "short_conv") return LayerKind::kShortConv;
@@ -34,11 +58,14 @@ std::optional<LayerKind> MixerDescriber::listed_kind(std::int64_t i) const {
     if (list->is_number()) continue;  // an expression reads it
     const std::int64_t num_layers = config_.size("num_hidden_layers");
     if (list->is_string()) return pattern_kind(list->as_string(), key, i, num_layers);
-    if (!list->is_array() || list->as_array().size() != static_cast<std::size_t>(num_layers))
+    const std::vector<const JsonValue*> items = unrolled(*list, static_cast<std::size_t>(num_layers));
+    if (items.size() != static_cast<std::size_t>(num_layers))
       fail(ErrorKind::kFormat, "config.json: {} must be a list with one word for each of {} layers",
            shown(key), num_layers);
-    const JsonValue& item = list->as_array()[static_cast<std::size_t>(i)];
-    const std::string word(item.is_string() ? item.as_string() : "");
+    const JsonValue& item = *items[static_cast<std::size_t>(i)];
+    std::string word(item.is_string() ? item.as_string() : "");
+    const auto own = layer_types_->words.find(word);
+    if (own != layer_types_->words.end()) word = own->second + "_attention";
     if (word == "full_attention") return LayerKind::kFull;
     if (word == "sliding_attention") return LayerKind::kSliding;
     if (word == "conv" && mixer == "short_conv") return LayerKind::kShortConv;

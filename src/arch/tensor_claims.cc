@@ -41,7 +41,7 @@ bool looks_quantized(std::string_view name) {
 
 std::int64_t as_row(double value, const Location& where, std::string_view what) {
   if (!(value >= 0) || value > 0x1p53 || value != std::floor(value))
-    fail_at(where, "'{}' of rows comes to {}, expected a non-negative integer", what, value);
+    fail_at(where, "{} comes to {}, expected a non-negative integer", what, value);
   return static_cast<std::int64_t>(value);
 }
 
@@ -70,6 +70,13 @@ Shape flattened(const Shape& shape, std::size_t rank) {
     flat.erase(flat.begin() + 1);
   }
   return flat;
+}
+
+/// The tensor's shape as [O, I], whichever way it is stored.
+Shape shape_in_rows(const TensorInfo& info, const TensorPattern& pattern) {
+  Shape shape = info.shape;
+  if (pattern.transposed) std::reverse(shape.begin(), shape.end());
+  return shape;
 }
 
 }  // namespace
@@ -115,10 +122,16 @@ TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span
 
 std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t layer,
                                       std::int64_t expert) const {
-  std::string name = pattern.name;
-  if (layer >= 0) name = with_number(std::move(name), "{i}", layer);
-  if (expert >= 0) name = with_number(std::move(name), "{e}", expert);
-  if (strip_prefix_ && name.rfind(*family_.base_prefix, 0) == 0) name.erase(0, family_.base_prefix->size());
+  const auto stored_name = [&](std::string name) {
+    if (layer >= 0) name = with_number(std::move(name), "{i}", layer);
+    if (expert >= 0) name = with_number(std::move(name), "{e}", expert);
+    if (strip_prefix_ && name.rfind(*family_.base_prefix, 0) == 0) name.erase(0, family_.base_prefix->size());
+    return name;
+  };
+  std::string name = stored_name(pattern.name);
+  if (pattern.others.empty() || find_name(name).has_value()) return name;
+  for (const std::string& other : pattern.others)
+    if (std::string found = stored_name(other); find_name(found).has_value()) return found;
   return name;
 }
 
@@ -159,6 +172,10 @@ Shape TensorClaims::expected_shape(const RoleInfo& role) {
     shape.push_back(static_cast<std::int64_t>(config_.evaluate(size, family_.top)));
     rest.remove_prefix(std::min(comma + 2, rest.size()));
   }
+  if (role.role == WeightRole::kPositionEmbedding) {
+    const Setting offset = family_.setting("model.position_offset");
+    shape[0] += as_row(config_.evaluate_setting(offset), family_.top, "model.position_offset");
+  }
   return shapes_[std::string(role.name)] = shape;
 }
 
@@ -186,9 +203,13 @@ TensorId TensorClaims::scales_of(TensorId id) {
   return *found;
 }
 
-Binding TensorClaims::stored(TensorId id, const Shape& shape) {
+Binding TensorClaims::stored(TensorId id, const Shape& shape, bool transposed) {
   const TensorInfo& info = tensors_[id];
-  if (is_weight_dtype(info.dtype)) return Binding::source(id, shape);
+  if (is_weight_dtype(info.dtype))
+    return transposed ? Binding::transposed_source(id, info.shape) : Binding::source(id, shape);
+  if (transposed)
+    fail(ErrorKind::kUnsupported, "tensor {} is {}; a transposed matrix is read from F32, F16 and BF16",
+         shown(info.name), dtype_name(info.dtype));
   if (shape != info.shape)
     fail(ErrorKind::kUnsupported, "tensor {} is {} and holds all experts; F32, F16 and BF16 are supported",
          shown(info.name), dtype_name(info.dtype));
@@ -233,7 +254,8 @@ std::vector<TensorId> TensorClaims::scales() const {
   return ids;
 }
 
-Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expected) {
+Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expected,
+                            const TensorPattern& pattern) {
   const TensorInfo& info = tensors_[id];
   if (partial_.count(id) != 0)
     fail(ErrorKind::kFormat, "tensor {} is used twice, in part as '{}' and whole as '{}', by family '{}'",
@@ -242,13 +264,14 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
   const bool is_row = expected.size() == 1 && info.shape == Shape{1, expected[0]};
   if (is_row) {
     mark_used(id, role);
-    return stored(id, expected).gather_rows({{0, expected[0], 1}});
+    return stored(id, expected, false).gather_rows({{0, expected[0], 1}});
   }
-  if (info.shape != expected)
-    fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}", shown(info.name),
-         shape_text(info.shape), shape_words(role), shape_text(expected));
+  if (shape_in_rows(info, pattern) != expected)
+    fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}{}", shown(info.name),
+         shape_text(info.shape), shape_words(role), shape_text(expected),
+         pattern.transposed ? ", transposed" : "");
   mark_used(id, role);
-  Binding binding = stored(id, info.shape);
+  Binding binding = stored(id, info.shape, pattern.transposed);
   // The norms of q and k are vectors, however they are stored.
   const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
   if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
@@ -262,7 +285,7 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
   return binding;
 }
 
-Binding TensorClaims::heads(const std::string& name, const RoleInfo& role) {
+Binding TensorClaims::heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern) {
   const bool is_q = role.role == WeightRole::kQNorm;
   const std::int64_t count = config_.size(is_q ? "num_attention_heads" : "num_key_value_heads");
   std::vector<Binding> parts;
@@ -273,7 +296,7 @@ Binding TensorClaims::heads(const std::string& name, const RoleInfo& role) {
       missing_.push_back(own);
       return {};
     }
-    parts.push_back(whole(*id, role, expected_shape(role)));
+    parts.push_back(whole(*id, role, expected_shape(role), pattern));
   }
   return Binding::concat_rows(std::move(parts));
 }
@@ -282,7 +305,8 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
                              const TensorPattern& pattern, std::int64_t expert) {
   const TensorInfo& info = tensors_[id];
   const auto evaluate = [&](const Expression& expression, std::string_view what) {
-    return as_row(config_.evaluate(expression, pattern.where, -1, expert), pattern.where, what);
+    return as_row(config_.evaluate(expression, pattern.where, -1, expert), pattern.where,
+                  fmt::format("'{}' of rows", what));
   };
   RowClaim rows{role.name, 0, 0, 0, 0};
   rows.begin = evaluate(pattern.rows->begin, "begin");
@@ -300,13 +324,14 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
   if (rows.groups > kMaxGroups)
     fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, rows.groups,
             kMaxGroups);
-  const Shape shape = role.is_expert ? flattened(info.shape, expected.size()) : info.shape;
+  const Shape shape = role.is_expert ? flattened(info.shape, expected.size()) : shape_in_rows(info, pattern);
   const bool shape_fits =
       shape.size() == expected.size() && shape[0] >= end && (expected.size() == 1 || shape[1] == expected[1]);
   if (!shape_fits)
-    fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json",
+    fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json{}",
          shown(info.name), shape_text(info.shape), role.name, end,
-         expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]));
+         expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]),
+         pattern.transposed ? ", transposed" : "");
   mark_used(id, role);
   std::vector<RowRun> runs;
   if (rows.count == 1 && rows.groups > 1) {
@@ -316,9 +341,13 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
       runs.push_back({rows.begin + g * rows.stride, rows.count, 1});
   }
   Shared& shared = partial_[id];
+  if (!shared.claims.empty() && shared.transposed != pattern.transposed)
+    fail_at(pattern.where, "roles '{}' and '{}' share a tensor, and only one is transposed",
+            shared.claims.front().role, role.name);
+  shared.transposed = pattern.transposed;
   shared.rows = shape[0];
   shared.claims.push_back(rows);
-  return stored(id, shape).gather_rows(std::move(runs));
+  return stored(id, shape, pattern.transposed).gather_rows(std::move(runs));
 }
 
 Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std::int64_t expert) {
@@ -331,7 +360,7 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
   const std::string name = tensor_name(pattern, layer, expert);
   Binding binding;
   if (is_per_head(name)) {
-    binding = heads(name, *role);
+    binding = heads(name, *role, pattern);
     if (binding.is_empty()) return {};
   } else {
     const std::optional<TensorId> id = find_name(name);
@@ -341,7 +370,7 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
     }
     const Shape expected = expected_shape(*role);
     binding = pattern.rows.has_value() ? picked(*id, *role, expected, pattern, expert)
-                                       : whole(*id, *role, expected);
+                                       : whole(*id, *role, expected, pattern);
   }
   if (pattern.normalise.has_value() && config_.evaluate(*pattern.normalise, pattern.where, -1, expert) != 0)
     binding = binding.normalise_rows();

@@ -46,19 +46,20 @@ class TensorClaims {
   };
   /// A tensor that several roles share.
   struct Shared {
+    bool transposed = false;
     std::int64_t rows = 0;
     std::vector<RowClaim> claims;
   };
 
   std::string tensor_name(const TensorPattern& pattern, std::int64_t layer, std::int64_t expert) const;
   std::optional<TensorId> find_name(std::string_view name) const;
-  /// The tensor as it is stored, times its scales where it has some; `shape` is its own, or one of as many
+  /// The tensor as [O, I], times its scales where it has some; `shape` is its own, or one of as many
   /// elements.
-  Binding stored(TensorId id, const Shape& shape);
+  Binding stored(TensorId id, const Shape& shape, bool transposed);
   TensorId scales_of(TensorId id);
-  Binding whole(TensorId id, const RoleInfo& role, const Shape& expected);
+  Binding whole(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
   /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
-  Binding heads(const std::string& name, const RoleInfo& role);
+  Binding heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern);
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern,
                  std::int64_t expert);
   /// The role's shape in config names; that of q_norm, k_norm and o_proj is a choice of the family.

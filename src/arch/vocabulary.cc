@@ -10,6 +10,12 @@ using Kind = CanonicalName::Kind;
 
 constexpr std::array kVocabulary = {
     VocabularyKey{"model.embed_scale", KeyKind::kExpression, "", "1", "multiplies the embedding"},
+    VocabularyKey{"model.learned_positions", KeyKind::kExpression, "", "0",
+                  "not 0: position_embedding has a row for each position, which is added to the embedding"},
+    VocabularyKey{"model.position_offset", KeyKind::kExpression, "", "0",
+                  "row of position_embedding for position 0; the rows before it are not used", "-"},
+    VocabularyKey{"model.embed_norm", KeyKind::kExpression, "", "0",
+                  "not 0: a norm behind the embedding and its positions (role embed_norm)"},
     VocabularyKey{"model.logit_scale", KeyKind::kExpression, "", "1", "multiplies the logits"},
     VocabularyKey{"model.logit_softcap", KeyKind::kExpression, "", "0", "c of c * tanh(logits / c); 0: none"},
     VocabularyKey{"model.tied", KeyKind::kExpression, "", "tie_word_embeddings",
@@ -37,7 +43,7 @@ constexpr std::array kVocabulary = {
     VocabularyKey{"attention.latent_norm_eps", KeyKind::kExpression, "", "1e-6", "of q_a_norm and kv_a_norm"},
     VocabularyKey{"attention.latent_bias", KeyKind::kExpression, "", "0",
                   "not 0: q_a_proj, kv_a_proj and k_rope_proj have a bias"},
-    VocabularyKey{"attention.scale", KeyKind::kExpression, "", "head_dim ^ -0.5",
+    VocabularyKey{"attention.scale", KeyKind::kLayerExpression, "", "head_dim ^ -0.5",
                   "multiplies the scores; folded into q", "attention_scale"},
     VocabularyKey{"attention.q_bias", KeyKind::kExpression, "", "0", "not 0: q_proj has a bias"},
     VocabularyKey{"attention.k_bias", KeyKind::kExpression, "", "0", "not 0: k_proj has a bias"},
@@ -52,6 +58,12 @@ constexpr std::array kVocabulary = {
     VocabularyKey{
         "attention.sinks", KeyKind::kExpression, "", "0",
         "not 0: each head has a logit that takes part in the softmax and has no value (role sinks)"},
+    VocabularyKey{"attention.qk_norm_bias", KeyKind::kExpression, "", "0",
+                  "not 0: q_norm and k_norm have a bias"},
+    VocabularyKey{"attention.alibi", KeyKind::kExpression, "", "0",
+                  "not 0: a head's slope times the key's position is added to the scores (ALiBi)"},
+    VocabularyKey{"attention.alibi_bias_max", KeyKind::kExpression, "", "8",
+                  "minus the binary logarithm of the least slope", "-"},
     VocabularyKey{"attention.qk_norm_after_rope", KeyKind::kExpression, "", "0",
                   "not 0: q_norm and k_norm come behind the rotary embedding"},
     VocabularyKey{"attention.logit_softcap", KeyKind::kExpression, "", "0",
@@ -150,7 +162,8 @@ constexpr std::array<std::string_view, 5> kFileKeys = {"source", "model_types", 
 constexpr std::array<std::string_view, 5> kNamedSections = {"config", "tensors", "ignore", "harmless",
                                                             "refuse"};
 constexpr std::array<std::string_view, 5> kConfigFields = {"key", "keys", "default", "null", "words"};
-constexpr std::array<std::string_view, 5> kTensorFields = {"name", "rows", "add", "scale", "normalise"};
+constexpr std::array<std::string_view, 6> kTensorFields = {"name", "rows",  "transposed",
+                                                           "add",  "scale", "normalise"};
 constexpr std::array<std::string_view, 4> kRowFields = {"begin", "count", "groups", "stride"};
 
 constexpr std::array kCanonicalNames = {
@@ -198,6 +211,9 @@ constexpr std::array kCanonicalNames = {
 
 constexpr std::array kRoles = {
     RoleInfo{"embed_tokens", WeightRole::kEmbedTokens, false, false, "vocab_size, hidden_size"},
+    RoleInfo{"position_embedding", WeightRole::kPositionEmbedding, false, false,
+             "max_position_embeddings, hidden_size"},
+    LLM2MNN_NORM("embed_norm", kEmbedNorm, false, "hidden_size"),
     LLM2MNN_NORM("input_layernorm", kInputLayernorm, true, "hidden_size"),
     LLM2MNN_LINEAR("q_proj", kQProj, true, "num_attention_heads * head_dim", "hidden_size"),
     LLM2MNN_LINEAR("k_proj", kKProj, true, "num_key_value_heads * head_dim", "hidden_size"),
@@ -235,8 +251,8 @@ constexpr std::array kRoles = {
     RoleInfo{"k_b_proj", WeightRole::kKProj, false, true,
              "num_attention_heads * qk_nope_head_dim, kv_lora_rank"},
     RoleInfo{"v_b_proj", WeightRole::kVProj, false, true, "num_attention_heads * v_head_dim, kv_lora_rank"},
-    RoleInfo{"q_norm", WeightRole::kQNorm, false, true, "head_dim"},
-    RoleInfo{"k_norm", WeightRole::kKNorm, false, true, "head_dim"},
+    LLM2MNN_NORM("q_norm", kQNorm, true, "head_dim"),
+    LLM2MNN_NORM("k_norm", kKNorm, true, "head_dim"),
     RoleInfo{"sinks", WeightRole::kSinks, false, true, "num_attention_heads"},
     LLM2MNN_NORM("post_attention_norm", kPostAttentionNorm, true, "hidden_size"),
     LLM2MNN_NORM("pre_mlp_norm", kPreMlpNorm, true, "hidden_size"),

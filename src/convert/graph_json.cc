@@ -131,6 +131,9 @@ Json op_json(const ir::Op& op) {
                     {"factor", n.attention_factor},
                     {"positions", n.num_positions}};
           },
+          [](const ir::PositionEmbedding& n) -> Json {
+            return {{"y", n.y}, {"table", n.table}, {"positions", n.num_positions}, {"size", n.size}};
+          },
           [](const ir::Rope& n) -> Json {
             return {{"q", n.q},
                     {"k", n.k},
@@ -288,6 +291,8 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
     }
     return table;
   }
+  if (kind == "PositionEmbedding")
+    return ir::PositionEmbedding{f.id("y"), f.id("table"), size_of(f, "positions"), size_of(f, "size")};
   if (kind == "Rope") {
     return ir::Rope{f.id("q"),
                     f.id("k"),

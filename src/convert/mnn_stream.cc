@@ -47,20 +47,22 @@ std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, con
     streamed.insert(&binding);
     targets.push_back({&binding, std::move(sink)});
   };
-  const auto add_vector = [&](ir::WeightId weight, std::uint64_t offset) {
+  const auto add_floats = [&](ir::WeightId weight, std::uint64_t offset) {
     add(plan.model.lowered.weights[weight].binding, float_sink(weight_file, offset, DType::kF32));
   };
   for (const mnn::LinearBlob& blob : plan.layout.linears) {
     add(plan.model.lowered.weights[blob.weight].binding,
         std::make_unique<QuantizeSink>(weight_file, blob.scheme, blob.codes_offset(), blob.alpha_offset()));
-    if (blob.bias) add_vector(*blob.bias, blob.bias_offset());
+    if (blob.bias) add_floats(*blob.bias, blob.bias_offset());
   }
   for (const mnn::NormBlob& blob : plan.layout.norms) {
-    add_vector(blob.gamma, blob.offset);
-    if (blob.beta) add_vector(*blob.beta, blob.offset + (blob.end() - blob.offset) / 2);
+    add_floats(blob.gamma, blob.offset);
+    if (blob.beta) add_floats(*blob.beta, blob.offset + (blob.end() - blob.offset) / 2);
   }
   for (const mnn::VectorBlob& blob : plan.layout.vectors)
-    add_vector(blob.weight, blob.offset);
+    add_floats(blob.weight, blob.offset);
+  for (const mnn::TableBlob& blob : plan.layout.tables)
+    add_floats(blob.weight, blob.offset);
   const EmbeddingPlan& embedding = plan.embedding;
   if (embedding.kind == EmbeddingPlan::Kind::kBf16File) {
     add(plan.model.embed_tokens, float_sink(embedding_file, 0, DType::kBF16));

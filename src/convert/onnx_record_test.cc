@@ -69,7 +69,11 @@ ir::Graph every_op() {
   g.add_node("/attention", ir::Attention{qr, kr, v, a, 2, 1, 16, 0, ir::MaskKind::kSliding, sinks, 30});
   g.add_node("/o_proj", ir::Linear{a, o, o_proj, std::nullopt, 32, 16});
   g.add_node("/add", ir::Add{g.input, o, sum});
-  ir::ValueId x = sum;
+  const auto table = weight("embed_positions.weight", {64, 16});
+  const auto position = value("/position"), placed = value("/placed");
+  g.add_node("/embed_positions", ir::PositionEmbedding{position, table, 64, 16});
+  g.add_node("/position_sum", ir::Add{sum, position, placed});
+  ir::ValueId x = placed;
   using ir::UnaryKind;
   for (const UnaryKind kind : {UnaryKind::kSilu, UnaryKind::kGeluTanh, UnaryKind::kGeluErf, UnaryKind::kRelu,
                                UnaryKind::kRelu2, UnaryKind::kTanh, UnaryKind::kSigmoid}) {
@@ -172,7 +176,7 @@ TEST(GraphJson, KeepsEveryOp) {
 
 TEST(OnnxRecord, IsRead) {
   const OnnxRecord record = parse_onnx_record(record_json().dump());
-  EXPECT_EQ(record.roles.size(), 35U);
+  EXPECT_EQ(record.roles.size(), 36U);
   EXPECT_EQ(record.facts.notes, std::vector<std::string>{"a note"});
   EXPECT_EQ(record.facts.ignored.front().rule, "b");
   EXPECT_TRUE(record.allow_tokenizer_mismatch);
@@ -193,7 +197,7 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { j["facts"]["sliding_window"] = 0; }, "sizes");
   refuses([](Json& j) { j["graph"]["weights"][0][1] = Json::array(); }, "0 dimensions");
   refuses([](Json& j) { op(j, "Norm")["beta"] = 0; }, "2 nodes read it");
-  refuses([](Json& j) { op(j, "Linear")["weight"] = 35; }, "no weight 35");
+  refuses([](Json& j) { op(j, "Linear")["weight"] = 36; }, "no weight 36");
   refuses([](Json& j) { op(j, "Route")["kind"] = "tanh"; }, "unknown router 'tanh'");
   refuses([](Json& j) { op(j, "Route")["top_k"] = 5; }, "more experts are chosen");
   refuses([](Json& j) { op(j, "Route")["scale"] = 1e300; }, "'scale' is");
@@ -207,6 +211,7 @@ TEST(OnnxRecord, RefusesWhatNoModelHas) {
   refuses([](Json& j) { op(j, "RopeTable")["inv_freq"][0] = 1e300; }, "a frequency is");
   refuses([](Json& j) { op(j, "RopeTable")["positions"] = (1 << 24) + 1; }, "positions");
   refuses([](Json& j) { op(j, "RopeTable")["inv_freq"] = std::vector<float>(513, 1.0F); }, "513 frequencies");
+  refuses([](Json& j) { op(j, "PositionEmbedding")["positions"] = 63; }, "the op needs [63, 16]");
   refuses([](Json& j) { op(j, "Unary")["kind"] = "swish"; }, "unknown activation 'swish'");
   refuses([](Json& j) { j["graph"]["nodes"][0][1] = "Conv"; }, "unknown op 'Conv'");
   refuses([](Json& j) { j["graph"]["nodes"][0].push_back(1); }, "4 items");

@@ -138,11 +138,13 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
   const Checkpoint& checkpoint = *plan.model.checkpoint;
   const Sources sources(checkpoint, record.form);
   Lowered& lowered = plan.model.lowered;
+  const std::vector<bool> is_table = ir::position_tables(record.graph);
   for (std::size_t i = 0; i < record.graph.weights.size(); ++i) {
     LoweredWeight weight;
     weight.role = record.roles[i];
-    weight.is_matrix = record.graph.weights[i].shape.size() == 2;
-    if (!weight.is_matrix) {
+    const bool is_vector = record.graph.weights[i].shape.size() == 1;
+    weight.is_matrix = !is_vector && !is_table[i];
+    if (is_vector) {
       check_vector(record.weight_names[i], record.graph.weights[i].shape, file);
       weight.binding = sources.vector(record.weight_names[i]);
     }

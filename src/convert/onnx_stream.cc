@@ -17,7 +17,8 @@ std::vector<RowTarget> targets_of(const OnnxPlan& plan, const File& data_file, c
   targets.push_back({&plan.model.embed_tokens, float_sink(embedding_file, 0, DType::kBF16)});
   // The vectors went into the graph and the constants; here they only count for the digest.
   for (const LoweredWeight& weight : plan.model.lowered.weights)
-    if (!weight.is_matrix) targets.push_back({&weight.binding, nullptr});
+    if (!weight.is_matrix && weight.role != WeightRole::kPositionEmbedding)
+      targets.push_back({&weight.binding, nullptr});
   return targets;
 }
 

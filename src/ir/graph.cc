@@ -41,6 +41,7 @@ std::vector<ValueId> inputs_of(const Op& op) {
                           return {n.x, n.gate, n.beta};
                         },
                         [](const RopeTable&) -> Ids { return {}; },
+                        [](const PositionEmbedding&) -> Ids { return {}; },
                         [](const Rope& n) -> Ids {
                           return {n.q, n.k, n.cos, n.sin};
                         },
@@ -79,19 +80,26 @@ std::vector<WeightId> weights_of(const Op& op) {
     add(linear.bias);
   };
   std::visit(
-      Overloaded{[&](const Linear& n) { add(n.weight), add(n.bias); },
-                 [&](const Norm& n) { add(n.gamma), add(n.beta); },
-                 [&](const ChannelScale& n) { add(n.weight); },
-                 [&](const Xielu& n) { add(n.a), add(n.b), add(n.n); },
-                 [&](const Attention& n) { add(n.sinks); }, [&](const ShortConv& n) { add(n.kernel); },
-                 [&](const GatedDelta& n) { add(n.kernel); }, [&](const Route& n) { add(n.selection_bias); },
-                 [&](const Experts& n) {
-                   for (const Expert& expert : n.experts)
-                     add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
-                 },
-                 [](const auto&) {}},
+      Overloaded{
+          [&](const Linear& n) { add(n.weight), add(n.bias); },
+          [&](const Norm& n) { add(n.gamma), add(n.beta); }, [&](const ChannelScale& n) { add(n.weight); },
+          [&](const Xielu& n) { add(n.a), add(n.b), add(n.n); }, [&](const Attention& n) { add(n.sinks); },
+          [&](const ShortConv& n) { add(n.kernel); }, [&](const GatedDelta& n) { add(n.kernel); },
+          [&](const PositionEmbedding& n) { add(n.table); }, [&](const Route& n) { add(n.selection_bias); },
+          [&](const Experts& n) {
+            for (const Expert& expert : n.experts)
+              add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
+          },
+          [](const auto&) {}},
       op);
   return ids;
+}
+
+std::vector<bool> position_tables(const Graph& graph) {
+  std::vector<bool> tables(graph.weights.size(), false);
+  for (const Node& node : graph.nodes)
+    if (const auto* op = std::get_if<PositionEmbedding>(&node.op)) tables.at(op->table) = true;
+  return tables;
 }
 
 std::string_view op_name(const Op& op) {
@@ -109,6 +117,7 @@ std::string_view op_name(const Op& op) {
                         [](const JoinHeads&) { return std::string_view("JoinHeads"); },
                         [](const ResizeHeads&) { return std::string_view("ResizeHeads"); },
                         [](const RopeTable&) { return std::string_view("RopeTable"); },
+                        [](const PositionEmbedding&) { return std::string_view("PositionEmbedding"); },
                         [](const Rope&) { return std::string_view("Rope"); },
                         [](const Attention&) { return std::string_view("Attention"); },
                         [](const ShortConv&) { return std::string_view("ShortConv"); },

@@ -18,7 +18,8 @@ using ValueId = std::uint32_t;
 using WeightId = std::uint32_t;
 inline constexpr ValueId kNoValue = UINT32_MAX;
 
-/// A weight the graph reads: a matrix [O, I] of a Linear or a vector [n] (bias, gamma, beta).
+/// A weight the graph reads: a matrix [O, I] of a Linear, a vector [n] (bias, gamma, beta) or a table [P, C]
+/// of a PositionEmbedding.
 struct Weight {
   std::string address;  ///< canonical, unique: "layers.3.mlp.down_proj.weight", "norm.weight"
   Shape shape;
@@ -102,6 +103,13 @@ struct RopeTable {
   double attention_factor;
   std::int64_t num_positions;  ///< positions the table must cover
 };
+/// y [T, size]: a row of a learned table for each of position_ids. A position beyond the table takes its last
+/// row.
+struct PositionEmbedding {
+  ValueId y;
+  WeightId table;
+  std::int64_t num_positions, size;
+};
 /// Rotates the first `rotary_dim` channels of each head of q [T, Hq*Dh] and k [T, Hkv*Dh], pairs (j, j +
 /// rotary_dim/2).
 struct Rope {
@@ -174,8 +182,8 @@ struct SelectTokens {
 };
 
 using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Clamp, Xielu, Unary, GatedUnit,
-                        JoinHeads, ResizeHeads, RopeTable, Rope, Attention, ShortConv, GatedDelta, Route,
-                        Experts, SelectTokens>;
+                        JoinHeads, ResizeHeads, RopeTable, PositionEmbedding, Rope, Attention, ShortConv,
+                        GatedDelta, Route, Experts, SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"
@@ -205,6 +213,8 @@ std::vector<ValueId> inputs_of(const Op& op);
 std::vector<ValueId> outputs_of(const Op& op);
 /// Weights that a node reads, in a fixed order.
 std::vector<WeightId> weights_of(const Op& op);
+/// Per weight: whether it is the table of a PositionEmbedding.
+std::vector<bool> position_tables(const Graph& graph);
 /// "Linear", "Norm", ...
 std::string_view op_name(const Op& op);
 

@@ -216,6 +216,18 @@ TEST(Graph, AFactorHasTheSameChannelsOrOne) {
   EXPECT_THROW(verify(graph), Error);
 }
 
+TEST(Graph, APositionTableHasARowForEachPosition) {
+  Graph graph = small_graph();
+  const ValueId y = graph.add_value("/positions");
+  const WeightId table = graph.add_weight("positions.weight", {6, 4});
+  graph.nodes.insert(graph.nodes.begin(), {"/embed_positions", PositionEmbedding{y, table, 6, 4}});
+  EXPECT_NO_THROW(verify(graph));
+  EXPECT_EQ(position_tables(graph).at(table), true);
+  EXPECT_EQ(position_tables(graph).at(0), false);
+  std::get<PositionEmbedding>(graph.nodes[0].op).num_positions = 7;
+  EXPECT_THROW(verify(graph), Error);
+}
+
 TEST(Graph, RopeAndAttentionCheckTheirHeads) {
   Graph graph = small_graph();
   const ValueId y = graph.add_value("/y");

@@ -83,6 +83,7 @@ struct Attributes {
     return fmt::format(", rotary_dim={}, factor={}, positions={}", 2 * op.inv_freq.size(),
                        op.attention_factor, op.num_positions);
   }
+  std::string operator()(const PositionEmbedding& op) const { return weight("table", op.table); }
   std::string operator()(const Rope& op) const {
     return fmt::format(", heads={}/{}, head_dim={}, rotary_dim={}", op.num_attention_heads,
                        op.num_key_value_heads, op.head_dim, op.rotary_dim);

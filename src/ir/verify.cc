@@ -161,6 +161,11 @@ class Verifier {
     require(std::isfinite(op.attention_factor), "the attention factor is not finite");
     channels_[op.cos] = channels_[op.sin] = 2 * static_cast<std::int64_t>(op.inv_freq.size());
   }
+  void check_op(const PositionEmbedding& op) {
+    require(op.num_positions > 0 && op.size > 0, "a size is not positive");
+    require_weight(op.table, {op.num_positions, op.size});
+    channels_[op.y] = op.size;
+  }
   void check_op(const Rope& op) {
     require(op.rotary_dim > 0 && op.rotary_dim % 2 == 0 && op.rotary_dim <= op.head_dim,
             "rotary_dim is not an even part of the head");

@@ -1,6 +1,7 @@
 #include "lower/lower.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <tuple>
 #include <utility>
@@ -66,6 +67,11 @@ class Lowering {
     graph.input = graph.add_value("/embed_tokens/output");
     ir::ValueId x = graph.input;
     if (spec_.embed_scale != 1) x = scale("/embed_scale", x, spec_.embed_scale);
+    if (!spec_.position_embedding.is_empty()) x = add("/position_sum", x, position_embedding());
+    if (spec_.embed_norm) x = norm(*spec_.embed_norm, x, 1);
+    if (std::any_of(spec_.layers.begin(), spec_.layers.end(),
+                    [](const LayerSpec& layer) { return layer.attention.has_alibi; }))
+      add_alibi_positions();
     for (std::size_t i = 0; i < spec_.ropes.size(); ++i)
       ropes_.push_back(rope_table(i));
     for (std::size_t i = 0; i < spec_.layers.size(); ++i)
@@ -126,6 +132,52 @@ class Lowering {
     return y;
   }
 
+  ir::ValueId position_embedding() { return positions_of("embed_positions", spec_.position_embedding); }
+
+  ir::ValueId positions_of(const std::string& address, const Binding& table) {
+    const ir::WeightId id = out_.graph.add_weight(address + ".weight", {table.rows(), table.cols()});
+    out_.weights.push_back({table, WeightRole::kPositionEmbedding, false});
+    const std::string node = "/" + address;
+    const ir::ValueId y = value_of(node);
+    out_.graph.add_node(node, ir::PositionEmbedding{y, id, table.rows(), table.cols()});
+    return y;
+  }
+
+  /// [T, 1] each: the position over kAlibiSplit, and the remainder.
+  void add_alibi_positions() {
+    const std::int64_t positions = rope_table_positions(spec_.max_position_embeddings);
+    std::vector<Binding> high, low;
+    for (std::int64_t begin = 0; begin < positions; begin += kAlibiSplit)
+      high.push_back(Binding::constant(std::min(kAlibiSplit, positions - begin),
+                                       static_cast<float>(begin / kAlibiSplit)));
+    for (std::int64_t i = 0; i < kAlibiSplit; ++i)
+      low.push_back(Binding::constant(1, static_cast<float>(i)));
+    std::vector<RowRun> repeats;
+    for (std::int64_t begin = 0; begin < positions; begin += kAlibiSplit)
+      repeats.push_back({0, std::min(kAlibiSplit, positions - begin), 1});
+    alibi_high_ = positions_of("alibi_high", Binding::concat_rows(std::move(high)));
+    alibi_low_ =
+        positions_of("alibi_low", Binding::concat_rows(std::move(low)).gather_rows(std::move(repeats)));
+  }
+
+  //  q -- * ((Dh + 2) / Dh)^0.5 -- q'       low -- join -- join -- k'
+  //  v -- zeros behind each head -- v'      k ------'       '-- high
+  void widen_for_alibi(const std::string& prefix, const AttentionSpec& spec, ir::ValueId& q, ir::ValueId& k,
+                       ir::ValueId& v) {
+    const std::int64_t dim = spec.head_dim, heads = spec.num_key_value_heads;
+    q = scale(prefix + "/query_scale", q,
+              std::sqrt(static_cast<double>(dim + kAlibiChannels) / static_cast<double>(dim)));
+    const auto join = [&](std::string_view name, ir::ValueId shared, ir::ValueId own, std::int64_t size) {
+      const std::string node = fmt::format("{}/{}", prefix, name);
+      const ir::ValueId y = value_of(node);
+      out_.graph.add_node(node, ir::JoinHeads{shared, own, y, heads, 1, size});
+      return y;
+    };
+    k = join("key_low", alibi_low_, k, dim);
+    k = join("key", alibi_high_, k, dim + 1);
+    v = resize_heads(prefix + "/value", v, heads, dim, dim + kAlibiChannels);
+  }
+
   bool is_rope_used(std::size_t idx) const {
     return std::any_of(spec_.layers.begin(), spec_.layers.end(), [idx](const LayerSpec& layer) {
       return !layer.short_conv && !layer.gated_delta && layer.attention.rope_idx >= 0 &&
@@ -169,6 +221,8 @@ class Lowering {
     if (!spec.qk_norm_after_rope) head_norms(spec, q, k);
     if (spec.rope_idx >= 0) rotate(spec, prefix + "/rotary", q, k);
     if (spec.qk_norm_after_rope) head_norms(spec, q, k);
+    if (spec.has_alibi) widen_for_alibi(prefix, spec, q, k, v);
+    const std::int64_t op_dim = spec.head_dim + (spec.has_alibi ? kAlibiChannels : 0);
     const bool slides = spec.mask == MaskKind::kSliding;
     out_.graph.has_sliding_layers |= slides;
     const std::string node = prefix + "/attention";
@@ -178,9 +232,11 @@ class Lowering {
       sinks =
           weight(fmt::format("layers.{}.self_attn.sinks", layer_idx), spec.sinks, WeightRole::kSinks, false);
     out_.graph.add_node(node, ir::Attention{q, k, v, y, spec.num_attention_heads, spec.num_key_value_heads,
-                                            spec.head_dim, static_cast<std::int64_t>(layer_idx),
+                                            op_dim, static_cast<std::int64_t>(layer_idx),
                                             slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull, sinks,
                                             spec.logit_softcap});
+    if (spec.has_alibi)
+      y = resize_heads(prefix + "/value_part", y, spec.num_attention_heads, op_dim, spec.head_dim);
     if (spec.latent)
       y = resize_heads(prefix + "/value_part", y, spec.num_attention_heads, spec.head_dim,
                        spec.latent->value_dim);
@@ -475,6 +531,7 @@ class Lowering {
 
   const DecoderSpec& spec_;
   Lowered out_;
+  ir::ValueId alibi_high_ = ir::kNoValue, alibi_low_ = ir::kNoValue;
   std::vector<RopeValues> ropes_;  // parallel to spec_.ropes
 };
 

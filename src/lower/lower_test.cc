@@ -270,6 +270,39 @@ TEST_F(LowerTest, AParallelMlpReadsTheInputOrTheAttentionsNorm) {
   EXPECT_THROW(lower(spec), Error);
 }
 
+TEST_F(LowerTest, LearnedPositionsAreAddedToTheScaledEmbedding) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.embed_scale = 8;
+  spec.position_embedding = linear("", WeightRole::kPositionEmbedding, 12, 8).weight;
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(text.find("/embed_scale: /embed_scale/output = Scale(/embed_tokens/output, factor=8)\n"
+                      "/embed_positions: /embed_positions/output = "
+                      "PositionEmbedding(table=embed_positions.weight[12, 8])\n"
+                      "/position_sum: /position_sum/output = Add(/embed_scale/output, "
+                      "/embed_positions/output)\n"),
+            std::string::npos)
+      << text;
+  EXPECT_FALSE(lower(spec).weights.front().is_matrix);
+}
+
+TEST_F(LowerTest, AlibiJoinsThePositionToEachKey) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  attention.rope_idx = -1;
+  attention.has_alibi = true;
+  attention.q_proj = linear("layers.0.self_attn.q_proj", WeightRole::kQProj, 12, 8);  // 2 heads of 2 + 4
+  spec.embed_norm = norm("embed_norm", WeightRole::kEmbedNorm, 8);
+  const std::string text = print(lower(spec).graph);
+  for (const char* part :
+       {"/embed_norm: /embed_norm/output = Norm(/embed_tokens/output", "table=alibi_high.weight[32768, 1]",
+        "JoinHeads(/alibi_low/output, /layers.0/self_attn/k_proj/output, heads=1",
+        "JoinHeads(/alibi_high/output, /layers.0/self_attn/key_low/output, heads=1",
+        "ResizeHeads(/layers.0/self_attn/v_proj/output, heads=1, from=4, to=6)",
+        "heads=2/1, head_dim=6, layer=0",
+        "ResizeHeads(/layers.0/self_attn/attention/output, heads=2, from=6, to=4)"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+}
+
 TEST_F(LowerTest, PostNormsPlainMlpAndNoRotaryEmbedding) {
   DecoderSpec spec = decoder(ResidualKind::kPost);
   spec.layers[0].attention.rope_idx = -1;

@@ -12,7 +12,7 @@ def head_dim(config):
 
 def refused_by_genai(config):
     """The width that flavour genai refuses, or None."""
-    dim = head_dim(config)
+    dim = config.get("key_dim") or head_dim(config)
     rotary_dim = config.get("rotary_dim") or int(dim * config.get("partial_rotary_factor", 1))
     return next((width for width in (rotary_dim, dim) if width % 16), None)
 

@@ -226,24 +226,42 @@ TensorId Emitter::mask_of(ir::MaskKind kind) {
   return mask;
 }
 
-Emitter::Positions Emitter::positions(std::int64_t num_positions) {
-  for (const Positions& known : positions_)
+TensorId Emitter::position_op(const Positions& at, std::string_view name, fb::BinaryKind kind, TensorId a,
+                              std::int64_t b) {
+  return net_.binary(fmt::format("{}/{}", at.prefix, name), kind, a,
+                     net_.scalar(checked_cast<std::int32_t>(b)), fb::DataType::INT32);
+}
+
+Emitter::Positions& Emitter::clamped_positions(std::int64_t num_positions) {
+  for (Positions& known : positions_)
     if (known.num_positions == num_positions) return known;
-  const std::string prefix = fmt::format("/positions.{}", positions_.size());
-  const auto binary = [this, &prefix](std::string_view name, fb::BinaryKind kind, TensorId a,
-                                      std::int64_t b) {
-    return net_.binary(fmt::format("{}/{}", prefix, name), kind, a,
-                       net_.scalar(checked_cast<std::int32_t>(b)), fb::DataType::INT32);
-  };
+  Positions at{num_positions, fmt::format("/positions.{}", positions_.size()), kNone, kNone, kNone};
   // Older runtimes hand over [T], newer ones [1, T]. A position beyond the table reads its last row.
-  const TensorId flat = net_.reshape(prefix + "/flat", position_ids_, {-1});
-  const TensorId least = binary("least", fb::BinaryKind::MAXIMUM, flat, 0);
-  const TensorId position = binary("clamped", fb::BinaryKind::MINIMUM, least, num_positions - 1);
-  const TensorId high = binary("high", fb::BinaryKind::REALDIV, position, ir::kRotarySplit);
-  const TensorId base = binary("base", fb::BinaryKind::MUL, high, ir::kRotarySplit);
-  const TensorId low = net_.binary(prefix + "/low", fb::BinaryKind::SUB, position, base, fb::DataType::INT32);
-  positions_.push_back({num_positions, high, low});
+  const TensorId flat = net_.reshape(at.prefix + "/flat", position_ids_, {-1});
+  const TensorId least = position_op(at, "least", fb::BinaryKind::MAXIMUM, flat, 0);
+  at.clamped = position_op(at, "clamped", fb::BinaryKind::MINIMUM, least, num_positions - 1);
+  positions_.push_back(std::move(at));
   return positions_.back();
+}
+
+const Emitter::Positions& Emitter::split_positions(std::int64_t num_positions) {
+  Positions& at = clamped_positions(num_positions);
+  if (at.high != kNone) return at;
+  at.high = position_op(at, "high", fb::BinaryKind::REALDIV, at.clamped, ir::kRotarySplit);
+  const TensorId base = position_op(at, "base", fb::BinaryKind::MUL, at.high, ir::kRotarySplit);
+  at.low = net_.binary(at.prefix + "/low", fb::BinaryKind::SUB, at.clamped, base, fb::DataType::INT32);
+  return at;
+}
+
+void Emitter::emit(std::size_t node, const ir::PositionEmbedding& op) {
+  const std::string& prefix = graph_.nodes[node].name;
+  const auto stored = std::find_if(layout_.tables.begin(), layout_.tables.end(),
+                                   [&op](const TableBlob& blob) { return blob.weight == op.table; });
+  LLM2MNN_CHECK(stored != layout_.tables.end());
+  const TensorId at = clamped_positions(op.num_positions).clamped;
+  const TensorId table = net_.external_table(prefix + "/table", stored->offset, op.num_positions, op.size);
+  const TensorId rows = net_.gather_rows(prefix + "/rows", table, at);
+  set_plain(op.y, net_.reshape(plain_name(op.y), rows, {1, -1, op.size}), op.size);
 }
 
 //  cosH[high] --.                cos = cosH * cosL - sinH * sinL
@@ -252,12 +270,14 @@ Emitter::Positions Emitter::positions(std::int64_t num_positions) {
 //  sinL[low]  --'
 std::pair<TensorId, TensorId> Emitter::emit_half_tables(const std::string& prefix,
                                                         const ir::RopeTable& table) {
-  const Positions at = positions(table.num_positions);
+  const Positions at = split_positions(table.num_positions);
   const auto half_dim = static_cast<std::int64_t>(table.inv_freq.size());
   const auto rows_at = [&](std::string_view name, std::int64_t rows, TensorId index) {
     LLM2MNN_CHECK(next_const_ < layout_.consts.size());
-    const TensorId stored = net_.external_table(fmt::format("{}/{}_table", prefix, name),
-                                                layout_.consts[next_const_++], rows, half_dim);
+    const ConstBlob& blob = layout_.consts[next_const_++];
+    LLM2MNN_CHECK(blob.data.size() == checked_cast<std::size_t>(rows * half_dim) * sizeof(float));
+    const TensorId stored =
+        net_.external_table(fmt::format("{}/{}_table", prefix, name), blob.offset, rows, half_dim);
     return net_.gather_rows(fmt::format("{}/{}", prefix, name), stored, index);
   };
   const std::int64_t high_rows = ir::rotary_high_rows(table);

@@ -59,6 +59,7 @@ class Emitter {
   /// act(gate) * up of packed tensors, named `name`; `act_name` is for what comes in between.
   virtual TensorId gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
                          TensorId gate, TensorId up);
+  void emit(std::size_t node, const ir::PositionEmbedding& op);
 
   /// ln(1 + exp x) of an NCHW tensor.
   TensorId softplus(const std::string& name, TensorId x);
@@ -104,13 +105,19 @@ class Emitter {
   bool hidden_states_packed_ = false;
 
  private:
-  /// Position / ir::kRotarySplit and its remainder, int32 [T]; shared by all tables of one length.
+  /// Positions inside a table, int32 [T], shared by all tables of one length; `high` is a position over
+  /// ir::kRotarySplit and `low` the remainder.
   struct Positions {
     std::int64_t num_positions = 0;
+    std::string prefix;
+    TensorId clamped = kNone;
     TensorId high = kNone;
     TensorId low = kNone;
   };
-  Positions positions(std::int64_t num_positions);
+  Positions& clamped_positions(std::int64_t num_positions);
+  const Positions& split_positions(std::int64_t num_positions);
+  TensorId position_op(const Positions& at, std::string_view name, fb::BinaryKind kind, TensorId a,
+                       std::int64_t b);
   /// The packed face as NCHW, [T, C, 1, 1].
   TensorId unpacked(ir::ValueId value);
   /// `scores` [1, T, E] with 0 outside the best groups.

@@ -47,6 +47,7 @@ class LayoutBuilder {
       if (const auto* scale = std::get_if<ir::ChannelScale>(&op)) place_vector(scale->weight);
       if (const auto* conv = std::get_if<ir::ShortConv>(&op)) place_vector(conv->kernel);
       if (const auto* delta = std::get_if<ir::GatedDelta>(&op)) place_vector(delta->kernel);
+      if (const auto* table = std::get_if<ir::PositionEmbedding>(&op)) place(*table);
       if (const auto* xielu = std::get_if<ir::Xielu>(&op)) {
         for (const ir::WeightId id : {xielu->a, xielu->b, xielu->n})
           place_vector(id);
@@ -131,6 +132,11 @@ class LayoutBuilder {
   void place_vector(ir::WeightId weight) {
     layout_.vectors.push_back({weight, graph_.weights[weight].shape.front(), end_});
     end_ = layout_.vectors.back().end();
+  }
+
+  void place(const ir::PositionEmbedding& op) {
+    layout_.tables.push_back({op.table, op.num_positions, op.size, end_});
+    end_ += layout_.tables.back().bytes();
   }
 
   void place(const ir::RopeTable& op) {

@@ -111,6 +111,8 @@ Spans spans_of(const WeightFileLayout& layout) {
     spans.emplace_back(blob.offset, blob.end());
   for (const ConstBlob& blob : layout.consts)
     spans.emplace_back(blob.offset, blob.end());
+  for (const TableBlob& blob : layout.tables)
+    spans.emplace_back(blob.offset, blob.offset + blob.bytes());
   std::sort(spans.begin(), spans.end());
   return spans;
 }
@@ -121,8 +123,10 @@ TEST(Layout, HasNoGapAndNoOverlap) {
       for (const int bits : {2, 3, 4, 5, 6, 7, 8, 16, 32}) {
         TinyOptions options;
         options.has_bias = options.has_head_weights = has_bias;
+        options.has_positions = has_bias;
         const ir::Graph graph = tiny_graph(options);
         const WeightFileLayout layout = lay_out(graph, schemes_of(graph, bits, 16), form);
+        EXPECT_EQ(layout.tables.size(), has_bias ? 1u : 0u);
         std::uint64_t end = 0;
         for (const auto& [first, last] : spans_of(layout)) {
           EXPECT_EQ(first, end);

@@ -63,6 +63,17 @@ struct VectorBlob {
   std::uint64_t end() const { return offset + 4u * static_cast<std::uint64_t>(size); }
 };
 
+/// A learned table of positions, fp32; one `Blob.external`.
+struct TableBlob {
+  ir::WeightId weight = 0;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes() const {
+    return 4 * static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(cols);
+  }
+};
+
 /// Bytes known at layout time (rotary tables); one `Blob.external`.
 struct ConstBlob {
   std::uint64_t offset = 0;
@@ -74,6 +85,7 @@ struct WeightFileLayout {
   std::vector<LinearBlob> linears;  ///< in graph order
   std::vector<NormBlob> norms;
   std::vector<VectorBlob> vectors;
+  std::vector<TableBlob> tables;
   std::vector<ConstBlob> consts;
   std::uint64_t total_bytes = 0;
   std::unordered_map<ir::WeightId, std::size_t> linear_at;  ///< index into `linears`

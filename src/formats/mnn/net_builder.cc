@@ -93,13 +93,12 @@ TensorId NetBuilder::scalar(float value) {
   return scope_.constants[name] = add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &blob));
 }
 
-TensorId NetBuilder::external_table(std::string_view name, const ConstBlob& blob, std::int64_t rows,
+TensorId NetBuilder::external_table(std::string_view name, std::uint64_t offset, std::int64_t rows,
                                     std::int64_t cols) {
-  LLM2MNN_CHECK(blob.data.size() == checked_cast<std::size_t>(rows * cols) * sizeof(float));
   fb::BlobT param;
   param.dims = {to_int(rows), to_int(cols)};
   param.dataType = fb::DataType::FLOAT;
-  param.external = external_of({blob.offset, blob.data.size()});
+  param.external = external_of({offset, sizeof(float) * checked_cast<std::uint64_t>(rows * cols)});
   return add({name, fb::OpType::Const, {}, {name}}, fb::CreateBlob(builder_, &param));
 }
 

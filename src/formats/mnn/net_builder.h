@@ -64,7 +64,7 @@ class NetBuilder {
   TensorId vector(const std::vector<std::int32_t>& values);
   TensorId scalar(float value);
   /// float32 [rows, cols] in the weight file.
-  TensorId external_table(std::string_view name, const ConstBlob& blob, std::int64_t rows, std::int64_t cols);
+  TensorId external_table(std::string_view name, std::uint64_t offset, std::int64_t rows, std::int64_t cols);
 
   /// float32 of shape `dims` in the weight file.
   TensorId external_vector(std::string_view name, const VectorBlob& blob,

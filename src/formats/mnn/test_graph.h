@@ -22,6 +22,7 @@ struct TinyOptions {
   bool norms_after_rope = false;  ///< q_norm and k_norm
   bool has_xielu = false;         ///< an MLP without gate
   bool has_rope = true;
+  bool has_positions = false;  ///< a learned table of 12 positions
   bool rms = true;
   bool has_sinks = false;
   ir::MaskKind mask = ir::MaskKind::kFull;

@@ -24,6 +24,7 @@ class Maker {
       graph_.add_node("/rotary", ir::RopeTable{cos_, sin_, inv_freq, 1.0, 4096});
     }
     ir::ValueId x = graph_.input;
+    if (options_.has_positions) x = add("/position_sum", x, positions());
     for (int i = 0; i < options_.num_layers; ++i)
       x = layer(i, x);
     const ir::ValueId last = graph_.add_value("/last");
@@ -57,6 +58,13 @@ class Maker {
   ir::ValueId add(const std::string& name, ir::ValueId a, ir::ValueId b) {
     const ir::ValueId y = graph_.add_value(name + "/output");
     graph_.add_node(name, ir::Add{a, b, y});
+    return y;
+  }
+
+  ir::ValueId positions() {
+    const ir::WeightId table = graph_.add_weight("/positions.weight", {12, options_.hidden_size});
+    const ir::ValueId y = graph_.add_value("/positions/output");
+    graph_.add_node("/positions", ir::PositionEmbedding{y, table, 12, options_.hidden_size});
     return y;
   }
 

@@ -45,6 +45,7 @@ std::vector<TinyOptions> variants() {
   all[1].has_bias = true;
   all[1].num_layers = 2;
   all[2].has_rope = false;
+  all[2].has_positions = true;
   all[3].has_qk_norm = false;
   all[3].activation = ir::UnaryKind::kGeluTanh;
   all[4].mask = ir::MaskKind::kSliding;

@@ -320,6 +320,30 @@ std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, con
   fail(ErrorKind::kInternal, "activation {} has no ONNX node", static_cast<int>(kind));
 }
 
+void Emitter::emit(const ir::PositionEmbedding& op) {
+  const std::string& name = facts_.weight_names[op.table];
+  const bool half = form_.dtype == DType::kF16;
+  MatrixBlob blob;
+  blob.name = name;
+  blob.weight = op.table;
+  blob.layout = MatrixLayout::kRows;
+  blob.rows = op.num_positions;
+  blob.cols = op.size;
+  blob.bytes = checked_cast<std::uint64_t>(op.num_positions * op.size * (half ? 2 : 4));
+  blob.offset = net_.reserve(name, half ? ElemType::kFloat16 : ElemType::kFloat, {op.num_positions, op.size},
+                             blob.bytes);
+  net_.add_matrix(std::move(blob));
+  const std::string prefix = value_name(op.y);
+  // A position beyond the table reads its last row, as in a package.
+  const std::string least =
+      net_.node("Max", {"position_ids", net_.scalar(std::int64_t{0})}, prefix + "/least");
+  const std::string at = net_.node("Min", {least, net_.scalar(op.num_positions - 1)}, prefix + "/clamped");
+  const std::string rows = half ? prefix + "/half" : rows_name(op.y);
+  net_.node("Gather", {name, at}, rows, {{"axis", std::int64_t{0}}});
+  if (half) net_.node("Cast", {rows}, rows_name(op.y), {{"to", std::int64_t{1}}});
+  set_rows(op.y, rows_name(op.y), op.size);
+}
+
 void Emitter::emit(const ir::Unary& op) {
   const std::string x = rows(op.x);
   set_rows(op.y, activation(rows_name(op.y), op.kind, x), faces_[op.x].channels);

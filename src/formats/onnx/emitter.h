@@ -49,6 +49,7 @@ class Emitter {
   [[noreturn]] static void emit(const ir::GatedDelta& op);
   void emit(const ir::ResizeHeads& op);
   void emit(const ir::RopeTable& op);
+  void emit(const ir::PositionEmbedding& op);
   void emit(const ir::Rope& op);
   void emit(const ir::Attention& op);
   void emit(const ir::Route& op);

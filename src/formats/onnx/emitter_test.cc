@@ -16,6 +16,7 @@ struct Tiny {
   ir::MaskKind mask = ir::MaskKind::kFull;
   bool tied = false;
   std::optional<ir::RouterKind> router = {};  ///< of 4 experts between the residual and the head
+  bool has_positions = false;
 };
 
 // With every option that the kind of router takes.
@@ -79,8 +80,16 @@ ir::Graph graph_of(const Tiny& tiny) {
   graph.hidden_states = graph.add_value("/sum");
   graph.add_node("/residual", ir::Add{graph.input, o, graph.hidden_states});
   if (tiny.router) graph.hidden_states = add_experts(graph, *tiny.router, graph.hidden_states, kHidden);
+  ir::ValueId x = graph.hidden_states;
+  if (tiny.has_positions) {
+    const ir::ValueId position = graph.add_value("/position"), sum = graph.add_value("/placed");
+    const ir::WeightId positions = graph.add_weight("embed_positions.weight", {12, kHidden});
+    graph.add_node("/embed_positions", ir::PositionEmbedding{position, positions, 12, kHidden});
+    graph.add_node("/position_sum", ir::Add{x, position, sum});
+    x = sum;
+  }
   const ir::ValueId last = graph.add_value("/last");
-  graph.add_node("/select", ir::SelectTokens{graph.hidden_states, last});
+  graph.add_node("/select", ir::SelectTokens{x, last});
   graph.logits = graph.add_value("/lm_head/output");
   const ir::WeightId head = graph.add_weight("lm_head.weight", {kVocab, kHidden});
   graph.add_node("/lm_head", ir::Linear{last, graph.logits, head, {}, kHidden, kVocab});
@@ -240,6 +249,23 @@ TEST(OnnxEmitter, MatricesAreTransposedAndDoNotOverlap) {
     end = blob.offset + blob.bytes;
   }
   EXPECT_GE(built.model.layout.total_bytes, end);
+}
+
+TEST(OnnxEmitter, ALearnedTableIsReadInsideItsRows) {
+  for (const DType dtype : {DType::kF32, DType::kF16}) {
+    const Built built = build({.has_positions = true}, {.dtype = dtype});
+    EXPECT_EQ(dims(built.initializer("model.embed_positions.weight")), (std::vector<std::int64_t>{12, 64}));
+    const MatrixBlob& blob = built.model.layout.matrices.at(5);
+    EXPECT_EQ(blob.name, "model.embed_positions.weight");
+    EXPECT_EQ(blob.layout, MatrixLayout::kRows);
+    EXPECT_EQ(blob.bytes, dtype == DType::kF16 ? 12u * 64 * 2 : 12u * 64 * 4);
+    const proto::Node& rows = built.node(dtype == DType::kF16 ? "/position/half" : "/position");
+    EXPECT_EQ(rows.op_type(), "Gather");
+    EXPECT_EQ(rows.input(1), "/position/clamped");
+    EXPECT_EQ(built.node("/position/clamped").op_type(), "Min");
+    EXPECT_EQ(built.node("/position/least").op_type(), "Max");
+    EXPECT_EQ(built.node("/placed").input(1), "/position");
+  }
 }
 
 TEST(OnnxEmitter, ATiedHeadIsTheTransposedTable) {
