@@ -30,6 +30,9 @@ struct DequantisedOp {
 struct ScaledOp {
   Binding::ScaledBlocks blocks;
 };
+struct Mxfp4Op {
+  Binding::Mxfp4Groups groups;
+};
 struct ConstantOp {
   float value;
 };
@@ -93,8 +96,8 @@ std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value
 struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, ConstantOp, ConcatOp, GatherOp, ScaleOp,
-               AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
+  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, Mxfp4Op, ConstantOp, ConcatOp, GatherOp,
+               ScaleOp, AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
       op;
 };
 
@@ -127,6 +130,11 @@ Binding Binding::dequantised(const ZeroPointCodes& codes) {
 Binding Binding::dequantised(const ScaledBlocks& blocks) {
   LLM2MNN_CHECK(blocks.rows >= 0 && blocks.cols >= 0 && blocks.block_rows > 0 && blocks.block_cols > 0);
   return Binding(std::make_shared<const Node>(Node{blocks.rows, blocks.cols, ScaledOp{blocks}}));
+}
+
+Binding Binding::dequantised(const Mxfp4Groups& groups) {
+  LLM2MNN_CHECK(groups.rows >= 0 && groups.cols >= 0 && groups.cols % 32 == 0);
+  return Binding(std::make_shared<const Node>(Node{groups.rows, groups.cols, Mxfp4Op{groups}}));
 }
 
 Binding Binding::constant(std::int64_t rows, float value) {
@@ -215,7 +223,7 @@ bool Binding::reads_columns() const {
   return std::visit(Overloaded{[](const TransposedOp&) { return true; },
                                [](const DequantisedOp& op) { return op.codes.transposed; },
                                [](const SourceOp&) { return false; }, [](const ScaledOp&) { return false; },
-                               [](const ConstantOp&) { return false; },
+                               [](const Mxfp4Op&) { return false; }, [](const ConstantOp&) { return false; },
                                [](const ConcatOp& op) {
                                  return std::any_of(op.parts.begin(), op.parts.end(),
                                                     [](const Binding& part) { return part.reads_columns(); });
@@ -234,6 +242,9 @@ void Binding::collect_sources(std::vector<TensorId>& out) const {
                         [&](const ScaledOp& op) {
                           out.insert(out.end(), {op.blocks.values, op.blocks.scales});
                         },
+                        [&](const Mxfp4Op& op) {
+                          out.insert(out.end(), {op.groups.codes, op.groups.scales});
+                        },
                         [](const ConstantOp&) {},
                         [&](const ConcatOp& op) {
                           for (const Binding& part : op.parts)
@@ -251,6 +262,7 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const TransposedOp& op) { return checkpoint.tensor(op.tensor).name + " transposed"; },
           [&](const DequantisedOp& op) { return checkpoint.tensor(op.codes.codes).name + " dequantised"; },
           [&](const ScaledOp& op) { return checkpoint.tensor(op.blocks.values).name + " dequantised"; },
+          [&](const Mxfp4Op& op) { return checkpoint.tensor(op.groups.codes).name + " dequantised"; },
           [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
           [&](const ConcatOp& op) {
             std::string text = "(";
@@ -361,6 +373,9 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                  [&](const ScaledOp&) {
                    read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
                  },
+                 [&](const Mxfp4Op&) {
+                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                 },
                  [&](const ConstantOp& op) { std::fill_n(out, count, op.value); }, read_concat, read_gather,
                  [&](const ScaleOp& op) {
                    op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
@@ -399,6 +414,8 @@ void Binding::read_run(const Checkpoint& checkpoint, const RowRun& run, float* o
     read_source({checkpoint, scratch, node_->cols}, source->tensor, run, out);
   } else if (const auto* scaled = std::get_if<ScaledOp>(&node_->op)) {
     read_scaled(checkpoint, scaled->blocks, run, out, scratch);
+  } else if (const auto* mxfp4 = std::get_if<Mxfp4Op>(&node_->op)) {
+    read_mxfp4(checkpoint, mxfp4->groups, run, out, scratch);
   } else if (run.stride == 1) {
     read_rows(checkpoint, run.begin, run.count, out, scratch);
   } else {

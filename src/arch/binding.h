@@ -59,6 +59,14 @@ class Binding {
   };
   static Binding dequantised(const ScaledBlocks& blocks);
 
+  /// A matrix of MXFP4: w = value * 2^(scale - 127), exactly.
+  struct Mxfp4Groups {
+    TensorId codes = 0;               ///< U8, 16 bytes for each group
+    TensorId scales = 0;              ///< U8, a byte for each group
+    std::int64_t rows = 0, cols = 0;  ///< `cols` is a multiple of 32
+  };
+  static Binding dequantised(const Mxfp4Groups& groups);
+
   /// A vector [n] of one value (an absent norm weight, a zero bias).
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.

@@ -57,6 +57,17 @@ class BindingTest : public ::testing::Test {
     add("nan", "F8_E5M2", "[2,2]", std::string("\x3c\x3c\x3c\x7e", 4));
     add("nan_scale", "BF16", "[]", std::string("\x80\x3f", 2));
     add("bad_scales", "F32", "[2]", bytes_of({1, std::numeric_limits<float>::infinity()}));
+    // "x" MXFP4 [3, 5, 64]: the codes of a row are its number and 7 in turn; the scales of its two groups are
+    // 1 and 1/8.
+    std::string codes;
+    for (int i = 0; i < 15 * 32; ++i)
+      codes += static_cast<char>(i / 32 | 0x70);
+    std::string powers;
+    for (int i = 0; i < 30; ++i)
+      powers += static_cast<char>(i % 2 == 0 ? 127 : 124);
+    add("x_blocks", "U8", "[3,5,2,16]", codes);
+    add("x_scales", "U8", "[3,5,2]", powers);
+    add("x_nan", "U8", "[3,5,2]", std::string(30, '\xff'));
     header += "}";
     std::string file;
     append(file, static_cast<std::uint64_t>(header.size()));
@@ -126,6 +137,26 @@ TEST_F(BindingTest, BlocksAreScaledAndCutAtTheEdges) {
   std::vector<TensorId> sources;
   blocks.collect_sources(sources);
   EXPECT_EQ(sources, (std::vector<TensorId>{id("e"), id("e_scale_inv")}));
+}
+
+TEST_F(BindingTest, Mxfp4GroupsAreReadInAnyOrderOfRows) {
+  const auto id = [&](const char* name) { return *checkpoint_->find(name); };
+  const Binding whole = Binding::dequantised(Binding::Mxfp4Groups{id("x_blocks"), id("x_scales"), 15, 64});
+  const float values[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0F, -0.5, -1, -1.5, -2, -3, -4};
+  for (std::int64_t row = 0; row < 15; ++row) {
+    const Values got = read(whole, row, 1);
+    for (std::size_t i = 0; i < 64; ++i)
+      EXPECT_EQ(got[i], (i % 2 == 0 ? values[row] : 6) * (i < 32 ? 1.0F : 0.125F)) << row << ", " << i;
+  }
+  expect_ranges_agree(whole.gather_rows({{1, 7, 2}, {0, 2, 13}}));
+  EXPECT_EQ(read(whole.gather_rows({{3, 5, 2}}), 2, 1), read(whole, 7, 1));
+  EXPECT_EQ(read(whole.gather_rows({{1, 2, 9}}), 1, 1), read(whole, 10, 1));
+  std::vector<TensorId> sources;
+  whole.collect_sources(sources);
+  EXPECT_EQ(sources, (std::vector<TensorId>{id("x_blocks"), id("x_scales")}));
+  const Binding bad = Binding::dequantised(Binding::Mxfp4Groups{id("x_blocks"), id("x_nan"), 15, 64});
+  EXPECT_EQ(testing::message_of([&] { read(bad, 3, 1); }),
+            "tensor 'x_nan': row 3 has a scale of 2^126 or more, or NaN");
 }
 
 TEST_F(BindingTest, AScaledValueThatIsNotFiniteIsNamed) {

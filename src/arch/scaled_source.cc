@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "kernels/convert.h"
 #include "kernels/fp8.h"
+#include "kernels/mxfp4.h"
 
 namespace llm2mnn {
 namespace {
@@ -64,6 +65,32 @@ void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form
       finite = decode_fp8(stored + col, dtype, size_of(count), *scale, values + col) && finite;
     }
     if (!finite) fail_value(checkpoint, form, row, values);
+  }
+}
+
+void read_mxfp4(const Checkpoint& checkpoint, const Binding::Mxfp4Groups& form, const RowRun& run, float* out,
+                std::vector<std::byte>& scratch) {
+  if (run.count == 0) return;
+  const std::size_t groups = size_of(form.cols) / kMxfp4Group;
+  const std::size_t code_bytes = groups * kMxfp4Group / 2;
+  // Rows that lie close are read in one go and thinned out.
+  constexpr std::int64_t kMostStride = 4;
+  const std::int64_t rows_at_once = run.stride <= kMostStride ? run.count : 1;
+  for (std::int64_t i = 0; i < run.count; i += rows_at_once) {
+    const std::int64_t first = run.begin + i * run.stride;
+    const std::size_t spanned = size_of((rows_at_once - 1) * run.stride + 1);
+    scratch.resize(spanned * (code_bytes + groups));
+    const std::span<std::byte> codes = std::span(scratch).first(spanned * code_bytes);
+    const std::span<std::byte> scales = std::span(scratch).subspan(spanned * code_bytes);
+    checkpoint.read(form.codes, size_of(first) * code_bytes, codes);
+    checkpoint.read(form.scales, size_of(first) * groups, scales);
+    for (std::int64_t k = 0; k < rows_at_once; ++k) {
+      const std::size_t row = size_of(k * run.stride);
+      if (!decode_mxfp4(codes.data() + row * code_bytes, scales.data() + row * groups, groups,
+                        out + (i + k) * form.cols))
+        fail(ErrorKind::kFormat, "tensor {}: row {} has a scale of 2^126 or more, or NaN",
+             shown(checkpoint.tensor(form.scales).name), first + k * run.stride);
+    }
   }
 }
 

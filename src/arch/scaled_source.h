@@ -1,5 +1,6 @@
 #pragma once
-// Rows of weights that are stored as small floats with a scale for each block. Private to this folder.
+// Rows of weights that are stored as small floats with a scale for each block or group. Private to this
+// folder.
 
 #include <cstddef>
 #include <vector>
@@ -12,5 +13,9 @@ namespace llm2mnn {
 /// @throws Error(kFormat) naming tensor and place of a value or scale that is NaN or Inf.
 void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form, const RowRun& run,
                  float* out, std::vector<std::byte>& scratch);
+
+/// The same of MXFP4.
+void read_mxfp4(const Checkpoint& checkpoint, const Binding::Mxfp4Groups& form, const RowRun& run, float* out,
+                std::vector<std::byte>& scratch);
 
 }  // namespace llm2mnn
