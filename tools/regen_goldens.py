@@ -161,6 +161,8 @@ def logits(fixture, tensors, config, count=32):
         tensors = {n: v for n, v in tensors.items() if n not in towers}
         prefix = "language_model." if config["model_type"] == "internvl_chat" else ""
         names = {n: loaded_name(model, n.removeprefix(prefix)) for n in tensors}
+    if config["model_type"] == "gpt_oss":  # as it turns what it reads as codes
+        tensors = {n: v.swapaxes(1, 2) if v.ndim == 3 else v for n, v in tensors.items()}
     missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
     unexpected = [n for n in unexpected if n not in fixture.meta.get("inert", {})]
     missing = [m for m in missing if not (fixture.tied and m.endswith(fixture.key("lm_head.weight")))]

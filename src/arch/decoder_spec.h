@@ -13,7 +13,7 @@
 namespace llm2mnn {
 
 enum class NormKind : std::uint8_t { kRms, kLayer };
-enum class Activation : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kXielu };
+enum class Activation : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kXielu, kQuickGelu };
 /// Where a block's norms stand (x input, A attention, M mlp, n norms).
 enum class ResidualKind : std::uint8_t {
   kPre,       ///< h = x + A(n1 x);      y = h + M(n2 h)
@@ -205,9 +205,16 @@ struct XieluSpec {
   Binding alpha_p, alpha_n, beta;  ///< [1] each, as stored
 };
 
+/// down(act(min(gate x, gate_max)) * clamp(up x, up_min, up_max)).
+struct GluLimits {
+  double gate_max = 0, up_min = 0, up_max = 0;
+  bool operator==(const GluLimits&) const = default;
+};
+
 struct MlpSpec {
   MlpKind kind = MlpKind::kGlu;
   Activation activation = Activation::kSilu;
+  std::optional<GluLimits> limits;      ///< kGlu only
   std::optional<LinearSpec> gate_proj;  ///< [F, H], kGlu only
   LinearSpec up_proj;                   ///< [F, H]
   LinearSpec down_proj;                 ///< [H, F]

@@ -60,9 +60,9 @@ class Describer {
     spec_.ignored = claims_.finish();
     spec_.scales = claims_.scales();
     if (!spec_.scales.empty())
-      spec_.notes.push_back(
-          fmt::format("{} tensors of 8 bit floats ('{}') are read with their scales; activations stay float",
-                      spec_.scales.size(), quant_.method));
+      spec_.notes.push_back(fmt::format(
+          "{} tensors of {} ('{}') are read with their scales; activations stay float", spec_.scales.size(),
+          quant_.is_mxfp4() ? "4 bit floats" : "8 bit floats", quant_.method));
     return std::move(spec_);
   }
 
@@ -140,11 +140,22 @@ class Describer {
     if (logit_softcap_ < 0)
       fail(ErrorKind::kFormat, "config.json: 'attention.logit_softcap' comes to {}, it must not be negative",
            logit_softcap_);
+    limits_ = read_limits();
     const std::string qk_norm = family_.setting("attention.qk_norm").word;
     has_qk_norm_ = qk_norm != "none" && is_on("attention.qk_norm_on");
     qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
                     : qk_norm == "all" ? QkNormKind::kAll
                                        : QkNormKind::kHead;
+  }
+
+  std::optional<GluLimits> read_limits() {
+    const GluLimits limits{config_.evaluate("mlp.gate_max"), config_.evaluate("mlp.up_min"),
+                           config_.evaluate("mlp.up_max")};
+    if (limits == GluLimits{}) return std::nullopt;
+    if (mlp_kind_ != MlpKind::kGlu || !(limits.up_min < limits.up_max))
+      fail(ErrorKind::kFormat, "config.json: an MLP's limits of {}, {} and {} need a gate and a range",
+           limits.gate_max, limits.up_min, limits.up_max);
+    return limits;
   }
 
   Activation read_activation() {
@@ -274,7 +285,7 @@ class Describer {
     if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
     if (residual_ != ResidualKind::kPost && !shares_norm_) layer.pre_mlp_norm = norm("pre_mlp_norm");
     if (moe_.is_sparse(i))
-      layer.moe = moe_.describe(i, mlp_kind_, activation_);
+      layer.moe = moe_.describe(i, mlp_kind_, activation_, limits_);
     else
       layer.mlp = describe_mlp(i);
     if (residual_ != ResidualKind::kPre) layer.post_mlp_norm = norm("post_mlp_norm");
@@ -288,6 +299,7 @@ class Describer {
     MlpSpec mlp;
     mlp.kind = mlp_kind_;
     mlp.activation = activation_;
+    mlp.limits = limits_;
     if (mlp_kind_ == MlpKind::kGlu) mlp.gate_proj = linear("gate_proj", "mlp.gate_bias");
     mlp.up_proj = linear("up_proj", "mlp.up_bias");
     mlp.down_proj = linear("down_proj", "mlp.down_bias");
@@ -536,6 +548,7 @@ class Describer {
   MlpKind mlp_kind_ = MlpKind::kGlu;
   Activation activation_ = Activation::kSilu;
   double logit_softcap_ = 0;
+  std::optional<GluLimits> limits_;
   bool has_qk_norm_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
 };

@@ -122,7 +122,8 @@ MlpSpec MoeDescriber::expert(const std::string& prefix, std::string_view role_pr
   return mlp;
 }
 
-MoeSpec MoeDescriber::describe(std::int64_t i, MlpKind kind, Activation activation) {
+MoeSpec MoeDescriber::describe(std::int64_t i, MlpKind kind, Activation activation,
+                               const std::optional<GluLimits>& limits) {
   const Choices& shared = choices(kind);
   const std::string prefix = fmt::format("layers.{}.mlp", i);
   MoeSpec moe;
@@ -131,6 +132,8 @@ MoeSpec MoeDescriber::describe(std::int64_t i, MlpKind kind, Activation activati
   if (shared.has_selection_bias) moe.router.selection_bias = claims_.claim("selection_bias", i);
   for (std::int64_t e = 0; e < shared.num_experts; ++e)
     moe.experts.push_back(expert(fmt::format("{}.experts.{}", prefix, e), "expert", i, e, activation));
+  for (MlpSpec& expert : moe.experts)
+    expert.limits = limits;
   if (shared.has_shared) moe.shared = expert(prefix + ".shared_expert", "shared", i, -1, activation);
   if (shared.has_shared_gate)
     moe.shared_gate = linear(prefix + ".shared_expert_gate", "shared_expert_gate", i, -1, false);

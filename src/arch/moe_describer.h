@@ -21,7 +21,8 @@ class MoeDescriber {
   /// The experts of a sparse layer. What is missing is remembered by the claims.
   /// @throws Error(kFormat) for numbers of config.json that do not fit together; kUnsupported for an MLP that
   /// experts cannot be.
-  MoeSpec describe(std::int64_t i, MlpKind kind, Activation activation);
+  MoeSpec describe(std::int64_t i, MlpKind kind, Activation activation,
+                   const std::optional<GluLimits>& limits);
 
  private:
   /// What is one for all layers.

@@ -67,15 +67,17 @@ constexpr std::array kCompressedKeys = {Key{"config_groups", any},
                                         Key{"transform_config", has_no_transform},
                                         Key{"version", any}};
 
+constexpr std::array kMxfp4Keys = {Key{"modules_to_not_convert", any}};
+
 struct Method {
   std::string_view name;
   std::span<const Key> keys;
 };
 
-const std::array<Method, 4>& methods() {
-  static constexpr std::array<Method, 4> table = {Method{"fp8", kFp8Keys}, Method{"fbgemm_fp8", kFbgemmKeys},
-                                                  Method{"modelopt", kModelOptKeys},
-                                                  Method{"compressed-tensors", kCompressedKeys}};
+const std::array<Method, 5>& methods() {
+  static constexpr std::array<Method, 5> table = {
+      Method{"fp8", kFp8Keys}, Method{"fbgemm_fp8", kFbgemmKeys}, Method{"modelopt", kModelOptKeys},
+      Method{"compressed-tensors", kCompressedKeys}, Method{"mxfp4", kMxfp4Keys}};
   return table;
 }
 
@@ -139,7 +141,7 @@ SourceQuant read_source_quant(const JsonValue& config) {
         methods(), [&](const Method& known) { return name != nullptr && is_text(*name, known.name); });
     if (method == methods().end() || !quant.method.empty())
       fail(ErrorKind::kUnsupported,
-           "config.json: '{}'{}: quantised checkpoints are not supported but for fp8 weights; export the "
+           "config.json: '{}'{}: quantised checkpoints are not supported but for fp8 and mxfp4; export the "
            "original "
            "weights",
            section, name != nullptr && name->is_string() ? " (" + shown(name->as_string()) + ")" : "");

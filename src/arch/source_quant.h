@@ -21,7 +21,8 @@ struct SourceQuant {
   std::string method;               ///< "fp8"; empty: weights are stored as they are
   std::optional<BlockShape> block;  ///< as config.json states it
 
-  bool is_fp8() const { return !method.empty(); }
+  bool is_mxfp4() const { return method == "mxfp4"; }
+  bool is_fp8() const { return !method.empty() && !is_mxfp4(); }
 };
 
 /// Reads `quantization_config` (or `compression_config`).

@@ -168,6 +168,32 @@ TEST_F(Fp8Checkpoint, NothingIsScaledThatConfigDoesNotSay) {
             std::string::npos);
 }
 
+TEST(Mxfp4Checkpoint, CodesAreFoundBehindTheNameOfTheWeight) {
+  JsonValue config = testing::with_key(parse_json(testing::kSmallLlama), "quantization_config",
+                                       R"({"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]})");
+  const std::string up = "model.layers.1.mlp.up_proj.weight";
+  std::map<std::string, TensorInfo> tensors;
+  for (const auto& [name, shape] : testing::llama_like_tensors(config)) {
+    if (name != up) tensors[name] = {name, DType::kBF16, shape};
+  }
+  tensors[up + "_blocks"] = {up + "_blocks", DType::kU8, {40, 1, 16}};
+  tensors[up + "_scales"] = {up + "_scales", DType::kU8, {40, 1}};
+  const auto describe = [&] {
+    std::vector<TensorInfo> infos;
+    for (const auto& [name, info] : tensors)
+      infos.push_back(info);
+    return describe_model({testing::family_named("llama"), config, infos, {}, false});
+  };
+  const DecoderSpec spec = describe();
+  EXPECT_EQ(spec.layers[1].mlp.up_proj.weight.cols(), 32);
+  EXPECT_EQ(spec.scales.size(), 1u);
+  EXPECT_NE(spec.notes.back().find("1 tensors of 4 bit floats ('mxfp4')"), std::string::npos);
+  tensors[up + "_scales"].shape = {40, 2};
+  EXPECT_NE(message_of(describe).find("the codes beside it need U8 [40, 1]"), std::string::npos);
+  tensors.erase(up + "_scales");
+  EXPECT_NE(message_of(describe).find("its scales '" + up + "_scales' are missing"), std::string::npos);
+}
+
 TEST_F(Fp8Checkpoint, AScaleThatBelongsToNothingIsLeftOver) {
   tensors_["model.norm.weight_scale_inv"] = {"model.norm.weight_scale_inv", DType::kF32, {}};
   EXPECT_NE(message_of([&] { describe(); }).find("'model.norm.weight_scale_inv'"), std::string::npos);

@@ -13,6 +13,7 @@ namespace llm2mnn {
 namespace {
 
 // Each group costs a claim in memory. Alternating rows of all experts of a layer are some hundred thousand.
+constexpr std::string_view kMxfp4Codes = "_blocks";  // behind the name of a weight
 constexpr std::int64_t kMaxGroups = std::int64_t{1} << 20;
 constexpr std::int64_t kAnyLayer = std::numeric_limits<std::int64_t>::max();
 
@@ -72,9 +73,8 @@ Shape flattened(const Shape& shape, std::size_t rank) {
   return flat;
 }
 
-/// The tensor's shape as [O, I], whichever way it is stored.
-Shape shape_in_rows(const TensorInfo& info, const TensorPattern& pattern) {
-  Shape shape = info.shape;
+/// A stored shape as [O, I], whichever way it is stored.
+Shape shape_in_rows(Shape shape, const TensorPattern& pattern) {
   if (pattern.transposed) std::reverse(shape.begin(), shape.end());
   return shape;
 }
@@ -203,8 +203,50 @@ TensorId TensorClaims::scales_of(TensorId id) {
   return *found;
 }
 
+std::optional<TensorId> TensorClaims::find_stored(const std::string& name) const {
+  const std::optional<TensorId> id = find_name(name);
+  return id.has_value() || !quant_.is_mxfp4() ? id : find_name(name + std::string(kMxfp4Codes));
+}
+
+// Codes [..., groups, 16] hold [..., groups * 32] values.
+Shape TensorClaims::shape_of(TensorId id) const {
+  Shape shape = tensors_[id].shape;
+  if (!is_mxfp4(id)) return shape;
+  shape.pop_back();
+  if (!checked_mul<std::int64_t>(shape.back(), 32, shape.back())) return tensors_[id].shape;
+  return shape;
+}
+
+bool TensorClaims::is_mxfp4(TensorId id) const {
+  const TensorInfo& info = tensors_[id];
+  return quant_.is_mxfp4() && info.dtype == DType::kU8 && info.name.ends_with(kMxfp4Codes) &&
+         info.shape.size() >= 3 && info.shape.back() == 16;
+}
+
+Binding TensorClaims::stored_mxfp4(TensorId id, const Shape& shape) {
+  const TensorInfo& info = tensors_[id];
+  std::string name = info.name;
+  name.replace(name.size() - kMxfp4Codes.size(), kMxfp4Codes.size(), "_scales");
+  const std::optional<TensorId> scales = find_name(name);
+  if (!scales.has_value())
+    fail(ErrorKind::kFormat, "tensor {} holds codes, but its scales {} are missing", shown(info.name),
+         shown(name));
+  const Shape expected(info.shape.begin(), info.shape.end() - 1);
+  if (tensors_[*scales].dtype != DType::kU8 || tensors_[*scales].shape != expected)
+    fail(ErrorKind::kFormat, "tensor {} is {}, the codes beside it need U8 {}", shown(name),
+         type_text(tensors_[*scales].dtype, tensors_[*scales].shape), shape_text(expected));
+  if (scales_.emplace(id, *scales).second) {
+    if (!used_by_[*scales].empty())
+      fail(ErrorKind::kFormat, "tensor {} is used twice, as '{}' and as scales", shown(name),
+           used_by_[*scales]);
+    used_by_[*scales] = "scales";
+  }
+  return Binding::dequantised(Binding::Mxfp4Groups{id, *scales, shape.front(), shape.back()});
+}
+
 Binding TensorClaims::stored(TensorId id, const Shape& shape, bool transposed) {
   const TensorInfo& info = tensors_[id];
+  if (is_mxfp4(id) && !transposed) return stored_mxfp4(id, shape);
   if (is_weight_dtype(info.dtype))
     return transposed ? Binding::transposed_source(id, info.shape) : Binding::source(id, shape);
   if (transposed)
@@ -266,12 +308,12 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
     mark_used(id, role);
     return stored(id, expected, false).gather_rows({{0, expected[0], 1}});
   }
-  if (shape_in_rows(info, pattern) != expected)
+  if (shape_in_rows(shape_of(id), pattern) != expected)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}{}", shown(info.name),
-         shape_text(info.shape), shape_words(role), shape_text(expected),
+         shape_text(shape_of(id)), shape_words(role), shape_text(expected),
          pattern.transposed ? ", transposed" : "");
   mark_used(id, role);
-  Binding binding = stored(id, info.shape, pattern.transposed);
+  Binding binding = stored(id, shape_of(id), pattern.transposed);
   // The norms of q and k are vectors, however they are stored.
   const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
   if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
@@ -324,12 +366,13 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
   if (rows.groups > kMaxGroups)
     fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, rows.groups,
             kMaxGroups);
-  const Shape shape = role.is_expert ? flattened(info.shape, expected.size()) : shape_in_rows(info, pattern);
+  const Shape shape =
+      role.is_expert ? flattened(shape_of(id), expected.size()) : shape_in_rows(shape_of(id), pattern);
   const bool shape_fits =
       shape.size() == expected.size() && shape[0] >= end && (expected.size() == 1 || shape[1] == expected[1]);
   if (!shape_fits)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json{}",
-         shown(info.name), shape_text(info.shape), role.name, end,
+         shown(info.name), shape_text(shape_of(id)), role.name, end,
          expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]),
          pattern.transposed ? ", transposed" : "");
   mark_used(id, role);
@@ -363,7 +406,7 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
     binding = heads(name, *role, pattern);
     if (binding.is_empty()) return {};
   } else {
-    const std::optional<TensorId> id = find_name(name);
+    const std::optional<TensorId> id = find_stored(name);
     if (!id.has_value()) {
       missing_.push_back(name);
       return {};

@@ -57,6 +57,12 @@ class TensorClaims {
   /// elements.
   Binding stored(TensorId id, const Shape& shape, bool transposed);
   TensorId scales_of(TensorId id);
+  /// The tensor of a name, or of its codes.
+  std::optional<TensorId> find_stored(const std::string& name) const;
+  bool is_mxfp4(TensorId id) const;
+  Binding stored_mxfp4(TensorId id, const Shape& shape);
+  /// The shape of the values that a tensor holds.
+  Shape shape_of(TensorId id) const;
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
   /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
   Binding heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern);

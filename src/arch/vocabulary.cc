@@ -91,10 +91,17 @@ constexpr std::array kVocabulary = {
                   "what layers without attention have in its place"},
     VocabularyKey{"mlp.kind", KeyKind::kMenu, "glu plain", "glu",
                   "glu: down(act(gate x) * up x); plain: down(act(up x))", "plain_mlp"},
-    VocabularyKey{"mlp.activation", KeyKind::kActivation, "silu gelu_tanh gelu_erf relu relu2 xielu", "silu",
+    VocabularyKey{"mlp.activation", KeyKind::kActivation,
+                  "silu gelu_tanh gelu_erf relu relu2 xielu quick_gelu", "silu",
                   "the MLP's nonlinearity; xielu (plain only) has the roles xielu_*"},
     VocabularyKey{"mlp.sub_norm", KeyKind::kExpression, "", "0",
                   "not 0: a norm in front of down_proj (role mlp_sub_norm)", "mlp_sub_norm"},
+    VocabularyKey{"mlp.gate_max", KeyKind::kExpression, "", "0",
+                  "bound of the gate from above, before its activation; with up_min and up_max 0: none",
+                  "limits"},
+    VocabularyKey{"mlp.up_min", KeyKind::kExpression, "", "0",
+                  "bound of what the gate multiplies, from below", "-"},
+    VocabularyKey{"mlp.up_max", KeyKind::kExpression, "", "0", "the same from above", "-"},
     VocabularyKey{"mlp.gate_bias", KeyKind::kExpression, "", "0", "not 0: gate_proj has a bias"},
     VocabularyKey{"mlp.up_bias", KeyKind::kExpression, "", "0", "not 0: up_proj has a bias"},
     VocabularyKey{"mlp.down_bias", KeyKind::kExpression, "", "0", "not 0: down_proj has a bias"},
@@ -290,9 +297,13 @@ struct ActivationName {
 
 // The menu's words.
 constexpr std::array kActivationWords = {
-    ActivationName{"silu", Activation::kSilu},        ActivationName{"gelu_tanh", Activation::kGeluTanh},
-    ActivationName{"gelu_erf", Activation::kGeluErf}, ActivationName{"relu", Activation::kRelu},
-    ActivationName{"relu2", Activation::kRelu2},      ActivationName{"xielu", Activation::kXielu},
+    ActivationName{"silu", Activation::kSilu},
+    ActivationName{"gelu_tanh", Activation::kGeluTanh},
+    ActivationName{"gelu_erf", Activation::kGeluErf},
+    ActivationName{"relu", Activation::kRelu},
+    ActivationName{"relu2", Activation::kRelu2},
+    ActivationName{"xielu", Activation::kXielu},
+    ActivationName{"quick_gelu", Activation::kQuickGelu},
 };
 
 // transformers activations.py, ACT2CLS. gelu_new, gelu_fast and gelu_accurate are the tanh approximation,
@@ -310,6 +321,7 @@ constexpr std::array kHfActivations = {
     ActivationName{"relu", Activation::kRelu},
     ActivationName{"relu2", Activation::kRelu2},
     ActivationName{"xielu", Activation::kXielu},
+    ActivationName{"quick_gelu", Activation::kQuickGelu},
 };
 
 template <typename Table, typename Member>

@@ -14,8 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 8> kUnaryNames = {"silu",  "gelu_tanh", "gelu_erf", "relu",
-                                                         "relu2", "tanh",      "sigmoid",  "softplus"};
+constexpr std::array<std::string_view, 9> kUnaryNames = {
+    "silu", "gelu_tanh", "gelu_erf", "relu", "relu2", "tanh", "sigmoid", "softplus", "quick_gelu"};
 constexpr std::array<std::string_view, 3> kRouterNames = {"softmax", "sigmoid", "sparsemixer"};
 
 // What no model has. Products of two sizes stay far from overflow, and the tables that are made from these
@@ -38,6 +38,10 @@ Json expert_json(const ir::Expert& expert) {
   return json;
 }
 
+void add_limits(Json& json, const std::optional<ir::GluLimits>& limits) {
+  if (limits) json["limits"] = {limits->gate_max, limits->up_min, limits->up_max};
+}
+
 Json experts_json(const ir::Experts& n) {
   Json json = {{"x", n.x},
                {"weights", n.weights},
@@ -48,6 +52,7 @@ Json experts_json(const ir::Experts& n) {
                {"intermediate", n.intermediate_size},
                {"top_k", n.top_k},
                {"layer", n.layer_idx}};
+  add_limits(json, n.limits);
   for (const ir::Expert& expert : n.experts)
     json["experts"].push_back(expert_json(expert));
   return json;
@@ -108,7 +113,9 @@ Json op_json(const ir::Op& op) {
             return {{"x", n.x}, {"y", n.y}, {"kind", name_of(n.kind)}};
           },
           [](const ir::GatedUnit& n) -> Json {
-            return {{"gate", n.gate}, {"up", n.up}, {"y", n.y}, {"kind", name_of(n.kind)}};
+            Json json = {{"gate", n.gate}, {"up", n.up}, {"y", n.y}, {"kind", name_of(n.kind)}};
+            add_limits(json, n.limits);
+            return json;
           },
           // What ONNX files have no form for is refused before it comes here.
           [](const ir::ShortConv&) -> Json {
@@ -234,6 +241,17 @@ ir::ExpertLinear parse_expert_linear(const JsonValue& weight, const JsonValue& b
   return part;
 }
 
+std::optional<ir::GluLimits> limits_of(const Fields& f) {
+  if (!f.has("limits")) return std::nullopt;
+  const JsonValue::Array& parts = tuple(f.at("limits"), 3);
+  const auto number = [&](std::size_t i) {
+    const double value = parts[i].as_double();
+    if (std::abs(value) > std::numeric_limits<float>::max()) fail(ErrorKind::kFormat, "a limit is {}", value);
+    return value;
+  };
+  return ir::GluLimits{number(0), number(1), number(2)};
+}
+
 ir::Experts parse_experts(const Fields& f) {
   ir::Experts experts{f.id("x"),
                       f.id("weights"),
@@ -244,7 +262,8 @@ ir::Experts parse_experts(const Fields& f) {
                       size_of(f, "intermediate"),
                       size_of(f, "top_k"),
                       size_of(f, "layer"),
-                      {}};
+                      {},
+                      limits_of(f)};
   for (const JsonValue& entry : f.list("experts")) {
     const JsonValue::Array& parts = tuple(entry, 6);
     experts.experts.push_back({parse_expert_linear(parts[0], parts[1]),
@@ -271,7 +290,8 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
   if (kind == "Clamp") return ir::Clamp{f.id("x"), f.id("y"), number_of(f, "limit")};
   if (kind == "Xielu") return ir::Xielu{f.id("x"), f.id("y"), f.id("a"), f.id("b"), f.id("n")};
   if (kind == "Unary") return ir::Unary{f.id("x"), f.id("y"), unary_kind(f)};
-  if (kind == "GatedUnit") return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f)};
+  if (kind == "GatedUnit")
+    return ir::GatedUnit{f.id("gate"), f.id("up"), f.id("y"), unary_kind(f), limits_of(f)};
   if (kind == "JoinHeads")
     return ir::JoinHeads{
         f.id("shared"),        f.id("own"), f.id("y"), size_of(f, "heads"), size_of(f, "shared_size"),

@@ -15,7 +15,8 @@ std::int64_t num_parameters(const DecoderSpec& spec, const Checkpoint& checkpoin
   std::int64_t total = 0;
   for (TensorId id = 0; id < checkpoint.tensors().size(); ++id) {
     std::int64_t elements = 0;
-    if (!ignored.contains(id) && shape_elements(checkpoint.tensor(id).shape, elements)) total += elements;
+    if (!ignored.contains(id) && shape_elements(checkpoint.tensor(id).shape, elements))
+      total += checkpoint.tensor(id).dtype == DType::kU8 ? 2 * elements : elements;  // codes of four bits
   }
   return total;
 }

@@ -29,7 +29,19 @@ struct Value {
   std::string name;  ///< an address such as "/layers.3/self_attn/q_proj/output"
 };
 
-enum class UnaryKind : std::uint8_t { kSilu, kGeluTanh, kGeluErf, kRelu, kRelu2, kTanh, kSigmoid, kSoftplus };
+enum class UnaryKind : std::uint8_t {
+  kSilu,
+  kGeluTanh,
+  kGeluErf,
+  kRelu,
+  kRelu2,
+  kTanh,
+  kSigmoid,
+  kSoftplus,
+  kQuickGelu
+};
+/// Of kQuickGelu: x * sigmoid(1.702 x).
+inline constexpr float kQuickGeluFactor = 1.702F;
 enum class MaskKind : std::uint8_t { kFull, kSliding };
 enum class RouterKind : std::uint8_t { kSoftmax, kSigmoid, kSparsemixer };
 
@@ -80,10 +92,15 @@ struct Unary {
   ValueId x, y;
   UnaryKind kind;
 };
-/// y = act(gate) * up: [T, F].
+/// Bounds of a gate from above, and of what it multiplies.
+struct GluLimits {
+  double gate_max, up_min, up_max;
+};
+/// y = act(gate) * up: [T, F]; with limits act(min(gate, gate_max)) * clamp(up, up_min, up_max).
 struct GatedUnit {
   ValueId gate, up, y;
   UnaryKind kind;
+  std::optional<GluLimits> limits = {};
 };
 /// y [T, heads * (shared_size + own_size)]: each head is `shared` [T, shared_size], then its part of `own`
 /// [T, heads * own_size].
@@ -175,6 +192,7 @@ struct Experts {
   UnaryKind kind;
   std::int64_t hidden_size, intermediate_size, top_k, layer_idx;
   std::vector<Expert> experts;
+  std::optional<GluLimits> limits = {};  ///< as of GatedUnit
 };
 /// Keeps the rows from `logits_index` on (-1: the last; 0: all).
 struct SelectTokens {

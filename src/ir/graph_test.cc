@@ -61,6 +61,16 @@ TEST(Graph, InputsAndOutputsKeepTheirOrder) {
   EXPECT_EQ(inputs_of(with_sinks), inputs_of(attention));  // a weight is no input
   const Op join = JoinHeads{7, 8, 9, 2, 4, 4};
   EXPECT_EQ(inputs_of(join), (std::vector<ValueId>{7, 8}));
+  Graph limited = small_graph();
+  const ValueId act = limited.add_value("/act");
+  limited.add_node(
+      "/gate", GatedUnit{limited.logits, limited.logits, act, UnaryKind::kQuickGelu, GluLimits{7, -6, 8}});
+  EXPECT_NE(print(limited).find("GatedUnit(/logits, /logits, quick_gelu, gate<=7, up=-6..8)"),
+            std::string::npos)
+      << print(limited);
+  EXPECT_NO_THROW(verify(limited));
+  std::get<GatedUnit>(limited.nodes.back().op).limits->up_max = -6;
+  EXPECT_THROW(verify(limited), Error);
   const Op gated = GatedUnit{7, 8, 9, UnaryKind::kSilu};
   EXPECT_EQ(inputs_of(gated), (std::vector<ValueId>{7, 8}));
 }

@@ -18,6 +18,8 @@ std::string_view unary_name(UnaryKind kind) {
       return "relu";
     case UnaryKind::kRelu2:
       return "relu2";
+    case UnaryKind::kQuickGelu:
+      return "quick_gelu";
     case UnaryKind::kTanh:
       return "tanh";
     case UnaryKind::kSigmoid:
@@ -64,7 +66,13 @@ struct Attributes {
     return weight("a", op.a) + weight("b", op.b) + weight("n", op.n);
   }
   std::string operator()(const Unary& op) const { return fmt::format(", {}", unary_name(op.kind)); }
-  std::string operator()(const GatedUnit& op) const { return fmt::format(", {}", unary_name(op.kind)); }
+  static std::string text(const std::optional<GluLimits>& limits) {
+    if (!limits) return {};
+    return fmt::format(", gate<={}, up={}..{}", limits->gate_max, limits->up_min, limits->up_max);
+  }
+  std::string operator()(const GatedUnit& op) const {
+    return fmt::format(", {}{}", unary_name(op.kind), text(op.limits));
+  }
   std::string operator()(const JoinHeads& op) const {
     return fmt::format(", heads={}, shared={}, own={}", op.heads, op.shared_size, op.own_size);
   }

@@ -124,7 +124,13 @@ class Verifier {
     channels_[op.y] = channels_[op.x];
   }
   void check_op(const Unary& op) { channels_[op.y] = channels_[op.x]; }
+  void require_limits(const std::optional<GluLimits>& limits) const {
+    require(!limits || (std::isfinite(limits->gate_max) && std::isfinite(limits->up_min) &&
+                        std::isfinite(limits->up_max) && limits->up_min < limits->up_max),
+            "the limits are no range");
+  }
   void check_op(const GatedUnit& op) {
+    require_limits(op.limits);
     require_channels(op.up, channels_[op.gate]);
     channels_[op.y] = channels_[op.gate];
   }
@@ -205,6 +211,7 @@ class Verifier {
     is_index_[op.indices] = true;
   }
   void check_op(const Experts& op) {
+    require_limits(op.limits);
     require(op.hidden_size > 0 && op.intermediate_size > 0 && !op.experts.empty(), "a size is not positive");
     require(op.top_k <= static_cast<std::int64_t>(op.experts.size()),
             "more experts are chosen than there are");

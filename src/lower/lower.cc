@@ -21,6 +21,8 @@ ir::UnaryKind unary_of(Activation activation) {
       return ir::UnaryKind::kGeluErf;
     case Activation::kRelu:
       return ir::UnaryKind::kRelu;
+    case Activation::kQuickGelu:
+      return ir::UnaryKind::kQuickGelu;
     case Activation::kRelu2:
       return ir::UnaryKind::kRelu2;
     case Activation::kXielu:
@@ -39,6 +41,11 @@ ir::RouterKind router_of(RouterKind kind) {
       return ir::RouterKind::kSparsemixer;
   }
   fail(ErrorKind::kInternal, "router {} has no op", static_cast<int>(kind));
+}
+
+std::optional<ir::GluLimits> limits_of(const MlpSpec& mlp) {
+  if (!mlp.limits) return std::nullopt;
+  return ir::GluLimits{mlp.limits->gate_max, mlp.limits->up_min, mlp.limits->up_max};
 }
 
 /// "layers.3.self_attn.q_proj" to "/layers.3/self_attn/q_proj".
@@ -384,7 +391,7 @@ class Lowering {
       const ir::ValueId gate = linear(*spec.gate_proj, x);
       const ir::ValueId up = linear(spec.up_proj, x);
       const ir::ValueId y = value_of(node);
-      out_.graph.add_node(node, ir::GatedUnit{gate, up, y, unary_of(spec.activation)});
+      out_.graph.add_node(node, ir::GatedUnit{gate, up, y, unary_of(spec.activation), limits_of(spec)});
       return y;
     }
     const ir::ValueId up = linear(spec.up_proj, x);
@@ -456,10 +463,11 @@ class Lowering {
                         route.top_k,
                         static_cast<std::int64_t>(layer_idx),
                         {}};
+    experts.limits = limits_of(first);
     out_.graph.add_node(prefix + "/route", route);
     for (const MlpSpec& expert : spec.experts) {
       LLM2MNN_CHECK(expert.kind == MlpKind::kGlu && expert.gate_proj &&
-                    expert.activation == first.activation);
+                    expert.activation == first.activation && expert.limits == first.limits);
       // One statement each: weights are numbered in this order.
       const ir::ExpertLinear gate = expert_linear(*expert.gate_proj);
       const ir::ExpertLinear up = expert_linear(expert.up_proj);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -100,9 +101,21 @@ TensorId Emitter::gated(const std::string& name, const std::string& act_name, ir
   return net_.binary(name, fb::BinaryKind::MUL, activated, up, fb::DataType::FLOAT, format);
 }
 
+std::pair<TensorId, TensorId> Emitter::limited(const std::string& prefix,
+                                               const std::optional<ir::GluLimits>& limits, TensorId gate,
+                                               TensorId up) {
+  if (!limits) return {gate, up};
+  const fb::DataFormat format = fb::DataFormat::NC4HW4;
+  const TensorId low_gate = net_.clamp(prefix + "/gate_limited", gate, std::numeric_limits<float>::lowest(),
+                                       static_cast<float>(limits->gate_max), format);
+  return {low_gate, net_.clamp(prefix + "/up_limited", up, static_cast<float>(limits->up_min),
+                               static_cast<float>(limits->up_max), format)};
+}
+
 void Emitter::emit(std::size_t node, const ir::GatedUnit& op) {
-  const TensorId gate = packed(op.gate);
-  const TensorId up = packed(op.up);
+  const TensorId all_gate = packed(op.gate);
+  const TensorId all_up = packed(op.up);
+  const auto [gate, up] = limited(graph_.nodes[node].name, op.limits, all_gate, all_up);
   set_packed(op.y, gated(packed_name(op.y), graph_.nodes[node].name + "/gate", op.kind, gate, up),
              faces_[op.gate].channels);
 }
@@ -188,6 +201,13 @@ TensorId Emitter::apply_unary(const std::string& name, ir::UnaryKind kind, Tenso
       return net_.unary(name, fb::UnaryKind::GELU, x, format);
     case ir::UnaryKind::kGeluErf:
       return net_.unary(name, fb::UnaryKind::GELU_STANDARD, x, format);
+    case ir::UnaryKind::kQuickGelu: {
+      const TensorId factor = net_.scalar(ir::kQuickGeluFactor);
+      const TensorId scaled =
+          net_.binary(name + "/scaled", fb::BinaryKind::MUL, x, factor, fb::DataType::FLOAT, format);
+      const TensorId sigmoid = net_.unary(name + "/sigmoid", fb::UnaryKind::SIGMOID, scaled, format);
+      return net_.binary(name, fb::BinaryKind::MUL, x, sigmoid, fb::DataType::FLOAT, format);
+    }
     case ir::UnaryKind::kTanh:
       return net_.unary(name, fb::UnaryKind::TANH, x, format);
     case ir::UnaryKind::kRelu:

@@ -57,6 +57,9 @@ class Emitter {
   void emit(std::size_t node, const ir::Route& op);
   void emit(std::size_t node, const ir::Experts& op);
   /// act(gate) * up of packed tensors, named `name`; `act_name` is for what comes in between.
+  /// Packed gate and up within their limits.
+  std::pair<TensorId, TensorId> limited(const std::string& prefix, const std::optional<ir::GluLimits>& limits,
+                                        TensorId gate, TensorId up);
   virtual TensorId gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
                          TensorId gate, TensorId up);
   void emit(std::size_t node, const ir::PositionEmbedding& op);

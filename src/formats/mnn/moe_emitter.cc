@@ -111,8 +111,9 @@ void Emitter::emit_expert(const std::string& prefix, const ir::Experts& op, std:
   const TensorId input = net_.input(name + "/x", {1, hidden}, fb::DataType::FLOAT);
   const TensorId rows = net_.reshape(name + "/rows", input, {-1, op.hidden_size, 1, 1});
   const TensorId x = net_.convert(name + "/packed", rows, fb::DataFormat::NCHW, fb::DataFormat::NC4HW4);
-  const TensorId gate = net_.linear(name + "/gate_proj", x, layout_.linear_of(parts.gate.weight));
-  const TensorId up = net_.linear(name + "/up_proj", x, layout_.linear_of(parts.up.weight));
+  const TensorId all_gate = net_.linear(name + "/gate_proj", x, layout_.linear_of(parts.gate.weight));
+  const TensorId all_up = net_.linear(name + "/up_proj", x, layout_.linear_of(parts.up.weight));
+  const auto [gate, up] = limited(name + "/act", op.limits, all_gate, all_up);
   const TensorId act = gated(name + "/act", name + "/act/gate", op.kind, gate, up);
   const TensorId down = net_.linear(name + "/down_proj", act, layout_.linear_of(parts.down.weight));
   const TensorId unpacked =

@@ -131,6 +131,10 @@ TensorId NetBuilder::unary(std::string_view name, fb::UnaryKind kind, TensorId x
              fb::CreateUnaryOp(builder_, kind, fb::DataType::FLOAT));
 }
 
+TensorId NetBuilder::clamp(std::string_view name, TensorId x, float min, float max, fb::DataFormat format) {
+  return add({name, fb::OpType::ReLU6, {x}, {name}, format}, fb::CreateRelu6(builder_, min, max));
+}
+
 TensorId NetBuilder::relu(std::string_view name, TensorId x, fb::DataFormat format) {
   return add({name, fb::OpType::ReLU, {x}, {name}, format}, fb::CreateRelu(builder_, 0.0F));
 }

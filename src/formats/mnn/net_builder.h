@@ -76,6 +76,8 @@ class NetBuilder {
                   fb::DataType dtype = fb::DataType::FLOAT, fb::DataFormat format = fb::DataFormat::NCHW);
   TensorId unary(std::string_view name, fb::UnaryKind kind, TensorId x,
                  fb::DataFormat format = fb::DataFormat::NCHW);
+  TensorId clamp(std::string_view name, TensorId x, float min, float max,
+                 fb::DataFormat format = fb::DataFormat::NCHW);
   TensorId relu(std::string_view name, TensorId x, fb::DataFormat format = fb::DataFormat::NCHW);
   TensorId concat(std::string_view name, const std::vector<TensorId>& parts, std::int32_t axis);
   /// x repeated times[d] times along each axis d.

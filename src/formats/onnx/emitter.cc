@@ -310,6 +310,10 @@ std::string Emitter::activation(const std::string& name, ir::UnaryKind kind, con
       const std::string relu = net_.node("Relu", {x}, name + "/relu");
       return net_.node("Mul", {relu, relu}, name);
     }
+    case ir::UnaryKind::kQuickGelu: {
+      const std::string scaled = net_.node("Mul", {x, net_.scalar(ir::kQuickGeluFactor)}, name + "/scaled");
+      return net_.node("Mul", {x, net_.node("Sigmoid", {scaled}, name + "/sigmoid")}, name);
+    }
     case ir::UnaryKind::kTanh:
       return net_.node("Tanh", {x}, name);
     case ir::UnaryKind::kSigmoid:
@@ -349,9 +353,24 @@ void Emitter::emit(const ir::Unary& op) {
   set_rows(op.y, activation(rows_name(op.y), op.kind, x), faces_[op.x].channels);
 }
 
+std::string Emitter::gated(const std::string& name, const std::string& gate_name, ir::UnaryKind kind,
+                           const std::optional<ir::GluLimits>& limits, const std::string& gate,
+                           const std::string& up) {
+  if (!limits) return net_.node("Mul", {activation(gate_name, kind, gate), up}, name);
+  const auto clip = [&](const std::string& output, const std::string& x, double min, double max) {
+    return net_.node("Clip", {x, net_.scalar(static_cast<float>(min)), net_.scalar(static_cast<float>(max))},
+                     output);
+  };
+  const std::string low =
+      clip(gate_name + "/limited", gate, std::numeric_limits<float>::lowest(), limits->gate_max);
+  const std::string act = activation(gate_name, kind, low);
+  return net_.node("Mul", {act, clip(name + "/up_limited", up, limits->up_min, limits->up_max)}, name);
+}
+
 void Emitter::emit(const ir::GatedUnit& op) {
-  const std::string gate = activation(value_name(op.y) + "/gate", op.kind, rows(op.gate));
-  set_rows(op.y, net_.node("Mul", {gate, rows(op.up)}, rows_name(op.y)), faces_[op.gate].channels);
+  const std::string gate = rows(op.gate);
+  set_rows(op.y, gated(rows_name(op.y), value_name(op.y) + "/gate", op.kind, op.limits, gate, rows(op.up)),
+           faces_[op.gate].channels);
 }
 
 // A state between calls would be an input and an output of its own, which no reader of these files knows, and

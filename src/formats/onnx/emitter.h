@@ -66,6 +66,10 @@ class Emitter {
                     const std::string& indices);
   std::string keep_groups(const std::string& prefix, const ir::Route& op, const std::string& scores);
   void emit_sparsemixer(const std::string& prefix, const ir::Route& op, const std::string& logits);
+  /// act(gate) * up within their limits.
+  std::string gated(const std::string& name, const std::string& gate_name, ir::UnaryKind kind,
+                    const std::optional<ir::GluLimits>& limits, const std::string& gate,
+                    const std::string& up);
   /// x in the given activation; `name` is the output's.
   std::string activation(const std::string& name, ir::UnaryKind kind, const std::string& x);
   /// A reduction over the last axis, which stays.

@@ -135,8 +135,7 @@ void Emitter::emit(const ir::Experts& op) {
     const std::string weight = reduce_last("ReduceSum", masked, prefix + "/expert_weight", true);
     const std::string gate = part("gate_proj", expert.gate, op.hidden_size, op.intermediate_size, x);
     const std::string up = part("up_proj", expert.up, op.hidden_size, op.intermediate_size, x);
-    const std::string act =
-        net_.node("Mul", {activation(prefix + "/gate", op.kind, gate), up}, prefix + "/act");
+    const std::string act = gated(prefix + "/act", prefix + "/gate", op.kind, op.limits, gate, up);
     const std::string down = part("down_proj", expert.down, op.intermediate_size, op.hidden_size, act);
     const std::string weighted = net_.node("Mul", {down, weight}, prefix + "/weighted");
     const bool is_last = e + 1 == op.experts.size();
