@@ -366,7 +366,7 @@ TEST(Describe, RefusesConfigsByName) {
       {"architectures", R"(["LlamaForSequenceClassification"])", "'LlamaForSequenceClassification'",
        unsupported},
       {"architectures", "\"LlamaForCausalLM\"", "'architectures' must be a list of strings", format},
-      {"hidden_act", "\"quick_gelu\"", "'hidden_act' is 'quick_gelu'", unsupported},
+      {"hidden_act", "\"laplace\"", "'hidden_act' is 'laplace'", unsupported},
       {"hidden_act", "5", "'hidden_act' must be a string", format},
       {"attention_multiplier", "0.5", "'attention_multiplier' is '0.5'", unsupported},
       {"final_logit_softcapping", "30.0", "'final_logit_softcapping'", unsupported},

@@ -3,6 +3,7 @@
 that inherit from each other."""
 import pathlib
 import sys
+import tomllib
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -10,13 +11,15 @@ from support.tool import ROOT, TempDirCase, export, make_fixture, run  # noqa: E
 
 
 def fixture_of_family():
-    """{family: the first of its fixtures}; a family without one is an error of the registry's tests."""
-    types = {p.parent.name: p.read_text() for p in (ROOT / "families").glob("*/family.toml")}
+    """{family: the first of its fixtures}."""
+    family_of_type = {t: p.parent.name for p in (ROOT / "families").glob("*/family.toml")
+                      for t in tomllib.loads(p.read_text())["model_types"]}
     out = {}
     for name in make_fixture.fixture_names():
         fixture = make_fixture.Fixture(name)
-        if "family" not in fixture.meta and fixture.config["model_type"] in types:
-            out.setdefault(fixture.config["model_type"], name)
+        family = family_of_type.get(fixture.config["model_type"])
+        if "family" not in fixture.meta and family is not None:
+            out.setdefault(family, name)
     return out
 
 
