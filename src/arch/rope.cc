@@ -292,15 +292,19 @@ void make_longrope(const RopeParameters& p, double theta, double max_position_em
 }  // namespace
 
 RopeParameters parse_rope_parameters(const JsonValue& dictionary, std::string_view where, bool kind_required,
-                                     const std::vector<std::string>& elsewhere) {
+                                     const std::vector<std::string>& also_read,
+                                     const std::vector<std::string>& left_out) {
   if (!dictionary.is_object())
     fail(ErrorKind::kFormat, "config.json: '{}' must be an object, found {}", where,
          shown(dictionary.dump()));
   RopeParameters parameters;
   parameters.kind = current_name(read_kind(dictionary, where, kind_required));
   const Kind& kind = kind_of(parameters.kind, where);
+  const auto has = [](const auto& keys, const std::string& key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
   for (const auto& [key, value] : dictionary.as_object()) {
-    if (std::find(elsewhere.begin(), elsewhere.end(), key) != elsewhere.end()) continue;
+    if (has(left_out, key) || (has(also_read, key) && !has(kind.keys, key))) continue;
     read_member(parameters, kind, key, value, where);
   }
   check_parameters(parameters, where);

@@ -35,10 +35,13 @@ struct RopeParameters {
 
 /// Reads one dictionary; the older kind `su` is longrope. `where` is its key in config.json, for messages.
 /// `kind_required`: a dictionary without `rope_type` or `type` is an error (transformers 4's rule for
-/// `rope_scaling`). `elsewhere` are keys that the caller reads from the dictionary itself.
+/// `rope_scaling`).
+/// `also_read`: keys that the caller reads too, which no kind needs to know; `left_out`: keys that no kind
+/// reads.
 /// @throws Error(kUnsupported) naming an unknown kind or key; kFormat for a missing or impossible value.
 RopeParameters parse_rope_parameters(const JsonValue& dictionary, std::string_view where, bool kind_required,
-                                     const std::vector<std::string>& elsewhere = {});
+                                     const std::vector<std::string>& also_read = {},
+                                     const std::vector<std::string>& left_out = {});
 
 /// The table for heads of which `rotary_dim` channels rotate.
 /// @throws Error(kFormat) when the parameters give a frequency that is not finite and positive.

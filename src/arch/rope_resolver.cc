@@ -14,17 +14,14 @@ bool is_nested(const JsonValue& dictionary) {
                      [](const auto& member) { return member.second.is_object(); });
 }
 
-// Keys of the dictionary that the family reads itself, or calls harmless, by a dotted path.
-std::vector<std::string> read_elsewhere(const Family& family, std::string_view dictionary) {
+// What follows "DICTIONARY." in dotted paths.
+template <typename Paths, typename Text>
+std::vector<std::string> keys_in(const Paths& paths, std::string_view dictionary, Text&& text) {
   std::vector<std::string> keys;
   const std::string prefix = std::string(dictionary) + ".";
-  const auto add = [&](const std::string& key) {
-    if (key.rfind(prefix, 0) == 0) keys.push_back(key.substr(prefix.size()));
-  };
-  for (const std::string& key : family.consumed_keys())
-    add(key);
-  for (const auto& [key, rule] : family.harmless)
-    add(key);
+  for (const auto& path : paths)
+    if (const std::string& key = text(path); key.rfind(prefix, 0) == 0)
+      keys.push_back(key.substr(prefix.size()));
   return keys;
 }
 
@@ -43,17 +40,20 @@ std::optional<RopeParameters> RopeResolver::read_spelling(std::string_view key, 
   const JsonValue* value = config_.config().find(key);
   if (value == nullptr || value->is_null()) return std::nullopt;
   const bool kind_required = key == "rope_scaling";
-  const std::vector<std::string> elsewhere = read_elsewhere(family_, key);
+  const auto also_read = keys_in(family_.consumed_keys(), key,
+                                 [](const std::string& path) -> const std::string& { return path; });
+  const auto left_out =
+      keys_in(family_.harmless, key, [](const auto& rule) -> const std::string& { return rule.first; });
   if (!is_nested(*value)) {
     if (!reads_flat) return std::nullopt;
-    return parse_rope_parameters(*value, key, kind_required, elsewhere);
+    return parse_rope_parameters(*value, key, kind_required, also_read, left_out);
   }
   check_layer_types(*value, key);
   const std::string member = fmt::format("{}_attention", layer_type);
   const JsonValue* own = value->find(member);
   if (own == nullptr)
     fail(ErrorKind::kFormat, "config.json: '{}' lacks '{}', which some layers need", key, member);
-  return parse_rope_parameters(*own, fmt::format("{}.{}", key, member), kind_required, elsewhere);
+  return parse_rope_parameters(*own, fmt::format("{}.{}", key, member), kind_required, also_read, left_out);
 }
 
 RopeParameters RopeResolver::parameters_of(std::string_view layer_type, bool reads_flat) {

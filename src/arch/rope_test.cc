@@ -181,5 +181,20 @@ TEST(Rope, KeysThatTransformersIgnoresAreKeptForTheNotes) {
   EXPECT_EQ(yarn.unread, std::vector<std::string>{"attn_factor"});
 }
 
+TEST(RopeParameters, KeysThatOthersReadToo) {
+  const auto parse = [](const std::string& json, const std::vector<std::string>& also_read,
+                        const std::vector<std::string>& left_out) {
+    return parse_rope_parameters(parse_json(json), "rope_scaling", true, also_read, left_out);
+  };
+  const std::string linear = R"({"rope_type": "linear", "factor": 4.0, "alpha": 2.0})";
+  EXPECT_EQ(parse(linear, {"alpha", "factor"}, {}).factor, 4.0);
+  EXPECT_EQ(parse(linear, {}, {"alpha"}).factor, 4.0);
+  EXPECT_NE(testing::message_of([&] { parse(linear, {"factor"}, {}); }).find("'alpha'"), std::string::npos);
+  EXPECT_NE(testing::message_of([&] {
+              parse(linear, {}, {"alpha", "factor"});
+            }).find("'factor'"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace llm2mnn

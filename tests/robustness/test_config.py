@@ -149,7 +149,7 @@ class KeysTest(ConfigCase):
         self.refused_config(BROKEN_INPUT, [], head_dim=15)
 
     def test_a_model_type_that_is_not_known(self):
-        for value in ("mamba", "gpt2", "", "../llama", "\x1b[31m", "l" * 10000):
+        for value in ("mamba", "gemma3n", "", "../llama", "\x1b[31m", "l" * 10000):
             with self.subTest(value[:10]):
                 self.setUp()
                 self.refused_config(UNSUPPORTED, "model_type", model_type=value)
@@ -270,6 +270,14 @@ class RopeTest(ConfigCase):
         self.refused_config(BROKEN_INPUT, "rope", rope_parameters={"rope_type": "default", "rope_theta": 5.0}, rope_theta=10000.0)
 
 
+class FamilyDefaultsTest(ConfigCase):
+    def test_a_rope_dictionary_that_the_class_would_make_up(self):
+        for value in (None, REMOVE):
+            with self.subTest(str(value)):
+                self.setUp()
+                self.refused_config(BROKEN_INPUT, "rope_scaling", "apertus_xielu", rope_scaling=value)
+
+
 class WindowTest(ConfigCase):
     def test_a_window_that_cannot_be(self):
         for value in (-4, "4", 1.5):
@@ -278,10 +286,11 @@ class WindowTest(ConfigCase):
                 self.refused_config(BROKEN_INPUT, "sliding_window", "mistral_window", sliding_window=value)
 
     def test_layer_types(self):
-        for value in (["full_attention"], ["nonsense"] * 2, "full_attention", [1, 2], ["full_attention"] * 100):
+        for code, value in ((BROKEN_INPUT, ["full_attention"]), (BROKEN_INPUT, ["nonsense"] * 2), (BROKEN_INPUT, [1, 2]),
+                            (BROKEN_INPUT, ["full_attention"] * 100), (UNSUPPORTED, "full_attention"), (BROKEN_INPUT, {})):
             with self.subTest(value=str(value)[:30]):
                 self.setUp()
-                self.refused_config(BROKEN_INPUT, "layer_types", "qwen2_layer_types", layer_types=value)
+                self.refused_config(code, "layer_types", "qwen2_layer_types", layer_types=value)
 
 
 if __name__ == "__main__":
