@@ -373,10 +373,10 @@ class Describer {
   // times a channel of k, twice. Another multiple for each row of scores changes no probability.
   void add_slopes(AttentionSpec& attention) {
     if (attention.rope_idx >= 0 || attention.q_norm.has_value() || !attention.sinks.is_empty() ||
-        attention.clip_qkv != 0)
+        attention.clip_qkv != 0 || attention.logit_softcap != 0)
       fail(ErrorKind::kUnsupported,
-           "config.json: attention.alibi together with a rotary embedding, norms or limits of q and k, or "
-           "sinks");
+           "config.json: attention.alibi together with a rotary embedding, norms or limits of q and k, sinks "
+           "or attention.logit_softcap");
     attention.has_alibi = true;
     LinearSpec& q = attention.q_proj;
     const Binding zeros = q.weight.gather_rows({{0, 1, 1}}).scale(0).gather_rows({{0, 1, 1}, {0, 1, 1}});
@@ -441,7 +441,7 @@ class Describer {
     return attention;
   }
 
-  void check_latent_sizes(const LatentSpec& latent, std::int64_t rest) const {
+  void check_latent_sizes(const LatentSpec& latent, std::int64_t rest) {
     if (num_kv_heads_ != num_heads_ || latent.rope_dim + rest != head_dim_)
       fail(ErrorKind::kFormat,
            "config.json: latent attention has {} heads of {} + {} channels, not {} key heads and {} channels",
@@ -454,6 +454,10 @@ class Describer {
     if (has_qk_norm_)
       fail(ErrorKind::kUnsupported,
            "config.json: attention.kind = latent goes with attention.qk_norm = none");
+    for (const char* path : {"attention.alibi", "attention.clip_qkv", "attention.logit_softcap",
+                             "attention.sinks", "attention.sub_norm"})
+      if (is_on(path))
+        fail(ErrorKind::kUnsupported, "config.json: attention.kind = latent goes without {}", path);
   }
 
   // Rows of heads of `rest` channels and `rotary_dim` behind them: the rotary ones to the front, as halves.

@@ -26,7 +26,7 @@ JsonValue config() {
   return config;
 }
 
-Family family(const std::string& more = "") {
+Family family(const std::string& more = "", const std::string& attention = "") {
   return family_from_text(R"(
 model_types = ["latent"]
 inherits = "llama"
@@ -39,6 +39,7 @@ v_head_dim = {}
 head_dim = { default = "qk_nope_head_dim + qk_rope_head_dim" }
 [attention]
 kind = "latent"
+)" + attention + R"(
 [rope]
 dim = "qk_rope_head_dim"
 pairing = "pair"
@@ -106,6 +107,12 @@ TEST(Latent, SizesThatDoNotFitAreErrors) {
   EXPECT_EQ(message_of([] { describe(family(), with_key(config(), "v_head_dim", "8"), tensors(true)); }),
             "config.json: a head of v has 8 channels and one of k 7; the runtime's attention needs at most "
             "as many");
+}
+
+TEST(Latent, WordsOfPlainAttentionAreRefused) {
+  for (const std::string word : {"alibi", "clip_qkv", "logit_softcap"})
+    EXPECT_EQ(message_of([&] { describe(family("", word + " = 30"), config(), tensors(true)); }),
+              "config.json: attention.kind = latent goes without attention." + word);
 }
 
 TEST(Latent, AFamilyNeedsTheNamesAndTheKind) {

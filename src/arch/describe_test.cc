@@ -255,6 +255,11 @@ TEST(Describe, AlibiPutsTheSlopesIntoTheBiasesOfQ) {
       family_from_text("model_types = [\"llama\"]\ninherits = \"llama\"\n[attention]\nalibi = true\n");
   expect_contains(message_of([&] { describe(rotary, small_llama(), llama_like_tensors(small_llama())); }),
                   "attention.alibi together with a rotary embedding");
+  const Family capped = family_from_text(
+      "model_types = [\"llama\"]\ninherits = \"llama\"\n[attention]\nalibi = true\nlogit_softcap = 30\n"
+      "[rope]\nenabled = false\n");
+  expect_contains(message_of([&] { describe(capped, small_llama(), llama_like_tensors(small_llama())); }),
+                  "sinks or attention.logit_softcap");
 }
 
 TEST(Describe, OfAListOfNamesTheFirstThatIsThereCounts) {
