@@ -174,6 +174,19 @@ def timed(*command):
     return float(seconds), int(peak)
 
 
+def alternate(runs, rounds):
+    """Calls each of `runs`, {name: () -> (seconds, peak bytes)}, once a round; the first round only warms the page cache.
+    ({name: [seconds]}, {name: peak bytes})."""
+    seconds, peaks = {name: [] for name in runs}, dict.fromkeys(runs, 0)
+    for index in range(rounds + 1):
+        for name, measure in runs.items():
+            taken, peak = measure()
+            if index:
+                seconds[name].append(taken)
+                peaks[name] = max(peaks[name], peak)
+    return seconds, peaks
+
+
 def clear(out):
     """Every run starts without its output and with nothing left to write to disk."""
     shutil.rmtree(out, ignore_errors=True)

@@ -16,7 +16,7 @@ import pathlib
 import shutil
 import statistics
 
-from export_vs_cp import clear, executable, make_checkpoint, timed
+from export_vs_cp import alternate, clear, executable, make_checkpoint, timed
 
 NEEDED_BYTES = 30 << 30
 
@@ -49,13 +49,7 @@ def main():
         "convert": lambda: run(converted, "convert", "--model", onnx / "llm.onnx", "--quant_bit", 4),
         "direct": lambda: run(direct, "export", "--path", checkpoint, "--quant_bit", 4),
     }
-    seconds, peaks = {name: [] for name in runs}, dict.fromkeys(runs, 0)
-    for index in range(args.rounds + 1):
-        for name, measure in runs.items():
-            taken, peak = measure()
-            if index:  # the first round warms the page cache
-                seconds[name].append(taken)
-                peaks[name] = max(peaks[name], peak)
+    seconds, peaks = alternate(runs, args.rounds)
     written = sum(f.stat().st_size for f in onnx.iterdir())
     print(f"{'':8} {'median s':>9} {'best s':>8} {'peak MB':>8}")
     for name, times in seconds.items():

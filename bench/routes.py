@@ -21,7 +21,7 @@ import statistics
 import sys
 import time
 
-from export_vs_cp import ROOT, clear, executable, timed
+from export_vs_cp import ROOT, alternate, clear, executable, timed
 
 from support.mnn_converter import StockConverter
 from support.runtime import StockRuntime
@@ -64,13 +64,7 @@ def main():
         "convert": lambda: tool("convert", "convert", "--model", out["onnx"] / "llm.onnx", "--quant_bit", args.bits),
         "mnnconvert": stock,
     }
-    seconds, peaks = {name: [] for name in runs}, dict.fromkeys(runs, 0)
-    for index in range(args.rounds + 1):
-        for name, measure in runs.items():
-            taken, peak = measure()
-            if index:  # the first round warms the page cache
-                seconds[name].append(taken)
-                peaks[name] = max(peaks[name], peak)
+    seconds, peaks = alternate(runs, args.rounds)
     print(f"{'':10} {'MB':>8} {'median s':>9} {'peak MB':>8}")
     for name, times in seconds.items():
         peak = f"{peaks[name] / 1e6:8.1f}" if peaks[name] else f"{'-':>8}"
