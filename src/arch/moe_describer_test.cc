@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "arch/arch_test_util.h"
+#include "arch/name_pattern.h"
 
 namespace llm2mnn {
 namespace {

@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "arch/config_keys.h"
-#include "arch/tensor_claims.h"
+#include "arch/name_pattern.h"
 #include "base/near_match.h"
 
 namespace llm2mnn {

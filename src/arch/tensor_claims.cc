@@ -1,66 +1,23 @@
 #include "arch/tensor_claims.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
-#include <limits>
 
+#include "arch/name_pattern.h"
 #include "base/checked.h"
-#include "base/near_match.h"
 
 namespace llm2mnn {
 namespace {
 
+constexpr std::string_view kScales = "scales";  // the user of a tensor of scales
+
 // Each group costs a claim in memory. Alternating rows of all experts of a layer are some hundred thousand.
-constexpr std::string_view kMxfp4Codes = "_blocks";  // behind the name of a weight
 constexpr std::int64_t kMaxGroups = std::int64_t{1} << 20;
-constexpr std::int64_t kAnyLayer = std::numeric_limits<std::int64_t>::max();
-
-// `pattern` with a number for `mark` ("{i}").
-std::string with_number(std::string pattern, std::string_view mark, std::int64_t value) {
-  const std::string number = std::to_string(value);
-  for (std::size_t at = pattern.find(mark); at != std::string::npos; at = pattern.find(mark, at))
-    pattern.replace(at, mark.size(), number);
-  return pattern;
-}
-
-constexpr std::string_view kHeadMark = "{h}";
-
-bool is_per_head(std::string_view pattern) { return pattern.find(kHeadMark) != std::string_view::npos; }
-
-// Suffixes under which quantised checkpoints store what we would call a weight.
-constexpr std::array<std::string_view, 9> kQuantizedSuffixes = {
-    ".qweight",      ".qzeros",           ".g_idx",         ".scales", ".weight_packed",
-    ".weight_scale", ".weight_scale_inv", ".weight.absmax", ".SCB"};
-
-bool looks_quantized(std::string_view name) {
-  return std::any_of(kQuantizedSuffixes.begin(), kQuantizedSuffixes.end(), [&](std::string_view suffix) {
-    return name.size() > suffix.size() && name.substr(name.size() - suffix.size()) == suffix;
-  });
-}
 
 std::int64_t as_row(double value, const Location& where, std::string_view what) {
   if (!(value >= 0) || value > 0x1p53 || value != std::floor(value))
     fail_at(where, "{} comes to {}, expected a non-negative integer", what, value);
   return static_cast<std::int64_t>(value);
-}
-
-// Digits at the front of `name` that are a number below `bound`; 0 when there is none.
-std::size_t number_length(std::string_view name, std::int64_t bound, std::int64_t least = 0) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error != std::errc() || name.front() == '-' || number >= bound || number < least) return 0;
-  return static_cast<std::size_t>(end - name.data());
-}
-
-// Digits of `name` that the mark at the front of `pattern` stands for.
-std::size_t marked_length(std::string_view pattern, std::string_view name, std::int64_t num_layers,
-                          std::int64_t num_further) {
-  const std::string_view mark = pattern.substr(0, 3);
-  if (mark == "{n}") return number_length(name, num_layers + num_further, num_layers);
-  if (mark == "{i}") return number_length(name, num_layers);
-  return mark == "{e}" ? number_length(name, kAnyLayer) : 0;
 }
 
 // A tensor of all experts, [E, rows, cols], as the rows of all of them.
@@ -81,39 +38,9 @@ Shape shape_in_rows(Shape shape, const TensorPattern& pattern) {
 
 }  // namespace
 
-bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers,
-                     std::int64_t num_further) {
-  std::string_view star_pattern, star_name;  // where the last `*` would take one more character
-  bool has_star = false;
-  while (!name.empty() || !pattern.empty()) {
-    if (!pattern.empty() && pattern.front() == '*') {
-      pattern.remove_prefix(1);
-      star_pattern = pattern;
-      star_name = name;
-      has_star = true;
-      continue;
-    }
-    const std::size_t digits = marked_length(pattern, name, num_layers, num_further);
-    if (digits > 0) {
-      pattern.remove_prefix(3);
-      name.remove_prefix(digits);
-    } else if (!pattern.empty() && !name.empty() && pattern.front() == name.front()) {
-      pattern.remove_prefix(1);
-      name.remove_prefix(1);
-    } else if (has_star && !star_name.empty()) {
-      star_name.remove_prefix(1);
-      pattern = star_pattern;
-      name = star_name;
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
-
 TensorClaims::TensorClaims(const Family& family, ConfigReader& config, std::span<const TensorInfo> tensors,
                            const SourceQuant& quant)
-    : family_(family), config_(config), tensors_(tensors), quant_(quant), used_by_(tensors.size()) {
+    : family_(family), config_(config), tensors_(tensors), stored_(tensors, quant), used_by_(tensors.size()) {
   const std::string prefix = family.base_prefix.value_or("");
   strip_prefix_ = !prefix.empty() &&
                   std::none_of(tensors.begin(), tensors.end(),
@@ -129,24 +56,16 @@ std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t
     return name;
   };
   std::string name = stored_name(pattern.name);
-  if (pattern.others.empty() || find_name(name).has_value()) return name;
+  if (pattern.others.empty() || stored_.find_name(name).has_value()) return name;
   for (const std::string& other : pattern.others)
-    if (std::string found = stored_name(other); find_name(found).has_value()) return found;
+    if (std::string found = stored_name(other); stored_.find_name(found).has_value()) return found;
   return name;
-}
-
-std::optional<TensorId> TensorClaims::find_name(std::string_view name) const {
-  const auto found =
-      std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                       [](const TensorInfo& info, std::string_view key) { return info.name < key; });
-  if (found == tensors_.end() || found->name != name) return std::nullopt;
-  return static_cast<TensorId>(found - tensors_.begin());
 }
 
 std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t layer) const {
   const auto pattern = family_.tensors.find(std::string(role));
   if (pattern == family_.tensors.end()) return std::nullopt;
-  return find_name(tensor_name(pattern->second, layer, -1));
+  return stored_.find_name(tensor_name(pattern->second, layer, -1));
 }
 
 std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
@@ -187,110 +106,21 @@ void TensorClaims::mark_used(TensorId id, const RoleInfo& role) {
   user = std::string(role.name);
 }
 
-TensorId TensorClaims::scales_of(TensorId id) {
-  const std::string& name = tensors_[id].name;
-  std::optional<TensorId> found;
-  for (const std::string_view suffix : {"_scale_inv", "_scale"}) {
-    const std::optional<TensorId> scales = find_name(name + std::string(suffix));
-    if (scales.has_value() && found.has_value())
-      fail(ErrorKind::kUnsupported, "tensor {} has two tensors of scales, {} and {}", shown(name),
-           shown(tensors_[*found].name), shown(tensors_[*scales].name));
-    if (scales.has_value()) found = scales;
-  }
-  if (!found.has_value())
-    fail(ErrorKind::kFormat, "tensor {} is {}, but its scales are missing: neither {} nor {} is there",
-         shown(name), dtype_name(tensors_[id].dtype), shown(name + "_scale_inv"), shown(name + "_scale"));
-  return *found;
-}
-
-std::optional<TensorId> TensorClaims::find_stored(const std::string& name) const {
-  const std::optional<TensorId> id = find_name(name);
-  return id.has_value() || !quant_.is_mxfp4() ? id : find_name(name + std::string(kMxfp4Codes));
-}
-
-// Codes [..., groups, 16] hold [..., groups * 32] values.
-Shape TensorClaims::shape_of(TensorId id) const {
-  Shape shape = tensors_[id].shape;
-  if (!is_mxfp4(id)) return shape;
-  shape.pop_back();
-  if (!checked_mul<std::int64_t>(shape.back(), 32, shape.back())) return tensors_[id].shape;
-  return shape;
-}
-
-bool TensorClaims::is_mxfp4(TensorId id) const {
-  const TensorInfo& info = tensors_[id];
-  return quant_.is_mxfp4() && info.dtype == DType::kU8 && info.name.ends_with(kMxfp4Codes) &&
-         info.shape.size() >= 3 && info.shape.back() == 16;
-}
-
-Binding TensorClaims::stored_mxfp4(TensorId id, const Shape& shape) {
-  const TensorInfo& info = tensors_[id];
-  std::string name = info.name;
-  name.replace(name.size() - kMxfp4Codes.size(), kMxfp4Codes.size(), "_scales");
-  const std::optional<TensorId> scales = find_name(name);
-  if (!scales.has_value())
-    fail(ErrorKind::kFormat, "tensor {} holds codes, but its scales {} are missing", shown(info.name),
-         shown(name));
-  const Shape expected(info.shape.begin(), info.shape.end() - 1);
-  if (tensors_[*scales].dtype != DType::kU8 || tensors_[*scales].shape != expected)
-    fail(ErrorKind::kFormat, "tensor {} is {}, the codes beside it need U8 {}", shown(name),
-         type_text(tensors_[*scales].dtype, tensors_[*scales].shape), shape_text(expected));
-  if (scales_.emplace(id, *scales).second) {
-    if (!used_by_[*scales].empty())
-      fail(ErrorKind::kFormat, "tensor {} is used twice, as '{}' and as scales", shown(name),
-           used_by_[*scales]);
-    used_by_[*scales] = "scales";
-  }
-  return Binding::dequantised(Binding::Mxfp4Groups{id, *scales, shape.front(), shape.back()});
-}
-
 Binding TensorClaims::stored(TensorId id, const Shape& shape, bool transposed) {
-  const TensorInfo& info = tensors_[id];
-  if (is_mxfp4(id) && !transposed) return stored_mxfp4(id, shape);
-  if (is_weight_dtype(info.dtype))
-    return transposed ? Binding::transposed_source(id, info.shape) : Binding::source(id, shape);
-  if (transposed)
-    fail(ErrorKind::kUnsupported, "tensor {} is {}; a transposed matrix is read from F32, F16 and BF16",
-         shown(info.name), dtype_name(info.dtype));
-  if (shape != info.shape)
-    fail(ErrorKind::kUnsupported, "tensor {} is {} and holds all experts; F32, F16 and BF16 are supported",
-         shown(info.name), dtype_name(info.dtype));
-  const bool is_fp8 = info.dtype == DType::kF8E4M3 || info.dtype == DType::kF8E5M2;
-  if (!is_fp8 || !quant_.is_fp8())
-    fail(ErrorKind::kUnsupported, "tensor {} is {}; weights are read from F32, F16 and BF16{}",
-         shown(info.name), dtype_name(info.dtype),
-         is_fp8 ? ", and from 8 bit floats only where 'quantization_config' says how they are scaled" : "");
-  const auto known = scales_.find(id);
-  const TensorId scales = known != scales_.end() ? known->second : scales_of(id);
-  const TensorInfo& scale_info = tensors_[scales];
-  const std::optional<BlockShape> block = block_of_scales(quant_, info.shape, scale_info.shape);
-  if (!block.has_value() || !is_weight_dtype(scale_info.dtype))
-    fail(ErrorKind::kUnsupported,
-         "tensor {}: {} scales of a {} tensor; supported are one for all, one for a row, and one for each "
-         "block of "
-         "{}, as F32, F16 or BF16",
-         shown(scale_info.name), type_text(scale_info.dtype, scale_info.shape), shape_text(info.shape),
-         quant_.block.has_value() ? shape_text({quant_.block->rows, quant_.block->cols})
-                                  : "'weight_block_size'");
-  if (known == scales_.end()) {
-    if (!used_by_[scales].empty())
-      fail(ErrorKind::kFormat, "tensor {} is used twice, as '{}' and as scales", shown(scale_info.name),
-           used_by_[scales]);
-    used_by_[scales] = "scales";
-    scales_[id] = scales;
-  }
-  const Binding whole = Binding::source(id, info.shape);
-  return Binding::dequantised(Binding::ScaledBlocks{.values = id,
-                                                    .scales = scales,
-                                                    .rows = whole.rows(),
-                                                    .cols = whole.cols(),
-                                                    .block_rows = block->rows,
-                                                    .block_cols = block->cols});
+  Binding binding = stored_.read(id, shape, transposed);
+  const auto found = stored_.scales().find(id);
+  if (found == stored_.scales().end()) return binding;
+  std::string& user = used_by_[found->second];
+  if (!user.empty() && user != kScales)
+    fail(ErrorKind::kFormat, "tensor {} is used twice, as '{}' and as scales",
+         shown(tensors_[found->second].name), user);
+  user = kScales;
+  return binding;
 }
 
 std::vector<TensorId> TensorClaims::scales() const {
   std::vector<TensorId> ids;
-  for (const auto& [values, scales] : scales_)
+  for (const auto& [values, scales] : stored_.scales())
     ids.push_back(scales);
   std::sort(ids.begin(), ids.end());
   return ids;
@@ -308,12 +138,12 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
     mark_used(id, role);
     return stored(id, expected, false).gather_rows({{0, expected[0], 1}});
   }
-  if (shape_in_rows(shape_of(id), pattern) != expected)
+  if (shape_in_rows(stored_.shape_of(id), pattern) != expected)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}{}", shown(info.name),
-         shape_text(shape_of(id)), shape_words(role), shape_text(expected),
+         shape_text(stored_.shape_of(id)), shape_words(role), shape_text(expected),
          pattern.transposed ? ", transposed" : "");
   mark_used(id, role);
-  Binding binding = stored(id, shape_of(id), pattern.transposed);
+  Binding binding = stored(id, stored_.shape_of(id), pattern.transposed);
   // The norms of q and k are vectors, however they are stored.
   const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
   if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
@@ -333,7 +163,7 @@ Binding TensorClaims::heads(const std::string& name, const RoleInfo& role, const
   std::vector<Binding> parts;
   for (std::int64_t head = 0; head < count; ++head) {
     const std::string own = with_number(name, kHeadMark, head);
-    const std::optional<TensorId> id = find_name(own);
+    const std::optional<TensorId> id = stored_.find_name(own);
     if (!id.has_value()) {
       missing_.push_back(own);
       return {};
@@ -366,13 +196,13 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
   if (rows.groups > kMaxGroups)
     fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, rows.groups,
             kMaxGroups);
-  const Shape shape =
-      role.is_expert ? flattened(shape_of(id), expected.size()) : shape_in_rows(shape_of(id), pattern);
+  const Shape shape = role.is_expert ? flattened(stored_.shape_of(id), expected.size())
+                                     : shape_in_rows(stored_.shape_of(id), pattern);
   const bool shape_fits =
       shape.size() == expected.size() && shape[0] >= end && (expected.size() == 1 || shape[1] == expected[1]);
   if (!shape_fits)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json{}",
-         shown(info.name), shape_text(shape_of(id)), role.name, end,
+         shown(info.name), shape_text(stored_.shape_of(id)), role.name, end,
          expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]),
          pattern.transposed ? ", transposed" : "");
   mark_used(id, role);
@@ -406,7 +236,7 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
     binding = heads(name, *role, pattern);
     if (binding.is_empty()) return {};
   } else {
-    const std::optional<TensorId> id = find_stored(name);
+    const std::optional<TensorId> id = stored_.find(name);
     if (!id.has_value()) {
       missing_.push_back(name);
       return {};
@@ -428,25 +258,6 @@ void TensorClaims::ignore(TensorId id, std::string rule) {
   if (!used_by_[id].empty()) return;
   used_by_[id] = "ignored";
   ignored_.push_back({id, std::move(rule)});
-}
-
-void TensorClaims::fail_if_missing(std::int64_t layer) {
-  if (missing_.empty()) return;
-  constexpr std::size_t kMaxCandidates = 4000;  // comparing names costs time
-  std::vector<std::string> unused;
-  bool quantized = false;
-  for (TensorId id = 0; id < tensors_.size() && unused.size() < kMaxCandidates; ++id) {
-    if (used_by_[id].empty()) unused.push_back(tensors_[id].name);
-    quantized = quantized || looks_quantized(tensors_[id].name);
-  }
-  if (quantized)
-    fail(ErrorKind::kUnsupported,
-         "tensor {} is missing; the checkpoint is quantised already, which is not supported",
-         shown(missing_.front()));
-  const std::string place =
-      layer < 0 ? "" : fmt::format(" (looking at layer {} of {})", layer, config_.size("num_hidden_layers"));
-  fail(ErrorKind::kFormat, "missing tensors: {}{}{}; is the download complete and --type right?",
-       list_names(missing_), place, did_you_mean(missing_.front(), unused));
 }
 
 bool TensorClaims::ignored_by_family(TensorId id) {
@@ -499,49 +310,11 @@ void TensorClaims::check_row_coverage(TensorId id, const Shared& shared) const {
          shown(tensors_[id].name), shape_text(tensors_[id].shape), next, family_.name);
 }
 
-std::string TensorClaims::why_left_over(const std::string& name) const {
-  for (const auto& [role, pattern] : family_.tensors) {
-    std::string wanted = pattern.name;
-    if (strip_prefix_ && wanted.rfind(*family_.base_prefix, 0) == 0)
-      wanted.erase(0, family_.base_prefix->size());
-    if (const std::size_t at = wanted.find(kHeadMark); at != std::string::npos)
-      wanted.replace(at, kHeadMark.size(), "*");
-    if (!matches_pattern(wanted, name, kAnyLayer)) continue;
-    const std::int64_t num_layers = config_.size("num_hidden_layers");
-    if (!matches_pattern(wanted, name, num_layers))
-      return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
-    const RoleInfo* info = find_role(role);
-    if (info != nullptr && info->is_expert && !info->is_bias)
-      return fmt::format(": moe.layers = {} and 'num_experts' = {} have no such expert",
-                         shown(family_.setting("moe.layers").expression.text(), 80),
-                         config_.number("num_experts"));
-    const std::string path = family_.off_switch(role);
-    const Setting state = path.empty() ? Setting{} : family_.setting(path);
-    return fmt::format(": role '{}' is off, {} = {}", role, path,
-                       shown(state.word.empty() ? state.expression.text() : state.word, 80));
-  }
-  return {};
-}
-
-void TensorClaims::fail_left_over(const std::vector<TensorId>& left) const {
-  std::vector<std::string> names;
-  names.reserve(left.size());
-  for (const TensorId id : left)
-    names.push_back(tensors_[id].name);
-  const auto quantized = std::find_if(names.begin(), names.end(), looks_quantized);
-  if (quantized != names.end())
-    fail(ErrorKind::kUnsupported, "tensor {} belongs to a quantised checkpoint, which is not supported",
-         shown(*quantized));
-  fail(ErrorKind::kFormat, "{} left over, family '{}' uses no {}{}",
-       names.size() == 1 ? "a tensor is" : fmt::format("{} tensors are", names.size()), family_.name,
-       list_names(names), why_left_over(names.front()));
-}
-
 std::vector<DecoderSpec::Ignored> TensorClaims::finish() {
   std::vector<TensorId> left;
   for (TensorId id = 0; id < tensors_.size(); ++id) {
     if (!used_by_[id].empty() || ignored_by_family(id)) continue;
-    if (!scales_.empty() && is_activation_scale(tensors_[id].name))
+    if (!stored_.scales().empty() && is_activation_scale(tensors_[id].name))
       ignore(id, "scale of activations, which stay float");
     else
       left.push_back(id);

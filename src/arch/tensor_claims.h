@@ -10,7 +10,7 @@
 #include "arch/config_reader.h"
 #include "arch/decoder_spec.h"
 #include "arch/family_data.h"
-#include "arch/source_quant.h"
+#include "arch/stored_tensors.h"
 
 namespace llm2mnn {
 
@@ -52,17 +52,8 @@ class TensorClaims {
   };
 
   std::string tensor_name(const TensorPattern& pattern, std::int64_t layer, std::int64_t expert) const;
-  std::optional<TensorId> find_name(std::string_view name) const;
-  /// The tensor as [O, I], times its scales where it has some; `shape` is its own, or one of as many
-  /// elements.
+  /// StoredTensors::read; the scales count as used.
   Binding stored(TensorId id, const Shape& shape, bool transposed);
-  TensorId scales_of(TensorId id);
-  /// The tensor of a name, or of its codes.
-  std::optional<TensorId> find_stored(const std::string& name) const;
-  bool is_mxfp4(TensorId id) const;
-  Binding stored_mxfp4(TensorId id, const Shape& shape);
-  /// The shape of the values that a tensor holds.
-  Shape shape_of(TensorId id) const;
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
   /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
   Binding heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern);
@@ -81,19 +72,13 @@ class TensorClaims {
   const Family& family_;
   ConfigReader& config_;
   std::span<const TensorInfo> tensors_;
-  const SourceQuant& quant_;
+  StoredTensors stored_;
   bool strip_prefix_ = false;         // the whole checkpoint lacks the base prefix
   std::vector<std::string> used_by_;  // [tensors] role, or empty
   std::map<TensorId, Shared> partial_;
-  std::map<TensorId, TensorId> scales_;  // of stored tensors
   std::vector<DecoderSpec::Ignored> ignored_;
   std::vector<std::string> missing_;
   std::map<std::string, Shape> shapes_;
 };
-
-/// Whether `name` fits `pattern`: `*` is any text, `{i}` a layer number below `num_layers`, `{e}` any number,
-/// `{n}` the number of one of `num_further` layers behind those.
-bool matches_pattern(std::string_view pattern, std::string_view name, std::int64_t num_layers,
-                     std::int64_t num_further = 0);
 
 }  // namespace llm2mnn

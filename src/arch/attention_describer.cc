@@ -1,0 +1,117 @@
+#include "arch/attention_describer.h"
+
+#include <cmath>
+
+namespace llm2mnn {
+
+void AttentionDescriber::read_choices() {
+  num_heads_ = config_.size("num_attention_heads");
+  num_kv_heads_ = config_.size("num_key_value_heads");
+  head_dim_ = config_.size("head_dim");
+  if (num_heads_ % num_kv_heads_ != 0)
+    fail(ErrorKind::kFormat, "config.json: num_attention_heads {} is no multiple of num_key_value_heads {}",
+         num_heads_, num_kv_heads_);
+  logit_softcap_ = config_.evaluate("attention.logit_softcap");
+  if (logit_softcap_ < 0)
+    fail(ErrorKind::kFormat, "config.json: 'attention.logit_softcap' comes to {}, it must not be negative",
+         logit_softcap_);
+  const std::string qk_norm = family_.setting("attention.qk_norm").word;
+  has_qk_norm_ = qk_norm != "none" && parts_.is_on("attention.qk_norm_on");
+  qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
+                  : qk_norm == "all" ? QkNormKind::kAll
+                                     : QkNormKind::kHead;
+}
+
+AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
+  const auto linear = [&](std::string_view role, std::string_view bias) {
+    return parts_.linear(fmt::format("layers.{}.self_attn.{}", i, role), role, i, parts_.is_on(bias));
+  };
+  AttentionSpec attention;
+  attention.num_attention_heads = num_heads_;
+  attention.num_key_value_heads = num_kv_heads_;
+  attention.head_dim = head_dim_;
+  attention.mask = mask;
+  if (parts_.is_on("attention.output_gate"))
+    attention.gate_proj = parts_.linear(fmt::format("layers.{}.self_attn.o_gate_proj", i), "o_gate_proj", i,
+                                        parts_.is_on("attention.q_bias"));
+  if (family_.setting("attention.kind").word == "latent") return describe_latent(std::move(attention), i);
+  attention.q_proj = linear("q_proj", "attention.q_bias");
+  attention.k_proj = linear("k_proj", "attention.k_bias");
+  attention.v_proj = linear("v_proj", "attention.v_bias");
+  attention.o_proj = linear("o_proj", "attention.o_bias");
+  attention.qk_norm_kind = qk_norm_kind_;
+  attention.qk_norm_after_rope = parts_.is_on("attention.qk_norm_after_rope");
+  attention.clip_qkv = config_.evaluate("attention.clip_qkv");
+  attention.logit_softcap = logit_softcap_;
+  if (parts_.is_on("attention.sub_norm"))
+    attention.sub_norm = parts_.norm(fmt::format("layers.{}.self_attn.sub_norm", i), "attention_sub_norm", i);
+  if (has_qk_norm_) {
+    attention.q_norm = parts_.norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
+    attention.k_norm = parts_.norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
+  }
+  if (parts_.is_on("attention.sinks")) attention.sinks = claims_.claim("sinks", i);
+  claims_.fail_if_missing(i);
+  scale_queries(attention, i);
+  const RopeUse rope = ropes_.use(attention.mask, i);
+  attention.rope_idx = rope.idx;
+  if (rope.idx >= 0 && rope.is_pair) pair_to_half(attention, rope.rotary_dim);
+  if (parts_.is_on("attention.alibi")) add_slopes(attention);
+  return attention;
+}
+
+// A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then.
+void AttentionDescriber::scale_queries(AttentionSpec& attention, std::int64_t i) {
+  const double factor = query_factor(attention, i);
+  const bool is_scaled = std::abs(factor - 1) >= 1e-12;
+  // A factor in the rows of q would come before the limit.
+  if (attention.clip_qkv < 0 || (attention.clip_qkv != 0 && is_scaled))
+    fail(ErrorKind::kUnsupported,
+         "config.json: 'attention.clip_qkv' comes to {}; it must not be negative, and is supported with "
+         "scores scaled by head_dim ^ -0.5 only",
+         attention.clip_qkv);
+  if (!is_scaled) return;
+  const auto scale = [&](Binding& binding) {
+    if (!binding.is_empty()) binding = binding.scale(static_cast<float>(factor));
+  };
+  if (attention.q_norm.has_value()) {
+    scale(attention.q_norm->weight);
+    scale(attention.q_norm->bias);
+    return;
+  }
+  scale(attention.q_proj.weight);
+  scale(attention.q_proj.bias);
+}
+
+// Scores are scaled by Dh^-0.5 downstream; what differs from that goes into q.
+double AttentionDescriber::query_factor(const AttentionSpec& attention, std::int64_t i) {
+  const Setting setting = family_.setting("attention.scale");
+  const double scale = parts_.positive("attention.scale", config_.layer_value(setting, i));
+  return scale * std::sqrt(static_cast<double>(attention.head_dim));
+}
+
+// Channel 2j of a head moves to j and 2j+1 to r/2 + j. Scores do not change, since q and k move alike.
+void AttentionDescriber::pair_to_half(AttentionSpec& attention, std::int64_t rotary_dim) const {
+  const auto permute = [&](Binding& binding, std::int64_t num_heads) {
+    if (binding.is_empty()) return;
+    std::vector<RowRun> runs;
+    for (std::int64_t head = 0; head < num_heads; ++head) {
+      const std::int64_t begin = head * head_dim_;
+      runs.push_back({begin, rotary_dim / 2, 2});
+      runs.push_back({begin + 1, rotary_dim / 2, 2});
+      if (rotary_dim < head_dim_) runs.push_back({begin + rotary_dim, head_dim_ - rotary_dim, 1});
+    }
+    binding = binding.gather_rows(std::move(runs));
+  };
+  permute(attention.q_proj.weight, num_heads_);
+  permute(attention.q_proj.bias, num_heads_);
+  permute(attention.k_proj.weight, num_kv_heads_);
+  permute(attention.k_proj.bias, num_kv_heads_);
+  for (std::optional<NormSpec>* norm : {&attention.q_norm, &attention.k_norm}) {
+    if (!norm->has_value()) continue;
+    const std::int64_t num_heads = (*norm)->weight.rows() / head_dim_;
+    permute((*norm)->weight, num_heads);
+    permute((*norm)->bias, num_heads);
+  }
+}
+
+}  // namespace llm2mnn

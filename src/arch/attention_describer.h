@@ -1,0 +1,46 @@
+#pragma once
+// The [attention] section of a family read through config.json. Private to this folder.
+
+#include <optional>
+#include <vector>
+
+#include "arch/part_describer.h"
+#include "arch/rope_resolver.h"
+
+namespace llm2mnn {
+
+class AttentionDescriber {
+ public:
+  /// References are kept.
+  AttentionDescriber(const Family& family, ConfigReader& config, TensorClaims& claims, PartDescriber& parts,
+                     RopeResolver& ropes)
+      : family_(family), config_(config), claims_(claims), parts_(parts), ropes_(ropes) {}
+
+  /// What is one for all layers; before the first layer.
+  void read_choices();
+  /// The attention of layer `i`. What is missing is remembered by the claims.
+  /// @throws Error: kFormat for numbers of config.json that do not fit together; kUnsupported for choices
+  /// that do not go together.
+  AttentionSpec describe(std::int64_t i, MaskKind mask);
+
+ private:
+  AttentionSpec describe_latent(AttentionSpec attention, std::int64_t i);
+  void check_latent_sizes(const LatentSpec& latent, std::int64_t rest);
+  std::vector<double> alibi_slopes(std::int64_t count);
+  void add_slopes(AttentionSpec& attention);
+  void scale_queries(AttentionSpec& attention, std::int64_t i);
+  double query_factor(const AttentionSpec& attention, std::int64_t i);
+  void pair_to_half(AttentionSpec& attention, std::int64_t rotary_dim) const;
+
+  const Family& family_;
+  ConfigReader& config_;
+  TensorClaims& claims_;
+  PartDescriber& parts_;
+  RopeResolver& ropes_;
+  std::int64_t num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;
+  double logit_softcap_ = 0;
+  bool has_qk_norm_ = false;
+  QkNormKind qk_norm_kind_ = QkNormKind::kHead;
+};
+
+}  // namespace llm2mnn
