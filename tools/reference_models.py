@@ -4,7 +4,8 @@ the published checkpoints. Used by tools/regen_goldens.py only.
 On the fixtures these give, within float32 rounding, the logits of the modeling files published for ChatGLM3-6B, Qwen-7B-Chat,
 InternLM-7B, InternLM 2, Baichuan-7B (with the rows of the head normalised beforehand) and TeleChat 7B and 12B (which round the rotary table to
 FP16: 1.6e-4; without that nothing is left). EXAONE 3, InternLM 3 and Orion were compared by reading: mlx-lm, LMDeploy, vLLM; MiniCPM 3: transformers 5.
-Qwen 3.5 gives the logits of transformers' Qwen 3 Next when that model's fused rows are put apart."""
+Qwen 3.5 gives the logits of transformers' Qwen 3 Next when that model's fused rows are put apart; DeepSeek V2 those of its class in
+transformers when that one's scores are multiplied by the square of YaRN's magnitude and weights are not renormalised."""
 import math
 import types
 
@@ -68,6 +69,23 @@ def longrope(inv_freq, s, max_positions):
     return inv_freq / torch.tensor(s["short_factor"]), math.sqrt(1 + math.log(max_positions / context) / math.log(context))
 
 
+def magnitude(s, name, default):
+    """What YaRN multiplies by: of the key `mscale` or `mscale_all_dim`."""
+    return 0.1 * s.get(name, default) * math.log(s["factor"]) + 1 if s["factor"] > 1 else 1.0
+
+
+def yarn(inv_freq, s, theta):
+    """arXiv:2309.00071, with the two magnitudes of DeepSeek: (frequencies, factor of cos and sin)."""
+    dim = 2 * len(inv_freq)
+
+    def channel(turns):
+        return dim * math.log(s["original_max_position_embeddings"] / (turns * 2 * math.pi)) / (2 * math.log(theta))
+    low = max(math.floor(channel(s.get("beta_fast", 32))), 0)
+    high = min(math.ceil(channel(s.get("beta_slow", 1))), dim - 1)
+    ramp = ((torch.arange(dim // 2) - low) / (high - low or 0.001)).clamp(0, 1)
+    return inv_freq / s["factor"] * ramp + inv_freq * (1 - ramp), magnitude(s, "mscale", 1) / magnitude(s, "mscale_all_dim", 0)
+
+
 def rotate(x, theta, dim=None, pairs=False, scaling=None, max_positions=None):
     """x [T, heads, d] at positions 0, 1, ...; its first `dim` channels, in halves or in pairs of neighbours."""
     dim = dim or x.shape[-1]
@@ -75,6 +93,8 @@ def rotate(x, theta, dim=None, pairs=False, scaling=None, max_positions=None):
     factor = 1
     if scaling and "short_factor" in scaling:
         inv_freq, factor = longrope(inv_freq, scaling, max_positions)
+    elif scaling and scaling.get("type") == "yarn":
+        inv_freq, factor = yarn(inv_freq, scaling, theta)
     elif scaling:
         inv_freq = llama3(inv_freq, scaling)
     angle = torch.arange(len(x)).float()[:, None] * inv_freq
@@ -232,8 +252,9 @@ def mimo(m, c, ids):
     return llama_like(m, c, ids, m.rms, c.rope_theta)
 
 
-def latent_attention(m, c, x, at, turn):
-    """Keys and values from a latent of x, with one rotary key for all heads; `turn` rotates it and the queries' last part."""
+def latent_attention(m, c, x, at, turn, scale=1):
+    """Keys and values from a latent of x, with one rotary key for all heads; `turn` rotates it and the queries' last part.
+    `scale` multiplies the scores."""
     nope, rope = c.qk_nope_head_dim, c.qk_rope_head_dim
     if c.q_lora_rank:
         q = m.linear(m.rms(m.linear(x, at + "q_a_proj"), at + "q_a_layernorm", 1e-6), at + "q_b_proj")
@@ -244,7 +265,7 @@ def latent_attention(m, c, x, at, turn):
     kv = m.linear(m.rms(latent, at + "kv_a_layernorm", 1e-6), at + "kv_b_proj").unflatten(-1, (c.num_attention_heads, -1))
     q = torch.cat((q[..., :nope], turn(q[..., nope:])), -1)
     k = torch.cat((kv[..., :nope], turn(key[:, None]).expand(-1, c.num_attention_heads, -1)), -1)
-    return m.linear(attend(q, k, kv[..., nope:]), at + "o_proj")
+    return m.linear(attend(scale * q, k, kv[..., nope:]), at + "o_proj")
 
 
 def minicpm3(m, c, ids):
@@ -265,17 +286,22 @@ def minicpm3(m, c, ids):
     return m.linear(x, "lm_head" if "lm_head.weight" in m.tensors else "model.embed_tokens")
 
 
-def deepseek(m, c, ids):
+def best_groups(scores, groups, best):
+    """Scores of experts, those outside the `best` groups with the largest score set to 0."""
+    parts = scores.unflatten(-1, (groups, -1))
+    kept = torch.zeros(parts.shape[:-1]).scatter(-1, parts.amax(-1).topk(best, -1).indices, 1)
+    return (parts * kept[..., None]).flatten(-2)
+
+
+def deepseek_decoder(m, c, ids, attention, route):
+    """`attention`: (normed x, prefix) to its output; `route`: scores [T, E] to (weights, experts) of each token."""
     x = m["model.embed_tokens.weight"][ids]
-    dim = c.hidden_size // c.num_attention_heads
 
     def mlp(y, at):
         return m.linear(F.silu(m.linear(y, at + "gate_proj")) * m.linear(y, at + "up_proj"), at + "down_proj")
 
     def experts(y, at):
-        weights, chosen = m.linear(y, at + "gate").softmax(-1).topk(c.num_experts_per_tok, -1)
-        if c.norm_topk_prob and c.num_experts_per_tok > 1:
-            weights = weights / (weights.sum(-1, keepdim=True) + 1e-20)
+        weights, chosen = route(m.linear(y, at + "gate").softmax(-1))
         out = mlp(y, at + "shared_experts.") if c.n_shared_experts else torch.zeros_like(y)
         for e in range(c.n_routed_experts):
             out = out + mlp(y, f"{at}experts.{e}.") * (weights * (chosen == e)).sum(-1, keepdim=True)
@@ -283,13 +309,40 @@ def deepseek(m, c, ids):
 
     for i in range(c.num_hidden_layers):
         at = f"model.layers.{i}."
-        y = m.rms(x, at + "input_layernorm", c.rms_norm_eps)
-        q, k, v = (heads(m.linear(y, f"{at}self_attn.{n}_proj"), dim) for n in "qkv")
-        x = x + m.linear(attend(rotate(q, c.rope_theta), rotate(k, c.rope_theta), v), at + "self_attn.o_proj")
+        x = x + attention(m.rms(x, at + "input_layernorm", c.rms_norm_eps), at + "self_attn.")
         y = m.rms(x, at + "post_attention_layernorm", c.rms_norm_eps)
         is_sparse = i >= c.first_k_dense_replace and i % c.moe_layer_freq == 0
         x = x + (experts if is_sparse else mlp)(y, at + "mlp.")
     return m.linear(m.rms(x, "model.norm", c.rms_norm_eps), "lm_head")
+
+
+def renormalised(c, weights, chosen):
+    if c.norm_topk_prob and c.num_experts_per_tok > 1:
+        return weights / (weights.sum(-1, keepdim=True) + 1e-20), chosen
+    return weights * getattr(c, "routed_scaling_factor", 1), chosen
+
+
+def deepseek(m, c, ids):
+    def attention(y, at):
+        q, k, v = (heads(m.linear(y, f"{at}{n}_proj"), c.hidden_size // c.num_attention_heads) for n in "qkv")
+        return m.linear(attend(rotate(q, c.rope_theta), rotate(k, c.rope_theta), v), at + "o_proj")
+
+    return deepseek_decoder(m, c, ids, attention, lambda s: renormalised(c, *s.topk(c.num_experts_per_tok, -1)))
+
+
+def deepseek_v2(m, c, ids):
+    """transformers has a class, but it lacks the factor of the scores, renormalised weights and layers between sparse ones."""
+    scale = magnitude(c.rope_scaling, "mscale_all_dim", 0) ** 2 if c.rope_scaling else 1
+
+    def attention(y, at):
+        return latent_attention(m, c, y, at, lambda t: rotate(t, c.rope_theta, pairs=True, scaling=c.rope_scaling), scale)
+
+    def route(scores):
+        if c.topk_method == "group_limited_greedy":
+            scores = best_groups(scores, c.n_group, c.topk_group)
+        return renormalised(c, *scores.topk(c.num_experts_per_tok, -1))
+
+    return deepseek_decoder(m, c, ids, attention, route)
 
 
 def gated_delta_rule(m, c, x, at):
@@ -372,7 +425,7 @@ def phi_msft(m, c, ids):
     return m.linear(m.layer_norm(x, "lm_head.ln", c.layer_norm_epsilon), "lm_head.linear")
 
 
-FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, qwen3_5_text,
+FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, deepseek_v2, qwen3_5_text,
            minicpm, phi_msft)
 MODELS = {{"phi_msft": "phi-msft"}.get(forward.__name__, forward.__name__): lambda config, forward=forward: Reference(forward, config)
           for forward in FORWARD}

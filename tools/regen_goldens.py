@@ -44,6 +44,9 @@ INERT = 1e-6
 # Config keys of routers, with the value that leaves them out.
 EXPERT_KEYS = {"norm_topk_prob": False, "routed_scaling_factor": 1.0, "n_group": 1}
 
+# Types of remote code that is a class of transformers.
+SAME_CLASS = {"kimi_k2": "deepseek_v3"}
+
 # One model without and one with a window.
 FAR = ("llama_gqa", "qwen3_layer_types_sharded")
 
@@ -109,7 +112,7 @@ def listed_model(config):
     if config["model_type"] in reference_models.MODELS:
         return reference_models.MODELS[config["model_type"]](config)
     c = json.loads(json.dumps(config))
-    hf = transformers.AutoConfig.for_model(c.pop("model_type"), **c)
+    hf = transformers.AutoConfig.for_model(SAME_CLASS.get(config["model_type"], c.pop("model_type")), **c)
     # Every weight comes from the fixture; StableLM's own initialisation fails on its norms of heads.
     with transformers.modeling_utils.no_init_weights():
         return transformers.AutoModelForCausalLM.from_config(hf, attn_implementation="eager", dtype=torch.float32)

@@ -59,7 +59,8 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
   return attention;
 }
 
-// A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then.
+// A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then; and so does that
+// of a norm in front of it, which no package rounds.
 void AttentionDescriber::scale_queries(AttentionSpec& attention, std::int64_t i) {
   const double factor = query_factor(attention, i);
   const bool is_scaled = std::abs(factor - 1) >= 1e-12;
@@ -76,6 +77,10 @@ void AttentionDescriber::scale_queries(AttentionSpec& attention, std::int64_t i)
   if (attention.q_norm.has_value()) {
     scale(attention.q_norm->weight);
     scale(attention.q_norm->bias);
+    return;
+  }
+  if (attention.latent.has_value() && attention.latent->q_a_norm.has_value()) {
+    scale(attention.latent->q_a_norm->weight);
     return;
   }
   scale(attention.q_proj.weight);

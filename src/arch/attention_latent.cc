@@ -55,7 +55,6 @@ AttentionSpec AttentionDescriber::describe_latent(AttentionSpec attention, std::
   attention.v_proj = linear("v_b_proj", "v_b_proj", "");
   attention.o_proj = linear("o_proj", "o_proj", "attention.o_bias");
   claims_.fail_if_missing(i);
-  scale_queries(attention, i);
   const RopeUse rope = ropes_.use(attention.mask, i);
   attention.rope_idx = rope.idx;
   const bool is_pair = rope.idx >= 0 && rope.is_pair;
@@ -64,6 +63,7 @@ AttentionSpec AttentionDescriber::describe_latent(AttentionSpec attention, std::
   for (Binding* binding : {&latent.k_rope_proj.weight, &latent.k_rope_proj.bias})
     reorder_rotary(*binding, 1, 0, latent.rope_dim, is_pair);
   attention.latent = std::move(latent);
+  scale_queries(attention, i);
   return attention;
 }
 

@@ -100,6 +100,16 @@ TEST(Latent, ANullRankMeansAPlainQuery) {
   EXPECT_EQ(spec.layers.at(0).attention.q_proj.address, "layers.0.self_attn.q_proj");
 }
 
+TEST(Latent, TheNormInFrontOfTheQueriesTakesTheFactorOfTheScores) {
+  const auto gamma = [](const std::string& attention) {
+    return describe(family("", attention), config(), tensors(true))
+        .layers.at(0)
+        .attention.latent->q_a_norm->weight;
+  };
+  EXPECT_TRUE(gamma("").plain_source().has_value());
+  EXPECT_FALSE(gamma("scale = 2").plain_source().has_value());
+}
+
 TEST(Latent, SizesThatDoNotFitAreErrors) {
   EXPECT_EQ(
       message_of([] { describe(family(), with_key(config(), "num_key_value_heads", "2"), tensors(true)); }),

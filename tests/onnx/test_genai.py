@@ -18,7 +18,7 @@ from support.onnx_decoder import OnnxDecoder  # noqa: E402
 from support.tool import export, make_fixture  # noqa: E402
 
 # MHA, GQA and MQA, tied and not, biases, scaled rotary, no window, one window, both masks, q and k norms.
-MODELS = ("llama_biases", "llama_mha_tied_f32", "llama_yarn_mscale", "mistral_window", "qwen2_rope_parameters_dynamic_mqa",
+MODELS = ("llama_biases", "deepseek_v3_groups", "llama_mha_tied_f32", "llama_yarn_mscale", "mistral_window", "qwen2_rope_parameters_dynamic_mqa",
           "qwen3_layer_types_sharded", "qwen3_tied")
 GREEDY = 8
 
