@@ -377,7 +377,39 @@ def gated_attention(m, c, x, at, theta):
     return m.linear(attend(q, k, v) * gate.flatten(1).sigmoid(), at + "o_proj")
 
 
+def stacked_experts(m, c, x, at):
+    """Softmax over all experts, the weights of the best divided by their sum, and a gated shared expert. Experts are stacked, gates
+    before ups, or stand one by one."""
+    def expert(gate, up, down):
+        return F.linear(F.silu(F.linear(x, gate)) * F.linear(x, up), down)
+    scores = m.linear(x, at + "gate").softmax(-1)
+    best = scores.topk(c.num_experts_per_tok, -1).indices
+    weights = torch.zeros_like(scores).scatter(-1, best, scores.gather(-1, best))
+    weights = weights / weights.sum(-1, keepdim=True)
+    y = torch.zeros_like(x)
+    for e in range(c.num_experts):
+        if at + "experts.gate_up_proj" in m.tensors:
+            parts = (*m[at + "experts.gate_up_proj"][e].chunk(2), m[at + "experts.down_proj"][e])
+        else:
+            parts = (m[f"{at}experts.{e}.{n}_proj.weight"] for n in ("gate", "up", "down"))
+        y = y + weights[:, e:e + 1] * expert(*parts)
+    shared = expert(*(m[f"{at}shared_expert.{n}_proj.weight"] for n in ("gate", "up", "down")))
+    return y + torch.sigmoid(m.linear(x, at + "shared_expert_gate")) * shared
+
+
+def qwen3_5_moe_text(m, c, ids):
+    return qwen3_5(m, c, ids, stacked_experts)
+
+
 def qwen3_5_text(m, c, ids):
+    return qwen3_5(m, c, ids, gated_mlp)
+
+
+def gated_mlp(m, c, x, at):
+    return m.linear(F.silu(m.linear(x, at + "gate_proj")) * m.linear(x, at + "up_proj"), at + "down_proj")
+
+
+def qwen3_5(m, c, ids, mlp):
     x = m["model.embed_tokens.weight"][ids]
     for i, kind in enumerate(c.layer_types):
         at = f"model.layers.{i}."
@@ -387,8 +419,7 @@ def qwen3_5_text(m, c, ids):
         else:
             x = x + gated_attention(m, c, y, at + "self_attn.", c.rope_parameters["rope_theta"])
         y = m.rms_plus_one(x, at + "post_attention_layernorm", c.rms_norm_eps)
-        gate, up = m.linear(y, at + "mlp.gate_proj"), m.linear(y, at + "mlp.up_proj")
-        x = x + m.linear(F.silu(gate) * up, at + "mlp.down_proj")
+        x = x + mlp(m, c, y, at + "mlp.")
     x = m.rms_plus_one(x, "model.norm", c.rms_norm_eps)
     return m.linear(x, "lm_head" if "lm_head.weight" in m.tensors else "model.embed_tokens")
 
@@ -426,6 +457,6 @@ def phi_msft(m, c, ids):
 
 
 FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, deepseek_v2, qwen3_5_text,
-           minicpm, phi_msft)
+           qwen3_5_moe_text, minicpm, phi_msft)
 MODELS = {{"phi_msft": "phi-msft"}.get(forward.__name__, forward.__name__): lambda config, forward=forward: Reference(forward, config)
           for forward in FORWARD}

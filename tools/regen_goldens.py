@@ -47,6 +47,9 @@ EXPERT_KEYS = {"norm_topk_prob": False, "routed_scaling_factor": 1.0, "n_group":
 # Types of remote code that is a class of transformers.
 SAME_CLASS = {"kimi_k2": "deepseek_v3"}
 
+# In the names of tensors of other parts of a checkpoint.
+OTHER_PARTS = ("visual", "vision", "projector", "connector", "audio_tower", "image_newline")
+
 # One model without and one with a window.
 FAR = ("llama_gqa", "qwen3_layer_types_sharded")
 
@@ -87,17 +90,24 @@ def sinks_model(config):
     return model
 
 
-def composite_model(config):
-    """The class of the whole checkpoint, or of its language model where transformers has no other."""
+def composite_model(fixture, config):
+    """The class of the whole checkpoint, or of the part that the fixture names."""
+    reference = fixture.meta.get("reference", config["architectures"][0])
+    if reference == "text":
+        return listed_model(fixture.part_of(config))
     c = json.loads(json.dumps(config))
-    if config["model_type"] == "internvl_chat":
-        return listed_model(c["llm_config"])
     hf = transformers.AutoConfig.for_model(c.pop("model_type"), **c)
-    return transformers.AutoModelForImageTextToText.from_config(hf, attn_implementation="eager", dtype=torch.float32)
+    if "reference_config" in fixture.meta:
+        hf = getattr(hf, fixture.meta["reference_config"])
+    return getattr(transformers, reference)._from_config(hf, attn_implementation="eager", dtype=torch.float32)
 
 
-def loaded_name(model, name):
+def loaded_name(fixture, model, name):
     """What transformers calls a stored tensor when it loads it into `model`."""
+    if fixture.meta.get("reference") == "text":
+        stored, own = fixture.meta["text_prefix"]
+        return own + name.removeprefix(stored) if name.startswith(stored) else name
+    name = name.removeprefix(fixture.meta.get("reference_config", "").removesuffix("_config") + ".")
     for pattern, new in getattr(model, "_checkpoint_conversion_mapping", {}).items():
         renamed, count = re.subn(pattern, new, name)
         if count:
@@ -157,26 +167,27 @@ def logits(fixture, tensors, config, count=32):
     """float32 [T, V] of {stored name: array}, T = `count`."""
     make = listed_model if "stored" in fixture.meta else variant_model if fixture.meta.get("tensors") else plain_model
     composite = fixture.meta.get("text_only")
-    model = (composite_model if composite else make)(config).float().eval()
+    model = (composite_model(fixture, config) if composite else make(config)).float().eval()
     names = hf_names(fixture)
     if composite:
         towers = {name for name, role, _ in fixture.tensors() if role == "tower"}
         tensors = {n: v for n, v in tensors.items() if n not in towers}
-        prefix = "language_model." if config["model_type"] == "internvl_chat" else ""
-        names = {n: loaded_name(model, n.removeprefix(prefix)) for n in tensors}
-    if config["model_type"] == "gpt_oss":  # as it turns what it reads as codes
+        names = {n: loaded_name(fixture, model, n) for n in tensors}
+    if config["model_type"] == "gpt_oss" and "coded" in fixture.meta:  # as it turns what it reads as codes
         tensors = {n: v.swapaxes(1, 2) if v.ndim == 3 else v for n, v in tensors.items()}
     missing, unexpected = model.load_state_dict({names[n]: torch.from_numpy(np.array(v)) for n, v in tensors.items()}, strict=False)
     unexpected = [n for n in unexpected if n not in fixture.meta.get("inert", {})]
     missing = [m for m in missing if not (fixture.tied and m.endswith(fixture.key("lm_head.weight")))]
-    missing = [m for m in missing if not (composite and any(part in m for part in ("visual", "vision", "projector")))]
+    missing = [m for m in missing if not (composite and any(part in m for part in OTHER_PARTS))]
     if unexpected or missing:
         raise SystemExit(f"{fixture.name}: transformers misses {missing}, does not know {unexpected}")
     if fixture.tied:
         model.tie_weights()
     ids = torch.from_numpy(mf.token_ids(fixture.vocab_size, count))[None]
+    # GLM-4V of transformers 4.57.6 fails on text without a mask.
+    mask = {"attention_mask": torch.ones_like(ids)} if composite and isinstance(model, torch.nn.Module) else {}
     with torch.no_grad():
-        return model(ids, use_cache=False).logits[0].float().numpy()
+        return model(ids, use_cache=False, **mask).logits[0].float().numpy()
 
 
 def stored(fixture, mutate=None):

@@ -118,8 +118,10 @@ Binding Binding::transposed_source(const Checkpoint& checkpoint, TensorId id) {
 }
 
 Binding Binding::transposed_source(TensorId id, const Shape& shape) {
-  LLM2MNN_CHECK(shape.size() == 2);
-  return Binding(std::make_shared<const Node>(Node{shape[1], shape[0], TransposedOp{id}}));
+  LLM2MNN_CHECK(shape.size() == 2 || shape.size() == 3);
+  std::int64_t rows = shape.back();
+  if (shape.size() == 3) LLM2MNN_CHECK(checked_mul(rows, shape[0], rows));
+  return Binding(std::make_shared<const Node>(Node{rows, shape[shape.size() - 2], TransposedOp{id}}));
 }
 
 Binding Binding::dequantised(const ZeroPointCodes& codes) {
@@ -129,6 +131,7 @@ Binding Binding::dequantised(const ZeroPointCodes& codes) {
 
 Binding Binding::dequantised(const ScaledBlocks& blocks) {
   LLM2MNN_CHECK(blocks.rows >= 0 && blocks.cols >= 0 && blocks.block_rows > 0 && blocks.block_cols > 0);
+  LLM2MNN_CHECK(blocks.matrices > 0 && blocks.rows % blocks.matrices == 0);
   return Binding(std::make_shared<const Node>(Node{blocks.rows, blocks.cols, ScaledOp{blocks}}));
 }
 
@@ -222,7 +225,8 @@ bool Binding::reads_columns() const {
   if (node_ == nullptr) return false;
   return std::visit(Overloaded{[](const TransposedOp&) { return true; },
                                [](const DequantisedOp& op) { return op.codes.transposed; },
-                               [](const SourceOp&) { return false; }, [](const ScaledOp&) { return false; },
+                               [](const SourceOp&) { return false; },
+                               [](const ScaledOp& op) { return op.blocks.transposed; },
                                [](const Mxfp4Op&) { return false; }, [](const ConstantOp&) { return false; },
                                [](const ConcatOp& op) {
                                  return std::any_of(op.parts.begin(), op.parts.end(),
@@ -364,8 +368,8 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
       Overloaded{[&](const SourceOp&) {
                    read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
                  },
-                 [&](const TransposedOp& op) {
-                   read_transposed(checkpoint, op.tensor, row_begin, row_count, out, scratch);
+                 [&](const TransposedOp&) {
+                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
                  },
                  [&](const DequantisedOp& op) {
                    read_dequantised(checkpoint, op.codes, row_begin, row_count, out, scratch);
@@ -412,6 +416,8 @@ void Binding::read_run(const Checkpoint& checkpoint, const RowRun& run, float* o
                        std::vector<std::byte>& scratch) const {
   if (const auto* source = std::get_if<SourceOp>(&node_->op)) {
     read_source({checkpoint, scratch, node_->cols}, source->tensor, run, out);
+  } else if (const auto* transposed = std::get_if<TransposedOp>(&node_->op)) {
+    read_transposed(checkpoint, transposed->tensor, run, out, scratch);
   } else if (const auto* scaled = std::get_if<ScaledOp>(&node_->op)) {
     read_scaled(checkpoint, scaled->blocks, run, out, scratch);
   } else if (const auto* mxfp4 = std::get_if<Mxfp4Op>(&node_->op)) {

@@ -30,7 +30,7 @@ class Binding {
   static Binding source(const Checkpoint& checkpoint, TensorId id);
   /// The same from the tensor's shape alone.
   static Binding source(TensorId id, const Shape& shape);
-  /// The tensor `id`, stored as [I, O], as O rows of I.
+  /// The tensor `id`, stored as [I, O], as O rows of I; or as [E, I, O], as E * O rows of I.
   static Binding transposed_source(const Checkpoint& checkpoint, TensorId id);
   static Binding transposed_source(TensorId id, const Shape& shape);
 
@@ -49,13 +49,16 @@ class Binding {
   };
   static Binding dequantised(const ZeroPointCodes& codes);
 
-  /// A matrix of 8 bit floats with a scale for each block of rows and columns; blocks at the edges are cut
-  /// off. w = value * scale, in float32.
+  /// Matrices of 8 bit floats, one after the other, with a scale for each block of rows and columns; blocks
+  /// at the edges are cut off. w = value * scale, in float32.
   struct ScaledBlocks {
-    TensorId values = 0;  ///< F8_E4M3 or F8_E5M2
-    TensorId scales = 0;  ///< F32, BF16 or F16, [ceil(rows / block_rows), ceil(cols / block_cols)]
-    std::int64_t rows = 0, cols = 0;
+    TensorId values = 0;              ///< F8_E4M3 or F8_E5M2
+    TensorId scales = 0;              ///< F32, BF16 or F16, ceil(O / block_rows) rows of ceil(I / block_cols)
+    std::int64_t rows = 0, cols = 0;  ///< of all matrices: E * O, I
     std::int64_t block_rows = 1, block_cols = 1;
+    std::int64_t matrices = 1;  ///< E
+    /// Each matrix is stored as [I, O] and its scales as [ceil(I / block_cols), ceil(O / block_rows)].
+    bool transposed = false;
   };
   static Binding dequantised(const ScaledBlocks& blocks);
 

@@ -54,6 +54,17 @@ class BindingTest : public ::testing::Test {
       eighths += static_cast<char>(0x38 + 8 * (i % 7 % 4));
     add("e", "F8_E4M3", "[5,7]", eighths);
     add("e_scale_inv", "F32", "[2,4]", bytes_of({1, 10, 100, 1000, -1, -10, -100, -1000}));
+    // "stack" F8_E4M3 [2, 3, 4] holds 1, 2, 4, 8 in each row, scales [2, 2, 2]; "columns" [2, 4, 3] is each
+    // matrix of it turned.
+    std::string rows, columns;
+    for (int i = 0; i < 24; ++i)
+      rows += static_cast<char>(0x38 + 8 * (i % 4));
+    for (int i = 0; i < 24; ++i)
+      columns += static_cast<char>(0x38 + 8 * (i / 3 % 4));
+    add("stack", "F8_E4M3", "[2,3,4]", rows);
+    add("stack_scale", "F32", "[2,2,2]", bytes_of({1, 10, 100, 1000, -1, -10, -100, -1000}));
+    add("columns", "F8_E4M3", "[2,4,3]", columns);
+    add("columns_scale", "F32", "[2,2,2]", bytes_of({1, 100, 10, 1000, -1, -100, -10, -1000}));
     add("nan", "F8_E5M2", "[2,2]", std::string("\x3c\x3c\x3c\x7e", 4));
     add("nan_scale", "BF16", "[]", std::string("\x80\x3f", 2));
     add("bad_scales", "F32", "[2]", bytes_of({1, std::numeric_limits<float>::infinity()}));
@@ -137,6 +148,31 @@ TEST_F(BindingTest, BlocksAreScaledAndCutAtTheEdges) {
   std::vector<TensorId> sources;
   blocks.collect_sources(sources);
   EXPECT_EQ(sources, (std::vector<TensorId>{id("e"), id("e_scale_inv")}));
+}
+
+TEST_F(BindingTest, BlocksOfSeveralMatricesAreScaledOnTheirOwn) {
+  const auto id = [&](const char* name) { return *checkpoint_->find(name); };
+  Binding::ScaledBlocks form{.values = id("stack"),
+                             .scales = id("stack_scale"),
+                             .rows = 6,
+                             .cols = 4,
+                             .block_rows = 2,
+                             .block_cols = 3,
+                             .matrices = 2};
+  const Binding stack = Binding::dequantised(form);
+  const Values want = {1,  2,  4,  80,  1,  2,  4,  80,  100,  200,  400,  8000,
+                       -1, -2, -4, -80, -1, -2, -4, -80, -100, -200, -400, -8000};
+  EXPECT_EQ(read(stack), want);
+  expect_ranges_agree(stack);
+  // As [4, 3] each: column i of a stored row is its value i; blocks are 3 x 2 of what is stored.
+  form.transposed = true;
+  form.values = id("columns");
+  form.scales = id("columns_scale");
+  const Binding columns = Binding::dequantised(form);
+  EXPECT_TRUE(columns.reads_columns());
+  EXPECT_EQ(read(columns), want);
+  expect_ranges_agree(columns);
+  expect_ranges_agree(columns.gather_rows({{1, 3, 2}, {0, 2, 5}}));
 }
 
 TEST_F(BindingTest, Mxfp4GroupsAreReadInAnyOrderOfRows) {

@@ -42,8 +42,12 @@ class ColumnSource : public ::testing::Test {
   TensorId id(const std::string& name) const { return *checkpoint_->find(name); }
 
   std::vector<float> transposed(const std::string& name, std::int64_t begin, std::int64_t count) {
-    std::vector<float> out(static_cast<std::size_t>(count * checkpoint_->tensor(id(name)).shape[0]));
-    read_transposed(*checkpoint_, id(name), begin, count, out.data(), scratch_);
+    return transposed(name, RowRun{begin, count, 1});
+  }
+  std::vector<float> transposed(const std::string& name, const RowRun& run) {
+    const Shape& shape = checkpoint_->tensor(id(name)).shape;
+    std::vector<float> out(static_cast<std::size_t>(run.count * shape[shape.size() - 2]));
+    read_transposed(*checkpoint_, id(name), run, out.data(), scratch_);
     return out;
   }
   std::vector<float> dequantised(const Binding::ZeroPointCodes& form, std::int64_t begin,
@@ -89,6 +93,30 @@ TEST_F(ColumnSource, Transposes) {
   }
 }
 
+// Rows of all matrices of [E, I, O], near and far apart; value 100 * row + column of the result.
+TEST_F(ColumnSource, TransposesEachOfSeveralMatrices) {
+  constexpr std::int64_t kMatrices = 3, kRows = 5, kCols = 4;
+  std::vector<float> stored;
+  for (std::int64_t matrix = 0; matrix < kMatrices; ++matrix)
+    for (std::int64_t col = 0; col < kCols; ++col)
+      for (std::int64_t row = 0; row < kRows; ++row)
+        stored.push_back(static_cast<float>(100 * (matrix * kRows + row) + col));
+  add("stack", DType::kF32, {kMatrices, kCols, kRows}, bytes_of(stored));
+  close();
+  const std::int64_t rows = kMatrices * kRows;
+  for (std::int64_t stride = 1; stride <= 7; ++stride) {
+    for (std::int64_t begin = 0; begin < rows; ++begin) {
+      for (std::int64_t count = 1; begin + (count - 1) * stride < rows; ++count) {
+        const std::vector<float> got = transposed("stack", {begin, count, stride});
+        for (std::int64_t i = 0; i < count * kCols; ++i)
+          ASSERT_EQ(got[static_cast<std::size_t>(i)],
+                    static_cast<float>(100 * (begin + i / kCols * stride) + i % kCols))
+              << begin << " + " << count << " by " << stride;
+      }
+    }
+  }
+}
+
 TEST_F(ColumnSource, NamesTheValueThatIsNotFinite) {
   std::vector<float> stored(12, 1.0F);
   stored[2 * 4 + 3] = std::numeric_limits<float>::infinity();
@@ -97,6 +125,16 @@ TEST_F(ColumnSource, NamesTheValueThatIsNotFinite) {
   EXPECT_EQ(transposed("bad", 0, 3).size(), 9U);
   const std::string message = message_of([&] { transposed("bad", 2, 2); });
   EXPECT_NE(message.find("'bad': row 2, column 3"), std::string::npos) << message;
+}
+
+TEST_F(ColumnSource, NamesTheValueOfALaterMatrix) {
+  std::vector<float> stored(24, 1.0F);
+  stored[12 + 2 * 4 + 3] = std::numeric_limits<float>::infinity();
+  add("bad", DType::kF32, {2, 3, 4}, bytes_of(stored));
+  close();
+  EXPECT_EQ(transposed("bad", RowRun{0, 4, 2}).size(), 12U);
+  const std::string message = message_of([&] { transposed("bad", RowRun{1, 4, 2}); });
+  EXPECT_NE(message.find("'bad': row 5, column 3"), std::string::npos) << message;
 }
 
 // Codes of both widths in both directions, with every zero point.

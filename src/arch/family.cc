@@ -83,13 +83,14 @@ std::vector<std::pair<std::string, Setting>> effective_settings(const Family& fa
   return settings;
 }
 
-std::vector<const Expression*> expressions_of(const TensorPattern& pattern) {
+std::vector<const Expression*> expressions_of(const TensorPattern& whole) {
   std::vector<const Expression*> all;
-  if (pattern.rows.has_value())
-    all = {&pattern.rows->begin, &pattern.rows->count, &pattern.rows->groups, &pattern.rows->stride};
-  if (pattern.add.has_value()) all.push_back(&*pattern.add);
-  if (pattern.scale.has_value()) all.push_back(&*pattern.scale);
-  if (pattern.normalise.has_value()) all.push_back(&*pattern.normalise);
+  for (const TensorPattern* pattern : patterns_of(whole)) {
+    if (const auto& rows = pattern->rows; rows.has_value())
+      all.insert(all.end(), {&rows->begin, &rows->count, &rows->groups, &rows->stride});
+    for (const auto* expression : {&pattern->add, &pattern->scale, &pattern->normalise})
+      if (expression->has_value()) all.push_back(&**expression);
+  }
   return all;
 }
 
@@ -202,9 +203,10 @@ class Checker {
   void check_head_norms() {
     for (const char* role : {"q_norm", "k_norm"}) {
       const auto found = family_.tensors.find(role);
-      if (found == family_.tensors.end() || found->second.name.find("{h}") == std::string::npos) continue;
-      if (family_.setting("attention.qk_norm").word != "heads")
-        fail_at(found->second.where, "role '{}': '{{h}}' needs attention.qk_norm = \"heads\"", role);
+      if (found == family_.tensors.end() || family_.setting("attention.qk_norm").word == "heads") continue;
+      for (const TensorPattern* pattern : patterns_of(found->second))
+        if (pattern->name.find("{h}") != std::string::npos)
+          fail_at(pattern->where, "role '{}': '{{h}}' needs attention.qk_norm = \"heads\"", role);
     }
   }
 
@@ -242,6 +244,13 @@ ConfigEntry merge_entry(const ConfigEntry& parent, ConfigEntry child) {
 }
 
 }  // namespace
+
+std::vector<const TensorPattern*> patterns_of(const TensorPattern& pattern) {
+  std::vector<const TensorPattern*> all{&pattern};
+  for (const TensorPattern& alternative : pattern.alternatives)
+    all.push_back(&alternative);
+  return all;
+}
 
 std::string Location::text() const { return fmt::format("{}:{}", file == nullptr ? "family" : *file, line); }
 

@@ -63,7 +63,12 @@ struct TensorPattern {
   std::optional<Expression> add;        ///< to every element
   std::optional<Expression> scale;      ///< of every element, after `add`
   std::optional<Expression> normalise;  ///< not 0: each row over its length, before all else
+  std::vector<TensorPattern>
+      alternatives;  ///< other ways to store it: the first whose tensor is there counts
 };
+
+/// The pattern and its alternatives, in order.
+std::vector<const TensorPattern*> patterns_of(const TensorPattern& pattern);
 
 struct IgnoreRule {
   Location where;

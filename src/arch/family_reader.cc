@@ -364,30 +364,48 @@ class Reader {
         names.emplace_back(known.name);
       fail_unknown(key, "role", names);
     }
+    const toml::array* list = node.as_array();
+    if (list == nullptr) {
+      family_.tensors[std::string(key.str())] = pattern_of(node, key, *role, at(key));
+      return;
+    }
+    if (list->empty()) fail_at(at(key), "role {} has an empty list", shown(key.str()));
+    TensorPattern pattern = pattern_of(list->front(), key, *role, at(list->front()));
+    for (auto item = std::next(list->begin()); item != list->end(); ++item)
+      pattern.alternatives.push_back(pattern_of(*item, key, *role, at(*item)));
+    family_.tensors[std::string(key.str())] = std::move(pattern);
+  }
+
+  TensorPattern pattern_of(const toml::node& node, const toml::key& key, const RoleInfo& role,
+                           const Location& where) {
     TensorPattern pattern;
-    pattern.where = at(key);
+    pattern.where = where;
     if (node.is_table())
       read_tensor_table(*node.as_table(), pattern);
     else
       pattern.name = text_of(node, key);
     if (pattern.name.empty()) fail_at(pattern.where, "role {} lacks a tensor 'name'", shown(key.str()));
-    if (pattern.transposed && role->shape.find(',') == std::string_view::npos)
+    if (pattern.transposed && role.shape.find(',') == std::string_view::npos)
       fail_at(pattern.where, "role {} is a vector, 'transposed' is for matrices", shown(key.str()));
+    check_marks(pattern, key, role);
+    return pattern;
+  }
+
+  void check_marks(const TensorPattern& pattern, const toml::key& key, const RoleInfo& role) const {
     const bool has_index = pattern.name.find("{i}") != std::string::npos;
-    if (has_index != role->is_layer)
+    if (has_index != role.is_layer)
       fail_at(pattern.where, "the name of role {} must {} '{{i}}'", shown(key.str()),
-              role->is_layer ? "contain" : "not contain");
-    const bool is_head_norm = role->role == WeightRole::kQNorm || role->role == WeightRole::kKNorm;
+              role.is_layer ? "contain" : "not contain");
+    const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
     if (!is_head_norm && pattern.name.find("{h}") != std::string::npos)
       fail_at(pattern.where, "role {}: only q_norm and k_norm can have '{{h}}'", shown(key.str()));
     const bool has_expert = pattern.name.find("{e}") != std::string::npos;
-    if (has_expert && !role->is_expert)
+    if (has_expert && !role.is_expert)
       fail_at(pattern.where, "the name of role {} must not contain '{{e}}'", shown(key.str()));
-    if (!has_expert && role->is_expert && !pattern.rows.has_value())
+    if (!has_expert && role.is_expert && !pattern.rows.has_value())
       fail_at(pattern.where,
               "role {} has one tensor for all experts: give the 'rows' of expert e, or '{{e}}' in the name",
               shown(key.str()));
-    family_.tensors[std::string(key.str())] = std::move(pattern);
   }
 
   void read_names(const toml::node& node, std::string_view key, TensorPattern& pattern) {

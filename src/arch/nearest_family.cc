@@ -49,9 +49,12 @@ FamilyFit fit(const Family& family, const std::set<std::string>& names) {
   std::set<std::string> known;
   for (const auto& [role, pattern] : family.tensors) {
     if (family.never_uses(role)) continue;
-    known.insert(as_stored(pattern.name));
-    if (is_certain(family, role) && names.count(as_stored(pattern.name)) == 0)
-      fit.missing_tensors.push_back(as_stored(pattern.name));
+    bool is_there = false;
+    for (const TensorPattern* way : patterns_of(pattern)) {
+      known.insert(as_stored(way->name));
+      is_there = is_there || names.count(as_stored(way->name)) != 0;
+    }
+    if (is_certain(family, role) && !is_there) fit.missing_tensors.push_back(as_stored(pattern.name));
   }
   std::sort(fit.missing_tensors.begin(), fit.missing_tensors.end());
   fit.missing_tensors.erase(std::unique(fit.missing_tensors.begin(), fit.missing_tensors.end()),

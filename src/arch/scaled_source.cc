@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 
+#include "arch/column_source.h"
 #include "base/checked.h"
 #include "kernels/convert.h"
 #include "kernels/fp8.h"
@@ -14,20 +15,19 @@ namespace {
 
 std::size_t size_of(std::int64_t value) { return checked_cast<std::size_t>(value); }
 
-// Scales of the rows of blocks [begin, begin + count), as float32 [count, blocks in a row].
-std::vector<float> read_scales(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form,
-                               std::int64_t begin, std::int64_t count) {
-  const TensorInfo& info = checkpoint.tensor(form.scales);
-  const std::int64_t in_row = ceil_div(form.cols, form.block_cols);
+// `count` rows of scales from row `begin` on, each of `in_row`, as float32.
+std::vector<float> read_scales(const Checkpoint& checkpoint, TensorId scales, std::int64_t begin,
+                               std::int64_t count, std::int64_t in_row) {
+  const TensorInfo& info = checkpoint.tensor(scales);
   const std::size_t num_scales = size_of(count * in_row);
   const auto scale_bytes = size_of(dtype_bytes(info.dtype));
   std::vector<std::byte> stored(num_scales * scale_bytes);
-  checkpoint.read(form.scales, size_of(begin * in_row) * scale_bytes, stored);
-  std::vector<float> scales(num_scales);
-  if (decode_to_f32(stored.data(), info.dtype, num_scales, scales.data())) return scales;
-  const auto bad = std::ranges::find_if(scales, [](float value) { return !std::isfinite(value); });
+  checkpoint.read(scales, size_of(begin * in_row) * scale_bytes, stored);
+  std::vector<float> values(num_scales);
+  if (decode_to_f32(stored.data(), info.dtype, num_scales, values.data())) return values;
+  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
   fail(ErrorKind::kFormat, "tensor {}: scale {} is {}; scales must be finite", shown(info.name),
-       begin * in_row + (bad - scales.begin()), *bad);
+       begin * in_row + (bad - values.begin()), *bad);
 }
 
 [[noreturn]] void fail_value(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form,
@@ -38,17 +38,57 @@ std::vector<float> read_scales(const Checkpoint& checkpoint, const Binding::Scal
        shown(checkpoint.tensor(form.values).name), row, bad - values, *bad);
 }
 
+// The row of scales, over all matrices, that a row has.
+std::int64_t scale_row(const Binding::ScaledBlocks& form, std::int64_t row) {
+  const std::int64_t rows = form.rows / form.matrices;
+  return row / rows * ceil_div(rows, form.block_rows) + row % rows / form.block_rows;
+}
+
+void read_scaled_columns(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form, const RowRun& run,
+                         float* out, std::vector<std::byte>& scratch) {
+  const DType dtype = checkpoint.tensor(form.values).dtype;
+  const std::int64_t rows = form.rows / form.matrices;
+  const std::int64_t scale_rows = ceil_div(form.cols, form.block_cols);  // of one matrix
+  const std::int64_t in_row = ceil_div(rows, form.block_rows);
+  std::int64_t scaled_matrix = -1;
+  std::vector<float> scales;  // of that matrix
+  const ColumnMatrices columns{
+      .tensor = form.values,
+      .rows = rows,
+      .cols = form.cols,
+      .value_bytes = 1,
+      .decode = [&](const std::byte* stored, std::int64_t matrix, std::int64_t row, std::int64_t column,
+                    std::int64_t count, float* values) {
+        if (matrix != scaled_matrix) {
+          scales = read_scales(checkpoint, form.scales, matrix * scale_rows, scale_rows, in_row);
+          scaled_matrix = matrix;
+        }
+        const float* row_scales = scales.data() + row / form.block_cols * in_row;
+        bool finite = true;
+        for (std::int64_t done = 0; done < count;) {
+          const std::int64_t block = (column + done) / form.block_rows;
+          const std::int64_t part = std::min(count, (block + 1) * form.block_rows - column) - done;
+          finite =
+              decode_fp8(stored + done, dtype, size_of(part), row_scales[block], values + done) && finite;
+          done += part;
+        }
+        return finite;
+      }};
+  read_columns_of(checkpoint, columns, run, out, scratch);
+}
+
 }  // namespace
 
 void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form, const RowRun& run,
                  float* out, std::vector<std::byte>& scratch) {
   if (run.count == 0) return;
+  if (form.transposed) return read_scaled_columns(checkpoint, form, run, out, scratch);
   const DType dtype = checkpoint.tensor(form.values).dtype;
   const std::int64_t last = run.begin + (run.count - 1) * run.stride;
-  const std::int64_t first_block = run.begin / form.block_rows;
-  const std::vector<float> scales =
-      read_scales(checkpoint, form, first_block, last / form.block_rows - first_block + 1);
+  const std::int64_t first_scale = scale_row(form, run.begin);
   const std::int64_t scales_in_row = ceil_div(form.cols, form.block_cols);
+  const std::vector<float> scales = read_scales(checkpoint, form.scales, first_scale,
+                                                scale_row(form, last) - first_scale + 1, scales_in_row);
   // One read when the rows lie side by side.
   const std::size_t row_bytes = size_of(form.cols);
   scratch.resize(run.stride == 1 ? size_of(run.count) * row_bytes : row_bytes);
@@ -57,7 +97,7 @@ void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form
     const std::int64_t row = run.begin + i * run.stride;
     const std::byte* stored = scratch.data() + (run.stride == 1 ? size_of(i) * row_bytes : 0);
     if (run.stride != 1) checkpoint.read(form.values, size_of(row) * row_bytes, scratch);
-    const float* scale = scales.data() + (row / form.block_rows - first_block) * scales_in_row;
+    const float* scale = scales.data() + (scale_row(form, row) - first_scale) * scales_in_row;
     float* values = out + i * form.cols;
     bool finite = true;
     for (std::int64_t col = 0; col < form.cols; col += form.block_cols, ++scale) {

@@ -177,6 +177,21 @@ std::optional<BlockShape> block_of_scales(const SourceQuant& quant, const Shape&
   return std::nullopt;
 }
 
+std::optional<BlockShape> block_of_stacked_scales(const SourceQuant& quant, const Shape& values,
+                                                  const Shape& scales, bool transposed) {
+  if (values.size() != 3 || values[0] < 1 || values[1] < 1 || values[2] < 1) return std::nullopt;
+  const std::int64_t matrices = values[0];
+  const std::int64_t rows = values[transposed ? 2 : 1], cols = values[transposed ? 1 : 2];
+  if (scales == Shape{matrices} || scales == Shape{matrices, 1, 1}) return BlockShape{rows, cols};
+  if (quant.block.has_value() && scales == Shape{matrices, ceil_div(values[1], quant.block->rows),
+                                                 ceil_div(values[2], quant.block->cols)})
+    return transposed ? BlockShape{quant.block->cols, quant.block->rows} : *quant.block;
+  if (scales == Shape{matrices, rows, 1} || scales == Shape{matrices, 1, rows} ||
+      scales == Shape{matrices, rows})
+    return BlockShape{1, cols};
+  return std::nullopt;
+}
+
 bool is_activation_scale(std::string_view name) {
   constexpr std::string_view kSuffixes[] = {".activation_scale", ".input_scale", ".input_scale_ub",
                                             ".k_scale",          ".v_scale",     ".q_scale",

@@ -33,6 +33,11 @@ SourceQuant read_source_quant(const JsonValue& config);
 /// a row, or the block of `quant`; none when they fit nothing of it.
 std::optional<BlockShape> block_of_scales(const SourceQuant& quant, const Shape& values, const Shape& scales);
 
+/// The same for matrices one after the other, stored as [E, O, I], or `transposed` as [E, I, O] with blocks
+/// that are too; the block is one of [O, I], and a whole matrix where each has one scale.
+std::optional<BlockShape> block_of_stacked_scales(const SourceQuant& quant, const Shape& values,
+                                                  const Shape& scales, bool transposed);
+
 /// Whether a tensor holds a scale of activations or of the KV cache, which stay float in a package.
 bool is_activation_scale(std::string_view name);
 

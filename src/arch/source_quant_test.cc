@@ -96,6 +96,24 @@ TEST(SourceQuant, ScalesBelongToTheWholeARowOrABlock) {
   EXPECT_EQ(block_of_scales(blocks, {2, 300, 200}, {2, 3, 4}), std::nullopt);
 }
 
+TEST(SourceQuant, ScalesOfMatricesOneAfterTheOtherNameTheBlockOfEach) {
+  using Block = std::optional<BlockShape>;
+  const SourceQuant plain{"fp8", {}}, blocks{"fp8", BlockShape{128, 64}};
+  for (const bool transposed : {false, true}) {
+    const Shape values = transposed ? Shape{2, 200, 300} : Shape{2, 300, 200};
+    for (const Shape& one : {Shape{2}, Shape{2, 1, 1}})
+      EXPECT_EQ(block_of_stacked_scales(plain, values, one, transposed), (Block{{300, 200}}));
+    for (const Shape& rows : {Shape{2, 300}, Shape{2, 300, 1}, Shape{2, 1, 300}})
+      EXPECT_EQ(block_of_stacked_scales(plain, values, rows, transposed), (Block{{1, 200}}));
+    for (const Shape& strange : {Shape{}, Shape{1}, Shape{2, 200}, Shape{3, 300, 1}, Shape{2, 3, 4}})
+      EXPECT_EQ(block_of_stacked_scales(plain, values, strange, transposed), std::nullopt);
+  }
+  EXPECT_EQ(block_of_stacked_scales(blocks, {2, 300, 200}, {2, 3, 4}, false), (Block{{128, 64}}));
+  EXPECT_EQ(block_of_stacked_scales(blocks, {2, 200, 300}, {2, 2, 5}, true), (Block{{64, 128}}));
+  EXPECT_EQ(block_of_stacked_scales(blocks, {2, 200, 300}, {2, 3, 4}, true), std::nullopt);
+  EXPECT_EQ(block_of_stacked_scales(blocks, {300, 200}, {3, 4}, false), std::nullopt);
+}
+
 // A small Llama whose projections are 8 bit floats.
 class Fp8Checkpoint : public ::testing::Test {
  protected:

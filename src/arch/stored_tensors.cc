@@ -73,44 +73,49 @@ Binding StoredTensors::read_mxfp4(TensorId id, const Shape& shape) {
 
 Binding StoredTensors::read(TensorId id, const Shape& shape, bool transposed) {
   const TensorInfo& info = tensors_[id];
-  if (is_mxfp4(id) && !transposed) return read_mxfp4(id, shape);
+  // Codes lie along the rows, also of matrices that are transposed as floats.
+  if (is_mxfp4(id)) return read_mxfp4(id, shape);
   if (is_weight_dtype(info.dtype))
     return transposed ? Binding::transposed_source(id, info.shape) : Binding::source(id, shape);
-  if (transposed)
+  const bool is_stacked = info.shape.size() == 3 && shape.size() == 2;
+  if (transposed && !is_stacked)
     fail(ErrorKind::kUnsupported, "tensor {} is {}; a transposed matrix is read from F32, F16 and BF16",
          shown(info.name), dtype_name(info.dtype));
-  if (shape != info.shape)
-    fail(ErrorKind::kUnsupported, "tensor {} is {} and holds all experts; F32, F16 and BF16 are supported",
-         shown(info.name), dtype_name(info.dtype));
   const bool is_fp8 = info.dtype == DType::kF8E4M3 || info.dtype == DType::kF8E5M2;
-  if (!is_fp8 || !quant_.is_fp8())
+  if (!is_fp8 || !quant_.is_fp8() || (shape != info.shape && !is_stacked))
     fail(ErrorKind::kUnsupported, "tensor {} is {}; weights are read from F32, F16 and BF16{}",
          shown(info.name), dtype_name(info.dtype),
          is_fp8 ? ", and from 8 bit floats only where 'quantization_config' says how they are scaled" : "");
-  return read_fp8(id);
+  return read_fp8(id, shape, transposed);
 }
 
-Binding StoredTensors::read_fp8(TensorId id) {
+Binding StoredTensors::read_fp8(TensorId id, const Shape& shape, bool transposed) {
   const TensorInfo& info = tensors_[id];
   const auto known = scales_.find(id);
   const TensorId scales = known != scales_.end() ? known->second : scales_of(id);
   const TensorInfo& scale_info = tensors_[scales];
-  const std::optional<BlockShape> block = block_of_scales(quant_, info.shape, scale_info.shape);
+  const bool is_stacked = shape != info.shape;
+  const std::optional<BlockShape> block =
+      is_stacked ? block_of_stacked_scales(quant_, info.shape, scale_info.shape, transposed)
+                 : block_of_scales(quant_, info.shape, scale_info.shape);
   if (!block.has_value() || !is_weight_dtype(scale_info.dtype))
     fail(ErrorKind::kUnsupported,
-         "tensor {}: {} scales of a {} tensor; supported are one for all, one for a row, and one for each "
+         "tensor {}: {} scales of a {} tensor; supported are one for {}, one for a row, and one for each "
          "block of {}, as F32, F16 or BF16",
          shown(scale_info.name), type_text(scale_info.dtype, scale_info.shape), shape_text(info.shape),
+         is_stacked ? "a matrix" : "all",
          quant_.block.has_value() ? shape_text({quant_.block->rows, quant_.block->cols})
                                   : "'weight_block_size'");
   scales_.emplace(id, scales);
-  const Binding whole = Binding::source(id, info.shape);
+  const Binding whole = Binding::source(id, shape);
   return Binding::dequantised(Binding::ScaledBlocks{.values = id,
                                                     .scales = scales,
                                                     .rows = whole.rows(),
                                                     .cols = whole.cols(),
                                                     .block_rows = block->rows,
-                                                    .block_cols = block->cols});
+                                                    .block_cols = block->cols,
+                                                    .matrices = is_stacked ? info.shape[0] : 1,
+                                                    .transposed = transposed});
 }
 
 }  // namespace llm2mnn

@@ -23,10 +23,12 @@ class StoredTensors {
   std::optional<TensorId> find_name(std::string_view name) const;
   /// The tensor of a name, or of its codes.
   std::optional<TensorId> find(const std::string& name) const;
+  bool is_mxfp4(TensorId id) const;
   /// The shape of the values that a tensor holds.
   Shape shape_of(TensorId id) const;
-  /// The tensor as [O, I], times its scales where it has some; `shape` is its own, or one of as many
-  /// elements.
+  /// The tensor as [O, I], times its scales where it has some; `shape` is its own, one of as many elements,
+  /// or the [E * O, I] of matrices of all experts. `transposed`: it is stored as [I, O] or [E, I, O], unless
+  /// it holds codes of MXFP4.
   /// @throws Error: kFormat for scales that are missing or do not fit; kUnsupported for a dtype that holds no
   /// weights.
   Binding read(TensorId id, const Shape& shape, bool transposed);
@@ -35,9 +37,8 @@ class StoredTensors {
 
  private:
   TensorId scales_of(TensorId id) const;
-  bool is_mxfp4(TensorId id) const;
   Binding read_mxfp4(TensorId id, const Shape& shape);
-  Binding read_fp8(TensorId id);
+  Binding read_fp8(TensorId id, const Shape& shape, bool transposed);
 
   std::span<const TensorInfo> tensors_;
   const SourceQuant& quant_;

@@ -20,9 +20,10 @@ std::int64_t as_row(double value, const Location& where, std::string_view what) 
   return static_cast<std::int64_t>(value);
 }
 
-// A tensor of all experts, [E, rows, cols], as the rows of all of them.
-Shape flattened(const Shape& shape, std::size_t rank) {
+// A tensor of all experts, [E, rows, cols], as the rows of all of them; `transposed`: [E, cols, rows].
+Shape flattened(const Shape& shape, std::size_t rank, bool transposed) {
   Shape flat = shape;
+  if (transposed && shape.size() >= 2) std::swap(flat[flat.size() - 1], flat[flat.size() - 2]);
   while (flat.size() > rank && flat.size() > 1) {
     if (!checked_mul(flat[0], flat[1], flat[0])) return shape;
     flat.erase(flat.begin() + 1);
@@ -31,8 +32,8 @@ Shape flattened(const Shape& shape, std::size_t rank) {
 }
 
 /// A stored shape as [O, I], whichever way it is stored.
-Shape shape_in_rows(Shape shape, const TensorPattern& pattern) {
-  if (pattern.transposed) std::reverse(shape.begin(), shape.end());
+Shape shape_in_rows(Shape shape, bool transposed) {
+  if (transposed) std::reverse(shape.begin(), shape.end());
   return shape;
 }
 
@@ -65,7 +66,15 @@ std::string TensorClaims::tensor_name(const TensorPattern& pattern, std::int64_t
 std::optional<TensorId> TensorClaims::find(std::string_view role, std::int64_t layer) const {
   const auto pattern = family_.tensors.find(std::string(role));
   if (pattern == family_.tensors.end()) return std::nullopt;
-  return stored_.find_name(tensor_name(pattern->second, layer, -1));
+  return stored_.find_name(tensor_name(pattern_there(pattern->second, layer, -1), layer, -1));
+}
+
+const TensorPattern& TensorClaims::pattern_there(const TensorPattern& pattern, std::int64_t layer,
+                                                 std::int64_t expert) const {
+  if (pattern.alternatives.empty()) return pattern;
+  for (const TensorPattern* way : patterns_of(pattern))
+    if (stored_.find(tensor_name(*way, layer, expert)).has_value()) return *way;
+  return pattern;
 }
 
 std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
@@ -138,12 +147,13 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
     mark_used(id, role);
     return stored(id, expected, false).gather_rows({{0, expected[0], 1}});
   }
-  if (shape_in_rows(stored_.shape_of(id), pattern) != expected)
+  const bool transposed = pattern.transposed && !stored_.is_mxfp4(id);
+  if (shape_in_rows(stored_.shape_of(id), transposed) != expected)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, config.json asks for [{}] = {}{}", shown(info.name),
          shape_text(stored_.shape_of(id)), shape_words(role), shape_text(expected),
-         pattern.transposed ? ", transposed" : "");
+         transposed ? ", transposed" : "");
   mark_used(id, role);
-  Binding binding = stored(id, stored_.shape_of(id), pattern.transposed);
+  Binding binding = stored(id, stored_.shape_of(id), transposed);
   // The norms of q and k are vectors, however they are stored.
   const bool is_head_norm = role.role == WeightRole::kQNorm || role.role == WeightRole::kKNorm;
   if (is_head_norm && expected.size() == 2 && binding.plain_source().has_value())
@@ -196,15 +206,16 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
   if (rows.groups > kMaxGroups)
     fail_at(pattern.where, "role '{}': rows gives {} groups, at most {} are read", role.name, rows.groups,
             kMaxGroups);
-  const Shape shape = role.is_expert ? flattened(stored_.shape_of(id), expected.size())
-                                     : shape_in_rows(stored_.shape_of(id), pattern);
+  const bool transposed = pattern.transposed && !stored_.is_mxfp4(id);
+  const Shape shape = role.is_expert ? flattened(stored_.shape_of(id), expected.size(), transposed)
+                                     : shape_in_rows(stored_.shape_of(id), transposed);
   const bool shape_fits =
       shape.size() == expected.size() && shape[0] >= end && (expected.size() == 1 || shape[1] == expected[1]);
   if (!shape_fits)
     fail(ErrorKind::kFormat, "tensor {}: shape is {}, '{}' takes rows up to {}{} by config.json{}",
          shown(info.name), shape_text(stored_.shape_of(id)), role.name, end,
          expected.size() == 1 ? "" : fmt::format(" of {} columns", expected[1]),
-         pattern.transposed ? ", transposed" : "");
+         transposed ? ", transposed" : "");
   mark_used(id, role);
   std::vector<RowRun> runs;
   if (rows.count == 1 && rows.groups > 1) {
@@ -220,7 +231,7 @@ Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& exp
   shared.transposed = pattern.transposed;
   shared.rows = shape[0];
   shared.claims.push_back(rows);
-  return stored(id, shape, pattern.transposed).gather_rows(std::move(runs));
+  return stored(id, shape, transposed).gather_rows(std::move(runs));
 }
 
 Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std::int64_t expert) {
@@ -229,7 +240,7 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
   const auto found = family_.tensors.find(std::string(role_name));
   if (found == family_.tensors.end())
     fail_at(family_.top, "[tensors] names no tensor for role '{}', which this model needs", role_name);
-  const TensorPattern& pattern = found->second;
+  const TensorPattern& pattern = pattern_there(found->second, layer, expert);
   const std::string name = tensor_name(pattern, layer, expert);
   Binding binding;
   if (is_per_head(name)) {

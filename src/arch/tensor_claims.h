@@ -51,6 +51,9 @@ class TensorClaims {
     std::vector<RowClaim> claims;
   };
 
+  /// The pattern, or that of its alternatives whose tensor is there.
+  const TensorPattern& pattern_there(const TensorPattern& pattern, std::int64_t layer,
+                                     std::int64_t expert) const;
   std::string tensor_name(const TensorPattern& pattern, std::int64_t layer, std::int64_t expert) const;
   /// StoredTensors::read; the scales count as used.
   Binding stored(TensorId id, const Shape& shape, bool transposed);
@@ -68,6 +71,8 @@ class TensorClaims {
   bool ignored_by_family(TensorId id);
   [[noreturn]] void fail_left_over(const std::vector<TensorId>& left) const;
   std::string why_left_over(const std::string& name) const;
+  /// Why no role used the tensor that `wanted`, a pattern of `role`, names.
+  std::string why_unused(const std::string& role, const std::string& wanted, const std::string& name) const;
 
   const Family& family_;
   ConfigReader& config_;

@@ -42,27 +42,33 @@ void TensorClaims::fail_if_missing(std::int64_t layer) {
 }
 
 std::string TensorClaims::why_left_over(const std::string& name) const {
-  for (const auto& [role, pattern] : family_.tensors) {
-    std::string wanted = pattern.name;
-    if (strip_prefix_ && wanted.rfind(*family_.base_prefix, 0) == 0)
-      wanted.erase(0, family_.base_prefix->size());
-    if (const std::size_t at = wanted.find(kHeadMark); at != std::string::npos)
-      wanted.replace(at, kHeadMark.size(), "*");
-    if (!matches_pattern(wanted, name, kAnyLayer)) continue;
-    const std::int64_t num_layers = config_.size("num_hidden_layers");
-    if (!matches_pattern(wanted, name, num_layers))
-      return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
-    const RoleInfo* info = find_role(role);
-    if (info != nullptr && info->is_expert && !info->is_bias)
-      return fmt::format(": moe.layers = {} and 'num_experts' = {} have no such expert",
-                         shown(family_.setting("moe.layers").expression.text(), 80),
-                         config_.number("num_experts"));
-    const std::string path = family_.off_switch(role);
-    const Setting state = path.empty() ? Setting{} : family_.setting(path);
-    return fmt::format(": role '{}' is off, {} = {}", role, path,
-                       shown(state.word.empty() ? state.expression.text() : state.word, 80));
+  for (const auto& [role, whole] : family_.tensors) {
+    for (const TensorPattern* pattern : patterns_of(whole)) {
+      std::string wanted = pattern->name;
+      if (strip_prefix_ && wanted.rfind(*family_.base_prefix, 0) == 0)
+        wanted.erase(0, family_.base_prefix->size());
+      if (const std::size_t at = wanted.find(kHeadMark); at != std::string::npos)
+        wanted.replace(at, kHeadMark.size(), "*");
+      if (matches_pattern(wanted, name, kAnyLayer)) return why_unused(role, wanted, name);
+    }
   }
   return {};
+}
+
+std::string TensorClaims::why_unused(const std::string& role, const std::string& wanted,
+                                     const std::string& name) const {
+  const std::int64_t num_layers = config_.size("num_hidden_layers");
+  if (!matches_pattern(wanted, name, num_layers))
+    return fmt::format(": its layer is beyond num_hidden_layers = {}", num_layers);
+  const RoleInfo* info = find_role(role);
+  if (info != nullptr && info->is_expert && !info->is_bias)
+    return fmt::format(": moe.layers = {} and 'num_experts' = {} have no such expert",
+                       shown(family_.setting("moe.layers").expression.text(), 80),
+                       config_.number("num_experts"));
+  const std::string path = family_.off_switch(role);
+  const Setting state = path.empty() ? Setting{} : family_.setting(path);
+  return fmt::format(": role '{}' is off, {} = {}", role, path,
+                     shown(state.word.empty() ? state.expression.text() : state.word, 80));
 }
 
 void TensorClaims::fail_left_over(const std::vector<TensorId>& left) const {

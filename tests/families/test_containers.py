@@ -11,22 +11,23 @@ from families.test_from_disk import contents  # noqa: E402
 from support.tool import TempDirCase, export, make_fixture, run  # noqa: E402
 
 UNSUPPORTED = 4
-# Beginning of a stored name, and of the language model's own.
-COMPOSITES = {"qwen2_5_vl_flat": ("", ""), "qwen3_vl_tied": ("model.language_model.", "model."), "gemma3_vl": ("language_model.", ""),
-              "internvl_chat_qwen2": ("language_model.", ""), "llava_mistral": ("model.language_model.", "model.")}
-TYPES = {"qwen2_5_vl": "qwen2", "qwen3_vl_text": "qwen3"}
+COMPOSITES = [name for name in make_fixture.fixture_names() if make_fixture.Fixture(name).meta.get("text_only")]
+# model_type of a text config -> that of the language model stored alone, where it is another.
+TYPES = {"qwen2_5_vl": "qwen2", "qwen2_vl_text": "qwen2", "qwen3_vl_text": "qwen3", "qwen2_5_omni_text": "qwen2"}
 
 
 class Containers(TempDirCase):
     def alone(self, name):
         """The checkpoint of a fixture's language model, as its own class would store it."""
         fixture = make_fixture.Fixture(name)
-        prefix, own = COMPOSITES[name]
+        prefix, own = fixture.meta["text_prefix"]
         config = {"tie_word_embeddings": fixture.tied, **{k: v for k, v in fixture.text_config.items() if k not in ("architectures", "vision_config")}}
         config["model_type"] = TYPES.get(config["model_type"], config["model_type"])
-        config.setdefault("eos_token_id", fixture.config.get("eos_token_id"))
-        tensors = [(own + n.removeprefix(prefix) if n.startswith(prefix) else n, v)
-                   for n, (role, v) in fixture.source().items() if role != "tower"]
+        for key in ("eos_token_id", "quantization_config"):
+            if key in fixture.config:
+                config.setdefault(key, fixture.config[key])
+        tensors = fixture.stored_parts({own + n.removeprefix(prefix) if n.startswith(prefix) else n: (role, v)
+                                        for n, (role, v) in fixture.uncoded().items() if role != "tower"})
         out = self.tmp / f"{name}-alone"
         out.mkdir()
         make_fixture.write(fixture, out)
@@ -40,7 +41,7 @@ class Containers(TempDirCase):
         for name in COMPOSITES:
             with self.subTest(name):
                 package, want = self.tmp / f"{name}-package", self.tmp / f"{name}-want"
-                options = ["--quant_block", 32]
+                options = ["--quant_block", make_fixture.Fixture(name).meta["quant_block"]]
                 export(self.checkpoint(name), package, "--text_only", *options)
                 export(self.alone(name), want, *options)
                 digests = [json.loads((d / "llm2mnn.json").read_text())["source"]["xxh128"] for d in (package, want)]
@@ -58,7 +59,7 @@ class Containers(TempDirCase):
                     done = run("export", "--path", self.checkpoint(name), "--dst_path", out, *arguments)
                     self.assertEqual(done.returncode, UNSUPPORTED)
                     self.assertEqual(len(done.stderr.splitlines()), 1)
-                    self.assertRegex(done.stderr, r"vision tower \(\d tensors?, \d+ bytes\).*--text_only")
+                    self.assertRegex(done.stderr, r"(vision|audio) tower \(\d tensors?, \d+ bytes\).*--text_only")
                     self.assertFalse(out.exists())
 
     def test_the_flag_changes_nothing_elsewhere(self):

@@ -7,7 +7,7 @@ import tomllib
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.tool import ROOT, TempDirCase, export, make_fixture, run  # noqa: E402
+from support.tool import ROOT, TempDirCase, export, family_arguments, make_fixture, run  # noqa: E402
 
 
 def fixture_of_family():
@@ -17,7 +17,7 @@ def fixture_of_family():
     out = {}
     for name in make_fixture.fixture_names():
         fixture = make_fixture.Fixture(name)
-        family = family_of_type.get(fixture.config["model_type"])
+        family = family_of_type.get(fixture.text_config["model_type"])
         if "family" not in fixture.meta and family is not None:
             out.setdefault(family, name)
     return out
@@ -34,8 +34,9 @@ class FromDisk(TempDirCase):
         for family, name in cases.items():
             with self.subTest(family=family):
                 built_in, from_disk = self.tmp / f"{family}-built-in", self.tmp / f"{family}-disk"
-                export(self.checkpoint(name), built_in, "--quant_bit", 8, "--quant_block", 0)
-                export(self.checkpoint(name), from_disk, "--quant_bit", 8, "--quant_block", 0, "--family", ROOT / "families" / family / "family.toml")
+                options = ["--quant_bit", 8, "--quant_block", 0, *family_arguments(make_fixture.Fixture(name))]
+                export(self.checkpoint(name), built_in, *options)
+                export(self.checkpoint(name), from_disk, *options, "--family", ROOT / "families" / family / "family.toml")
                 self.assertEqual(contents(from_disk), contents(built_in))
 
     def test_another_name_gives_the_same_model_with_type(self):
