@@ -21,11 +21,31 @@ const std::string& model_type_of(const JsonValue& config, std::string& out) {
   return out;
 }
 
-// The config of the text model; null when config.json is it.
-const JsonValue* nested_config(const Container& container, const JsonValue& config) {
+// The value of a key in the objects around the config at `path`, the innermost first, and in config.json.
+const JsonValue* outer_value(const JsonValue& config, std::string path, std::string_view key) {
+  for (std::size_t dot = path.rfind('.'); dot != std::string::npos; dot = path.rfind('.')) {
+    path.erase(dot);
+    const JsonValue* around = find_path(config, path);
+    const JsonValue* value = around != nullptr ? around->find(key) : nullptr;
+    if (value != nullptr) return value;
+  }
+  return config.find(key);
+}
+
+// Where the config of the text model is; empty when it is nowhere.
+std::string nested_path(const Container& container, const JsonValue& config) {
   for (const std::string& path : container.text_configs) {
     const JsonValue* nested = find_path(config, path);
-    if (nested == nullptr || nested->is_null()) continue;
+    if (nested != nullptr && !nested->is_null()) return path;
+  }
+  return {};
+}
+
+// The config of the text model; null when config.json is it.
+const JsonValue* nested_config(const Container& container, const JsonValue& config) {
+  const std::string path = nested_path(container, config);
+  if (!path.empty()) {
+    const JsonValue* nested = find_path(config, path);
     if (!nested->is_object())
       fail(ErrorKind::kFormat, "config.json: {} must be an object, found {}", shown(path),
            shown(nested->dump(), 60));
@@ -67,12 +87,16 @@ JsonValue text_config_of(const Container& container, const JsonValue& config,
   JsonValue::Object members;
   members.emplace_back("model_type", JsonValue::make_string(text_type_of(container, config, nested)));
   const JsonValue& own = nested != nullptr ? *nested : config;
+  const JsonValue* architectures = config.find("architectures");
   for (const auto& [key, value] : own.as_object()) {
-    const bool is_outer = nested == nullptr && (key == "architectures" || container.harmless.contains(key));
+    // Some text configs repeat the class of the whole.
+    const bool is_class_of_all =
+        key == "architectures" && architectures != nullptr && value.dump() == architectures->dump();
+    const bool is_outer = is_class_of_all || (nested == nullptr && container.harmless.contains(key));
     if (key != "model_type" && !is_outer) members.emplace_back(key, value);
   }
   for (const std::string_view key : kInheritedKeys) {
-    const JsonValue* value = config.find(key);
+    const JsonValue* value = outer_value(config, nested_path(container, config), key);
     const JsonValue* inner = own.find(key);
     if (value != nullptr && inner == nullptr) members.emplace_back(key, *value);
   }
