@@ -4,13 +4,17 @@
 
 namespace llm2mnn {
 
-void AttentionDescriber::read_choices() {
-  num_heads_ = config_.size("num_attention_heads");
-  num_kv_heads_ = config_.size("num_key_value_heads");
-  head_dim_ = config_.size("head_dim");
+void AttentionDescriber::read_sizes(std::int64_t i) {
+  num_heads_ = config_.size("num_attention_heads", i);
+  num_kv_heads_ = config_.size("num_key_value_heads", i);
+  head_dim_ = config_.size("head_dim", i);
   if (num_heads_ % num_kv_heads_ != 0)
     fail(ErrorKind::kFormat, "config.json: num_attention_heads {} is no multiple of num_key_value_heads {}",
          num_heads_, num_kv_heads_);
+}
+
+void AttentionDescriber::read_choices() {
+  read_sizes(0);
   logit_softcap_ = config_.evaluate("attention.logit_softcap");
   if (logit_softcap_ < 0)
     fail(ErrorKind::kFormat, "config.json: 'attention.logit_softcap' comes to {}, it must not be negative",
@@ -26,6 +30,7 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
   const auto linear = [&](std::string_view role, std::string_view bias) {
     return parts_.linear(fmt::format("layers.{}.self_attn.{}", i, role), role, i, parts_.is_on(bias));
   };
+  read_sizes(i);
   AttentionSpec attention;
   attention.num_attention_heads = num_heads_;
   attention.num_key_value_heads = num_kv_heads_;

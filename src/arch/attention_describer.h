@@ -24,6 +24,7 @@ class AttentionDescriber {
   AttentionSpec describe(std::int64_t i, MaskKind mask);
 
  private:
+  void read_sizes(std::int64_t i);
   AttentionSpec describe_latent(AttentionSpec attention, std::int64_t i);
   void check_latent_sizes(const LatentSpec& latent, std::int64_t rest);
   std::vector<double> alibi_slopes(std::int64_t count);
@@ -37,7 +38,7 @@ class AttentionDescriber {
   TensorClaims& claims_;
   PartDescriber& parts_;
   RopeResolver& ropes_;
-  std::int64_t num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;
+  std::int64_t num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;  // of the layer that is described
   double logit_softcap_ = 0;
   bool has_qk_norm_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;

@@ -37,11 +37,11 @@ AttentionSpec AttentionDescriber::describe_latent(AttentionSpec attention, std::
     return spec;
   };
   LatentSpec latent;
-  latent.rope_dim = config_.size("qk_rope_head_dim");
-  latent.value_dim = config_.size("v_head_dim");
-  const std::int64_t rest = config_.size("qk_nope_head_dim");
+  latent.rope_dim = config_.size("qk_rope_head_dim", i);
+  latent.value_dim = config_.size("v_head_dim", i);
+  const std::int64_t rest = config_.size("qk_nope_head_dim", i);
   check_latent_sizes(latent, rest);
-  if (config_.number("q_lora_rank") != 0) {
+  if (config_.number("q_lora_rank", i) != 0) {
     latent.q_a_proj = linear("q_a_proj", "q_a_proj", "attention.latent_bias");
     latent.q_a_norm = norm("q_a_norm");
     attention.q_proj = linear("q_b_proj", "q_b_proj", "");

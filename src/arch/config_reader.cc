@@ -1,5 +1,6 @@
 #include "arch/config_reader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/ranges.h>
 
@@ -69,7 +70,30 @@ bool ConfigReader::is_given(const std::string& name) const {
   return false;
 }
 
-double ConfigReader::compute(const std::string& name) {
+// An item of a list with one for each layer.
+const JsonValue& ConfigReader::item_of(const JsonValue& list, const std::string& key, std::int64_t layer) {
+  // The number of layers itself is no list.
+  if (reads_list_) fail(ErrorKind::kFormat, "config.json: {} is a list, expected a number", shown(key));
+  reads_list_ = true;
+  const std::int64_t num_layers = size("num_hidden_layers");
+  reads_list_ = false;
+  const auto& items = list.as_array();
+  if (items.size() != static_cast<std::size_t>(num_layers))
+    fail(ErrorKind::kFormat, "config.json: {} is a list of {}; expected a value for each of {} layers",
+         shown(key), items.size(), num_layers);
+  const std::string first = items.front().dump();
+  const bool is_one =
+      std::all_of(items.begin(), items.end(), [&](const JsonValue& item) { return item.dump() == first; });
+  if (is_one) return items.front();
+  if (layer < 0)
+    fail(ErrorKind::kUnsupported,
+         "config.json: {} differs from layer to layer, but family '{}' needs one value for all", shown(key),
+         family_.name);
+  differs_ = true;
+  return items[static_cast<std::size_t>(layer)];
+}
+
+double ConfigReader::compute(const std::string& name, std::int64_t layer) {
   const auto found = family_.config.find(name);
   LLM2MNN_CHECK(found != family_.config.end());
   const ConfigEntry& entry = found->second;
@@ -84,6 +108,7 @@ double ConfigReader::compute(const std::string& name) {
       is_null = true;
       continue;
     }
+    if (value->is_array()) value = &item_of(*value, key, layer);
     const double number = entry.words.empty() ? read_value(*value, name, key) : read_word(*value, entry, key);
     if (result.has_value() && *result != number)
       fail(ErrorKind::kFormat, "config.json: {} is {} but {} is {}; they mean the same, remove one",
@@ -92,19 +117,30 @@ double ConfigReader::compute(const std::string& name) {
     result = number;
   }
   if (result.has_value()) return *result;
-  if (is_null && entry.if_null.has_value()) return evaluate(*entry.if_null, entry.where);
-  if (entry.if_missing.has_value()) return evaluate(*entry.if_missing, entry.where);
+  if (is_null && entry.if_null.has_value()) return evaluate(*entry.if_null, entry.where, layer);
+  if (entry.if_missing.has_value()) return evaluate(*entry.if_missing, entry.where, layer);
   fail(ErrorKind::kFormat, "config.json: key {} is {}", shown(keys.front()), is_null ? "null" : "missing");
 }
 
-double ConfigReader::number(const std::string& name) {
-  const auto known = values_.find(name);
-  if (known != values_.end()) return known->second;
-  return values_[name] = compute(name);
+double ConfigReader::number(const std::string& name, std::int64_t layer) {
+  if (const auto known = values_.find(name); known != values_.end()) return known->second;
+  const std::pair key(name, layer);
+  if (const auto known = layer_values_.find(key); known != layer_values_.end()) {
+    differs_ = true;
+    return known->second;
+  }
+  const bool outer_differs = std::exchange(differs_, false);
+  const double value = compute(name, layer);
+  if (differs_)
+    layer_values_[key] = value;
+  else
+    values_[name] = value;
+  differs_ = differs_ || outer_differs;
+  return value;
 }
 
-std::int64_t ConfigReader::size(const std::string& name) {
-  const double value = number(name);
+std::int64_t ConfigReader::size(const std::string& name, std::int64_t layer) {
+  const double value = number(name, layer);
   if (!(value >= 1) || value > static_cast<double>(kMaxSize) || value != std::floor(value))
     fail(ErrorKind::kFormat, "config.json: '{}' comes to {}, expected an integer of at least 1", name, value);
   return static_cast<std::int64_t>(value);
@@ -116,7 +152,7 @@ double ConfigReader::evaluate(const Expression& expression, const Location& wher
     return expression.evaluate([&](const std::string& name) {
       if (name == "i" && layer >= 0) return static_cast<double>(layer);
       if (name == "e" && expert >= 0) return static_cast<double>(expert);
-      return number(name);
+      return number(name, layer);
     });
   } catch (Error& error) {
     const bool is_ours = error.message().rfind("expression ", 0) == 0;

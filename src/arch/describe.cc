@@ -201,6 +201,7 @@ class Describer {
       spec_.layers.push_back(describe_layer(i));
       claims_.fail_if_missing(i);
     }
+    note_differing_heads();
     const bool slides = std::any_of(spec_.layers.begin(), spec_.layers.end(), [](const LayerSpec& layer) {
       return layer.attention.mask == MaskKind::kSliding;
     });
@@ -211,6 +212,19 @@ class Describer {
            "config.json: some layers slide, but {} comes to {}; it must be a positive number",
            shown(family_.setting("attention.sliding_window").expression.text()), window);
     spec_.sliding_window = static_cast<std::int64_t>(window);
+  }
+
+  // Reports name the heads of the first layer.
+  void note_differing_heads() {
+    const auto by_heads = [](const LayerSpec& a, const LayerSpec& b) {
+      return a.attention.num_attention_heads < b.attention.num_attention_heads;
+    };
+    const auto [least, most] = std::minmax_element(spec_.layers.begin(), spec_.layers.end(), by_heads);
+    const AttentionSpec &few = least->attention, &many = most->attention;
+    if (few.num_attention_heads > 0 && few.num_attention_heads != many.num_attention_heads)
+      spec_.notes.push_back(fmt::format("layers differ in their heads: {}/{} to {}/{}",
+                                        few.num_attention_heads, few.num_key_value_heads,
+                                        many.num_attention_heads, many.num_key_value_heads));
   }
 
   LayerSpec describe_layer(std::int64_t i) {

@@ -43,13 +43,13 @@ bool MoeDescriber::is_sparse(std::int64_t i) {
   return config_.is_on(*layers_, i) && !dense_layers_.contains(i);
 }
 
-void MoeDescriber::read_groups(RouterSpec& router, std::int64_t num_experts) {
-  router.num_groups = count("moe.groups", config_.evaluate("moe.groups"), 1, num_experts);
+void MoeDescriber::read_groups(RouterSpec& router, std::int64_t num_experts, std::int64_t i) {
+  router.num_groups = count("moe.groups", config_.evaluate("moe.groups", i), 1, num_experts);
   if (num_experts % router.num_groups != 0)
     fail(ErrorKind::kFormat, "config.json: {} experts do not fall into {} groups of one length", num_experts,
          router.num_groups);
   router.groups_per_token =
-      count("moe.groups_per_token", config_.evaluate("moe.groups_per_token"), 1, router.num_groups);
+      count("moe.groups_per_token", config_.evaluate("moe.groups_per_token", i), 1, router.num_groups);
   const std::int64_t group = num_experts / router.num_groups;
   if (router.groups_per_token * group < router.experts_per_token)
     fail(ErrorKind::kFormat, "config.json: {} experts for each token, but {} groups have {}",
@@ -60,20 +60,20 @@ void MoeDescriber::read_groups(RouterSpec& router, std::int64_t num_experts) {
     fail(ErrorKind::kFormat, "config.json: groups of one expert have no two best");
 }
 
-RouterSpec MoeDescriber::router_choices(std::int64_t num_experts) {
+RouterSpec MoeDescriber::router_choices(std::int64_t num_experts, std::int64_t i) {
   RouterSpec router;
   const std::string kind = family_.setting("moe.router").word;
   router.kind = kind == "sigmoid"       ? RouterKind::kSigmoid
                 : kind == "sparsemixer" ? RouterKind::kSparsemixer
                                         : RouterKind::kSoftmax;
   router.experts_per_token =
-      count("'num_experts_per_tok'", config_.number("num_experts_per_tok"), 1, num_experts);
-  router.renormalise = is_on("moe.renormalise");
-  router.renormalise_eps = config_.evaluate("moe.renormalise_eps");
-  router.scale = config_.evaluate("moe.routed_scale");
-  router.jitter = config_.evaluate("moe.jitter");
-  read_groups(router, num_experts);
-  const bool is_plain = !router.renormalise && router.num_groups == 1 && !is_on("moe.selection_bias");
+      count("'num_experts_per_tok'", config_.number("num_experts_per_tok", i), 1, num_experts);
+  router.renormalise = is_on("moe.renormalise", i);
+  router.renormalise_eps = config_.evaluate("moe.renormalise_eps", i);
+  router.scale = config_.evaluate("moe.routed_scale", i);
+  router.jitter = config_.evaluate("moe.jitter", i);
+  read_groups(router, num_experts, i);
+  const bool is_plain = !router.renormalise && router.num_groups == 1 && !is_on("moe.selection_bias", i);
   if (router.kind == RouterKind::kSparsemixer && (router.experts_per_token != 2 || !is_plain))
     fail(ErrorKind::kUnsupported,
          "config.json: router 'sparsemixer' with {} experts for each token; it takes 2, without "
@@ -82,18 +82,18 @@ RouterSpec MoeDescriber::router_choices(std::int64_t num_experts) {
   return router;
 }
 
-const MoeDescriber::Choices& MoeDescriber::choices(MlpKind kind) {
-  if (choices_.has_value()) return *choices_;
+const MoeDescriber::Choices& MoeDescriber::choices(MlpKind kind, std::int64_t i) {
+  if (choices_.has_value() && !config_.has_layer_values()) return *choices_;
   if (kind != MlpKind::kGlu)
     fail(ErrorKind::kUnsupported, "config.json: experts without a gate (mlp.kind plain) are not supported");
   Choices choices;
-  choices.num_experts = count("'num_experts'", config_.number("num_experts"), 1, kMostExperts);
-  choices.router = router_choices(choices.num_experts);
-  choices.has_router_bias = is_on("moe.router_bias");
-  choices.has_selection_bias = is_on("moe.selection_bias");
-  choices.has_bias = is_on("moe.bias");
-  choices.has_shared = is_on("moe.shared");
-  choices.has_shared_gate = choices.has_shared && is_on("moe.shared_gate");
+  choices.num_experts = count("'num_experts'", config_.number("num_experts", i), 1, kMostExperts);
+  choices.router = router_choices(choices.num_experts, i);
+  choices.has_router_bias = is_on("moe.router_bias", i);
+  choices.has_selection_bias = is_on("moe.selection_bias", i);
+  choices.has_bias = is_on("moe.bias", i);
+  choices.has_shared = is_on("moe.shared", i);
+  choices.has_shared_gate = choices.has_shared && is_on("moe.shared_gate", i);
   return choices_.emplace(std::move(choices));
 }
 
@@ -124,7 +124,7 @@ MlpSpec MoeDescriber::expert(const std::string& prefix, std::string_view role_pr
 
 MoeSpec MoeDescriber::describe(std::int64_t i, MlpKind kind, Activation activation,
                                const std::optional<GluLimits>& limits) {
-  const Choices& shared = choices(kind);
+  const Choices& shared = choices(kind, i);
   const std::string prefix = fmt::format("layers.{}.mlp", i);
   MoeSpec moe;
   moe.router = shared.router;

@@ -25,7 +25,7 @@ class MoeDescriber {
                    const std::optional<GluLimits>& limits);
 
  private:
-  /// What is one for all layers.
+  /// What is one for all layers, unless config.json has values for each.
   struct Choices {
     RouterSpec router;
     std::int64_t num_experts = 0;
@@ -33,11 +33,11 @@ class MoeDescriber {
     bool has_shared = false, has_shared_gate = false;
   };
 
-  bool is_on(std::string_view path) { return config_.evaluate(path) != 0; }
+  bool is_on(std::string_view path, std::int64_t i) { return config_.evaluate(path, i) != 0; }
   std::int64_t count(std::string_view what, double value, std::int64_t least, std::int64_t most) const;
-  const Choices& choices(MlpKind kind);
-  RouterSpec router_choices(std::int64_t num_experts);
-  void read_groups(RouterSpec& router, std::int64_t num_experts);
+  const Choices& choices(MlpKind kind, std::int64_t i);
+  RouterSpec router_choices(std::int64_t num_experts, std::int64_t i);
+  void read_groups(RouterSpec& router, std::int64_t num_experts, std::int64_t i);
   void read_dense_layers();
   LinearSpec linear(std::string address, std::string_view role, std::int64_t layer, std::int64_t expert,
                     bool has_bias);

@@ -89,22 +89,24 @@ std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
   return is_q ? "num_attention_heads, head_dim" : "num_key_value_heads, head_dim";
 }
 
-Shape TensorClaims::expected_shape(const RoleInfo& role) {
-  const auto known = shapes_.find(std::string(role.name));
+Shape TensorClaims::expected_shape(const RoleInfo& role, std::int64_t layer) {
+  // All layers share a shape until one is known to have sizes of its own.
+  const auto key = [&] { return std::pair(role.name, config_.has_layer_values() ? layer : -1); };
+  const auto known = shapes_.find(key());
   if (known != shapes_.end()) return known->second;
   Shape shape;
   std::string_view rest = shape_words(role);
   while (!rest.empty()) {
     const std::size_t comma = std::min(rest.find(", "), rest.size());
     const Expression size = Expression::parse(std::string(rest.substr(0, comma)));
-    shape.push_back(static_cast<std::int64_t>(config_.evaluate(size, family_.top)));
+    shape.push_back(static_cast<std::int64_t>(config_.evaluate(size, family_.top, layer)));
     rest.remove_prefix(std::min(comma + 2, rest.size()));
   }
   if (role.role == WeightRole::kPositionEmbedding) {
     const Setting offset = family_.setting("model.position_offset");
     shape[0] += as_row(config_.evaluate_setting(offset), family_.top, "model.position_offset");
   }
-  return shapes_[std::string(role.name)] = shape;
+  return shapes_[key()] = shape;
 }
 
 void TensorClaims::mark_used(TensorId id, const RoleInfo& role) {
@@ -167,9 +169,10 @@ Binding TensorClaims::whole(TensorId id, const RoleInfo& role, const Shape& expe
   return binding;
 }
 
-Binding TensorClaims::heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern) {
+Binding TensorClaims::heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern,
+                            std::int64_t layer) {
   const bool is_q = role.role == WeightRole::kQNorm;
-  const std::int64_t count = config_.size(is_q ? "num_attention_heads" : "num_key_value_heads");
+  const std::int64_t count = config_.size(is_q ? "num_attention_heads" : "num_key_value_heads", layer);
   std::vector<Binding> parts;
   for (std::int64_t head = 0; head < count; ++head) {
     const std::string own = with_number(name, kHeadMark, head);
@@ -178,16 +181,16 @@ Binding TensorClaims::heads(const std::string& name, const RoleInfo& role, const
       missing_.push_back(own);
       return {};
     }
-    parts.push_back(whole(*id, role, expected_shape(role), pattern));
+    parts.push_back(whole(*id, role, expected_shape(role, layer), pattern));
   }
   return Binding::concat_rows(std::move(parts));
 }
 
 Binding TensorClaims::picked(TensorId id, const RoleInfo& role, const Shape& expected,
-                             const TensorPattern& pattern, std::int64_t expert) {
+                             const TensorPattern& pattern, std::int64_t layer, std::int64_t expert) {
   const TensorInfo& info = tensors_[id];
   const auto evaluate = [&](const Expression& expression, std::string_view what) {
-    return as_row(config_.evaluate(expression, pattern.where, -1, expert), pattern.where,
+    return as_row(config_.evaluate(expression, pattern.where, layer, expert), pattern.where,
                   fmt::format("'{}' of rows", what));
   };
   RowClaim rows{role.name, 0, 0, 0, 0};
@@ -244,7 +247,7 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
   const std::string name = tensor_name(pattern, layer, expert);
   Binding binding;
   if (is_per_head(name)) {
-    binding = heads(name, *role, pattern);
+    binding = heads(name, *role, pattern, layer);
     if (binding.is_empty()) return {};
   } else {
     const std::optional<TensorId> id = stored_.find(name);
@@ -252,16 +255,18 @@ Binding TensorClaims::claim(std::string_view role_name, std::int64_t layer, std:
       missing_.push_back(name);
       return {};
     }
-    const Shape expected = expected_shape(*role);
-    binding = pattern.rows.has_value() ? picked(*id, *role, expected, pattern, expert)
+    const Shape expected = expected_shape(*role, layer);
+    binding = pattern.rows.has_value() ? picked(*id, *role, expected, pattern, layer, expert)
                                        : whole(*id, *role, expected, pattern);
   }
-  if (pattern.normalise.has_value() && config_.evaluate(*pattern.normalise, pattern.where, -1, expert) != 0)
+  if (pattern.normalise.has_value() &&
+      config_.evaluate(*pattern.normalise, pattern.where, layer, expert) != 0)
     binding = binding.normalise_rows();
   if (pattern.add.has_value())
-    binding = binding.add(static_cast<float>(config_.evaluate(*pattern.add, pattern.where, -1, expert)));
+    binding = binding.add(static_cast<float>(config_.evaluate(*pattern.add, pattern.where, layer, expert)));
   if (pattern.scale.has_value())
-    binding = binding.scale(static_cast<float>(config_.evaluate(*pattern.scale, pattern.where, -1, expert)));
+    binding =
+        binding.scale(static_cast<float>(config_.evaluate(*pattern.scale, pattern.where, layer, expert)));
   return binding;
 }
 

@@ -59,12 +59,13 @@ class TensorClaims {
   Binding stored(TensorId id, const Shape& shape, bool transposed);
   Binding whole(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern);
   /// The vectors of all heads, one after the other; `name` has {h}. Empty when one is missing.
-  Binding heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern);
+  Binding heads(const std::string& name, const RoleInfo& role, const TensorPattern& pattern,
+                std::int64_t layer);
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern,
-                 std::int64_t expert);
+                 std::int64_t layer, std::int64_t expert);
   /// The role's shape in config names; that of q_norm, k_norm and o_proj is a choice of the family.
   std::string_view shape_words(const RoleInfo& role) const;
-  Shape expected_shape(const RoleInfo& role);
+  Shape expected_shape(const RoleInfo& role, std::int64_t layer);
   void mark_used(TensorId id, const RoleInfo& role);
   void check_row_coverage() const;
   void check_row_coverage(TensorId id, const Shared& shared) const;
@@ -83,7 +84,7 @@ class TensorClaims {
   std::map<TensorId, Shared> partial_;
   std::vector<DecoderSpec::Ignored> ignored_;
   std::vector<std::string> missing_;
-  std::map<std::string, Shape> shapes_;
+  std::map<std::pair<std::string_view, std::int64_t>, Shape> shapes_;  // by role and layer
 };
 
 }  // namespace llm2mnn

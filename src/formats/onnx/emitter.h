@@ -81,6 +81,7 @@ class Emitter {
   /// Whether GroupQueryAttention rotates: it must be the next to read both values.
   bool attention_rotates(const ir::Rope& op) const;
   void emit_rotary_cache(const ir::RopeTable& op);
+  void check_group_query_attention(const ir::Attention& op) const;
   void emit_group_query_attention(const ir::Attention& op);
   /// Probabilities [B, Hq, S, T] of masked scores.
   std::string probabilities(const std::string& name, const std::string& masked, const std::string& queries,

@@ -262,15 +262,31 @@ void Emitter::emit(const ir::Rope& op) {
   set_heads(op.k_out, rotate(value_name(op.k_out), k, op), k_channels);
 }
 
-void Emitter::emit_group_query_attention(const ir::Attention& op) {
-  const std::int64_t layer = op.layer_idx;
-  const std::optional<RotaryCache>& cache = caches_[op.q];
-  if (op.head_dim % 16 != 0) {
+void Emitter::check_group_query_attention(const ir::Attention& op) const {
+  if (op.head_dim % 16 != 0)
     fail(ErrorKind::kUnsupported,
          "layer {}: GroupQueryAttention needs a head_dim that is a multiple of 16, and this is {}; use "
          "--onnx_flavour one or ort",
-         layer, op.head_dim);
+         op.layer_idx, op.head_dim);
+  // genai_config.json has one number, and the engine makes every layer's cache by it.
+  for (const ir::Node& node : graph_.nodes) {
+    const auto* first = std::get_if<ir::Attention>(&node.op);
+    if (first == nullptr) continue;
+    if (op.num_key_value_heads != first->num_key_value_heads || op.head_dim != first->head_dim)
+      fail(ErrorKind::kUnsupported,
+           "layer {}: onnxruntime-genai keeps as many key heads for every layer, and this has {} of {}, "
+           "layer {} "
+           "{} of {}; use --onnx_flavour one or ort",
+           op.layer_idx, op.num_key_value_heads, op.head_dim, first->layer_idx, first->num_key_value_heads,
+           first->head_dim);
+    return;
   }
+}
+
+void Emitter::emit_group_query_attention(const ir::Attention& op) {
+  const std::int64_t layer = op.layer_idx;
+  const std::optional<RotaryCache>& cache = caches_[op.q];
+  check_group_query_attention(op);
   std::vector<std::string> inputs{rows(op.q),
                                   rows(op.k),
                                   rows(op.v),
