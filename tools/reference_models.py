@@ -3,7 +3,7 @@ the published checkpoints. Used by tools/regen_goldens.py only.
 
 On the fixtures these give, within float32 rounding, the logits of the modeling files published for ChatGLM3-6B, Qwen-7B-Chat,
 InternLM-7B, InternLM 2, Baichuan-7B (with the rows of the head normalised beforehand) and TeleChat 7B and 12B (which round the rotary table to
-FP16: 1.6e-4; without that nothing is left). EXAONE 3, InternLM 3 and Orion were compared by reading: mlx-lm, LMDeploy, vLLM; MiniCPM 3: transformers 5.
+FP16: 1.6e-4; without that nothing is left). EXAONE 3, InternLM 3, Orion and OpenELM were compared by reading: mlx-lm, LMDeploy, vLLM, CoreNet; MiniCPM 3: transformers 5.
 Qwen 3.5 gives the logits of transformers' Qwen 3 Next when that model's fused rows are put apart; DeepSeek V2 those of its class in
 transformers when that one's scores are multiplied by the square of YaRN's magnitude and weights are not renormalised."""
 import math
@@ -345,6 +345,22 @@ def deepseek_v2(m, c, ids):
     return deepseek_decoder(m, c, ids, attention, route)
 
 
+def openelm(m, c, ids):
+    """Every layer has heads and a width of its own; the width shows in the tensors."""
+    x = m["transformer.token_embeddings.weight"][ids]
+    for i, (q_heads, kv_heads) in enumerate(zip(c.num_query_heads, c.num_kv_heads)):
+        at = f"transformer.layers.{i}."
+        parts = heads(m.linear(m.rms(x, at + "attn_norm", 1e-6), at + "attn.qkv_proj"), c.head_dim)
+        q, k, v = parts.split((q_heads, kv_heads, kv_heads), 1)
+        if c.normalize_qk_projections:
+            q, k = m.rms(q, at + "attn.q_norm", 1e-6), m.rms(k, at + "attn.k_norm", 1e-6)
+        q, k = rotate(q, c.rope_freq_constant), rotate(k, c.rope_freq_constant)
+        x = x + m.linear(attend(q, k, v), at + "attn.out_proj")
+        gate, up = m.linear(m.rms(x, at + "ffn_norm", 1e-6), at + "ffn.proj_1").chunk(2, -1)
+        x = x + m.linear(F.silu(gate) * up, at + "ffn.proj_2")
+    return m.linear(m.rms(x, "transformer.norm", 1e-6), "transformer.token_embeddings" if c.share_input_output_layers else "lm_head")
+
+
 def gated_delta_rule(m, c, x, at):
     """Linear attention, one token after the other (arXiv:2412.06464), with the convolution in front and the gated norm behind."""
     keys, values = c.linear_num_key_heads * c.linear_key_head_dim, c.linear_num_value_heads * c.linear_value_head_dim
@@ -457,6 +473,6 @@ def phi_msft(m, c, ids):
 
 
 FORWARD = (chatglm, internlm2, qwen, exaone, telechat, internlm, internlm3, orion, baichuan, mimo, minicpm3, deepseek, deepseek_v2, qwen3_5_text,
-           qwen3_5_moe_text, minicpm, phi_msft)
+           qwen3_5_moe_text, minicpm, phi_msft, openelm)
 MODELS = {{"phi_msft": "phi-msft"}.get(forward.__name__, forward.__name__): lambda config, forward=forward: Reference(forward, config)
           for forward in FORWARD}

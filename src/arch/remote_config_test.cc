@@ -81,12 +81,14 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
-// Models with experts, whose tensors are too many to be made up here: no key of theirs is refused.
-TEST(RemoteConfig, KeysOfMixturesAreAccepted) {
+// Models with experts or with layers that differ, whose tensors are too many to be made up here: no key of
+// theirs is refused.
+TEST(RemoteConfig, KeysOfMixturesAndListsAreAccepted) {
   std::set<std::string> known;
   for (const EmbeddedFamily& file : embedded_families())
     known.merge(family_named(std::string(file.name)).consumed_keys());
-  for (const char* file : {"deepseek-v2-lite", "deepseek-v3", "moonlight-16b-a3b", "kimi-k2"}) {
+  for (const char* file :
+       {"deepseek-v2-lite", "deepseek-v3", "moonlight-16b-a3b", "kimi-k2", "hunyuan-a13b", "openelm-270m"}) {
     const JsonValue config = config_of(file);
     const std::string type(config.find("model_type")->as_string());
     const Family& family = family_named(type == "kimi_k2" ? "deepseek_v3" : type);

@@ -41,7 +41,7 @@ class Onnxruntime(OnnxCase):
         done = run("export", "--path", checkpoint, "--dst_path", out, "--export", "onnx", "--onnx_flavour", "genai", *family_arguments(fixture))
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-        self.assertIn(f"multiple of 16, and this is {refused_by_genai(fixture.llama_config)}", done.stderr)
+        self.assertIn(refused_by_genai(fixture.llama_config), done.stderr)
         self.assertFalse(out.exists())
 
     def test_layers_with_a_state_are_refused_by_name(self):

@@ -53,7 +53,8 @@ def odd_sizes():
     def is_odd(c):
         dim = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
         kv_heads = c.get("num_key_value_heads") or c["num_attention_heads"]
-        rows = (c["hidden_size"], c["intermediate_size"], dim * c["num_attention_heads"], dim * kv_heads)
+        kv_heads = kv_heads if isinstance(kv_heads, list) else [kv_heads]  # of each layer
+        rows = (c["hidden_size"], c["intermediate_size"], dim * c["num_attention_heads"], *(dim * n for n in kv_heads))
         return any(width % 16 for width in rows)
     return [n for n in make_fixture.fixture_names() if is_odd(make_fixture.Fixture(n).llama_config)]
 

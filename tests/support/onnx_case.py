@@ -11,10 +11,13 @@ def head_dim(config):
 
 
 def refused_by_genai(config):
-    """The width that flavour genai refuses, or None."""
+    """What flavour genai says when it refuses a model, or None."""
+    heads = config.get("num_key_value_heads")
+    if isinstance(heads, list) and len(set(heads)) > 1:
+        return "keeps as many key heads for every layer"
     dim = config.get("key_dim") or head_dim(config)
     rotary_dim = config.get("rotary_dim") or int(dim * config.get("partial_rotary_factor", 1))
-    return next((width for width in (rotary_dim, dim) if width % 16), None)
+    return next((f"multiple of 16, and this is {width}" for width in (rotary_dim, dim) if width % 16), None)
 
 
 def onnx_fixture_names():
