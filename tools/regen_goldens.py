@@ -42,7 +42,7 @@ INERT = 1e-6
 
 
 # Config keys of routers, with the value that leaves them out.
-EXPERT_KEYS = {"norm_topk_prob": False, "routed_scaling_factor": 1.0, "n_group": 1}
+EXPERT_KEYS = {"norm_topk_prob": False, "routed_scaling_factor": 1.0, "n_group": 1, "attn_temperature_tuning": False}
 
 # Types of remote code that is a class of transformers.
 SAME_CLASS = {"kimi_k2": "deepseek_v3"}

@@ -3,6 +3,13 @@
 #include <cmath>
 
 namespace llm2mnn {
+namespace {
+
+[[noreturn]] void fail_chunks_with(std::string_view other) {
+  fail(ErrorKind::kUnsupported, "config.json: chunked attention together with {}", other);
+}
+
+}  // namespace
 
 void AttentionDescriber::read_sizes(std::int64_t i) {
   num_heads_ = config_.size("num_attention_heads", i);
@@ -24,9 +31,10 @@ void AttentionDescriber::read_choices() {
   qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
                   : qk_norm == "all" ? QkNormKind::kAll
                                      : QkNormKind::kHead;
+  norms_rotary_only_ = family_.setting("attention.qk_norm_layers").word == "rotary";
 }
 
-AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
+AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask, bool is_chunked) {
   const auto linear = [&](std::string_view role, std::string_view bias) {
     return parts_.linear(fmt::format("layers.{}.self_attn.{}", i, role), role, i, parts_.is_on(bias));
   };
@@ -39,7 +47,10 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
   if (parts_.is_on("attention.output_gate"))
     attention.gate_proj = parts_.linear(fmt::format("layers.{}.self_attn.o_gate_proj", i), "o_gate_proj", i,
                                         parts_.is_on("attention.q_bias"));
-  if (family_.setting("attention.kind").word == "latent") return describe_latent(std::move(attention), i);
+  if (family_.setting("attention.kind").word == "latent") {
+    if (is_chunked) fail_chunks_with("attention.kind = latent");
+    return describe_latent(std::move(attention), i);
+  }
   attention.q_proj = linear("q_proj", "attention.q_bias");
   attention.k_proj = linear("k_proj", "attention.k_bias");
   attention.v_proj = linear("v_proj", "attention.v_bias");
@@ -50,7 +61,7 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
   attention.logit_softcap = logit_softcap_;
   if (parts_.is_on("attention.sub_norm"))
     attention.sub_norm = parts_.norm(fmt::format("layers.{}.self_attn.sub_norm", i), "attention_sub_norm", i);
-  if (has_qk_norm_) {
+  if (has_qk_norm_ && (!norms_rotary_only_ || ropes_.use(mask, i).idx >= 0)) {
     attention.q_norm = parts_.norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
     attention.k_norm = parts_.norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
   }
@@ -61,7 +72,31 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask) {
   attention.rope_idx = rope.idx;
   if (rope.idx >= 0 && rope.is_pair) pair_to_half(attention, rope.rotary_dim);
   if (parts_.is_on("attention.alibi")) add_slopes(attention);
+  add_chunks(attention, is_chunked);
+  if (rope.idx < 0) add_temperature(attention);
   return attention;
+}
+
+std::int64_t AttentionDescriber::whole_number(std::string_view path) {
+  const double value = config_.evaluate(path);
+  if (!(value >= 1) || value > 0x1p31 || value != std::floor(value))
+    fail(ErrorKind::kFormat, "config.json: '{}' comes to {}, it must be a positive whole number", path,
+         value);
+  return static_cast<std::int64_t>(value);
+}
+
+void AttentionDescriber::add_chunks(AttentionSpec& attention, bool is_chunked) {
+  if (!is_chunked) return;
+  if (attention.has_alibi) fail_chunks_with("attention.alibi");
+  // The mask is a term of the scores, which a cap would flatten.
+  if (attention.logit_softcap != 0) fail_chunks_with("attention.logit_softcap");
+  attention.chunk_size = whole_number("attention.chunk_size");
+}
+
+void AttentionDescriber::add_temperature(AttentionSpec& attention) {
+  const double scale = config_.evaluate("attention.temperature_scale");
+  if (scale == 0) return;
+  attention.temperature = TemperatureSpec{scale, whole_number("attention.temperature_interval")};
 }
 
 // A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then; and so does that

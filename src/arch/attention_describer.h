@@ -21,11 +21,14 @@ class AttentionDescriber {
   /// The attention of layer `i`. What is missing is remembered by the claims.
   /// @throws Error: kFormat for numbers of config.json that do not fit together; kUnsupported for choices
   /// that do not go together.
-  AttentionSpec describe(std::int64_t i, MaskKind mask);
+  AttentionSpec describe(std::int64_t i, MaskKind mask, bool is_chunked);
 
  private:
   void read_sizes(std::int64_t i);
   AttentionSpec describe_latent(AttentionSpec attention, std::int64_t i);
+  std::int64_t whole_number(std::string_view path);
+  void add_chunks(AttentionSpec& attention, bool is_chunked);
+  void add_temperature(AttentionSpec& attention);
   void check_latent_sizes(const LatentSpec& latent, std::int64_t rest);
   std::vector<double> alibi_slopes(std::int64_t count);
   void add_slopes(AttentionSpec& attention);
@@ -40,7 +43,7 @@ class AttentionDescriber {
   RopeResolver& ropes_;
   std::int64_t num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;  // of the layer that is described
   double logit_softcap_ = 0;
-  bool has_qk_norm_ = false;
+  bool has_qk_norm_ = false, norms_rotary_only_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
 };
 

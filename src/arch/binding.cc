@@ -36,6 +36,9 @@ struct Mxfp4Op {
 struct ConstantOp {
   float value;
 };
+struct ValuesOp {
+  std::vector<float> values;
+};
 struct ConcatOp {
   std::vector<Binding> parts;
 };
@@ -96,8 +99,8 @@ std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value
 struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, Mxfp4Op, ConstantOp, ConcatOp, GatherOp,
-               ScaleOp, AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
+  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, Mxfp4Op, ConstantOp, ValuesOp, ConcatOp,
+               GatherOp, ScaleOp, AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
       op;
 };
 
@@ -138,6 +141,12 @@ Binding Binding::dequantised(const ScaledBlocks& blocks) {
 Binding Binding::dequantised(const Mxfp4Groups& groups) {
   LLM2MNN_CHECK(groups.rows >= 0 && groups.cols >= 0 && groups.cols % 32 == 0);
   return Binding(std::make_shared<const Node>(Node{groups.rows, groups.cols, Mxfp4Op{groups}}));
+}
+
+Binding Binding::values(std::int64_t cols, std::vector<float> values) {
+  LLM2MNN_CHECK(cols > 0 && std::ssize(values) % cols == 0);
+  const std::int64_t rows = std::ssize(values) / cols;
+  return Binding(std::make_shared<const Node>(Node{rows, cols, ValuesOp{std::move(values)}}));
 }
 
 Binding Binding::constant(std::int64_t rows, float value) {
@@ -228,6 +237,7 @@ bool Binding::reads_columns() const {
                                [](const SourceOp&) { return false; },
                                [](const ScaledOp& op) { return op.blocks.transposed; },
                                [](const Mxfp4Op&) { return false; }, [](const ConstantOp&) { return false; },
+                               [](const ValuesOp&) { return false; },
                                [](const ConcatOp& op) {
                                  return std::any_of(op.parts.begin(), op.parts.end(),
                                                     [](const Binding& part) { return part.reads_columns(); });
@@ -249,7 +259,7 @@ void Binding::collect_sources(std::vector<TensorId>& out) const {
                         [&](const Mxfp4Op& op) {
                           out.insert(out.end(), {op.groups.codes, op.groups.scales});
                         },
-                        [](const ConstantOp&) {},
+                        [](const ConstantOp&) {}, [](const ValuesOp&) {},
                         [&](const ConcatOp& op) {
                           for (const Binding& part : op.parts)
                             part.collect_sources(out);
@@ -268,6 +278,7 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const ScaledOp& op) { return checkpoint.tensor(op.blocks.values).name + " dequantised"; },
           [&](const Mxfp4Op& op) { return checkpoint.tensor(op.groups.codes).name + " dequantised"; },
           [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
+          [&](const ValuesOp&) { return fmt::format("{} x {} numbers", node_->rows, node_->cols); },
           [&](const ConcatOp& op) {
             std::string text = "(";
             for (std::size_t i = 0; i < op.parts.size(); ++i)
@@ -364,52 +375,55 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
       run_begin += run.count;
     }
   };
-  std::visit(
-      Overloaded{[&](const SourceOp&) {
-                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
-                 },
-                 [&](const TransposedOp&) {
-                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
-                 },
-                 [&](const DequantisedOp& op) {
-                   read_dequantised(checkpoint, op.codes, row_begin, row_count, out, scratch);
-                 },
-                 [&](const ScaledOp&) {
-                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
-                 },
-                 [&](const Mxfp4Op&) {
-                   read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
-                 },
-                 [&](const ConstantOp& op) { std::fill_n(out, count, op.value); }, read_concat, read_gather,
-                 [&](const ScaleOp& op) {
-                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
-                   for (std::size_t i = 0; i < count; ++i)
-                     out[i] *= op.factor;
-                   check_result(*this, checkpoint, row_begin, cols, out, count);
-                 },
-                 [&](const AddOp& op) {
-                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
-                   for (std::size_t i = 0; i < count; ++i)
-                     out[i] += op.term;
-                   check_result(*this, checkpoint, row_begin, cols, out, count);
-                 },
-                 [&](const ExponentialOp& op) {
-                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
-                   for (std::size_t i = 0; i < count; ++i)
-                     out[i] = std::exp(out[i]);
-                   check_result(*this, checkpoint, row_begin, cols, out, count);
-                 },
-                 [&](const SoftplusOp& op) {
-                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
-                   for (std::size_t i = 0; i < count; ++i)
-                     out[i] = std::max(out[i], 0.0F) + std::log1p(std::exp(-std::abs(out[i])));
-                 },
-                 [&](const NormaliseOp& op) {
-                   op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
-                   for (std::int64_t row = 0; row < row_count; ++row)
-                     normalise({out + as_size(row) * cols, cols});
-                 }},
-      node_->op);
+  std::visit(Overloaded{[&](const SourceOp&) {
+                          read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                        },
+                        [&](const TransposedOp&) {
+                          read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                        },
+                        [&](const DequantisedOp& op) {
+                          read_dequantised(checkpoint, op.codes, row_begin, row_count, out, scratch);
+                        },
+                        [&](const ScaledOp&) {
+                          read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                        },
+                        [&](const Mxfp4Op&) {
+                          read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                        },
+                        [&](const ConstantOp& op) { std::fill_n(out, count, op.value); },
+                        [&](const ValuesOp& op) {
+                          std::copy_n(op.values.begin() + row_begin * node_->cols, count, out);
+                        },
+                        read_concat, read_gather,
+                        [&](const ScaleOp& op) {
+                          op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                          for (std::size_t i = 0; i < count; ++i)
+                            out[i] *= op.factor;
+                          check_result(*this, checkpoint, row_begin, cols, out, count);
+                        },
+                        [&](const AddOp& op) {
+                          op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                          for (std::size_t i = 0; i < count; ++i)
+                            out[i] += op.term;
+                          check_result(*this, checkpoint, row_begin, cols, out, count);
+                        },
+                        [&](const ExponentialOp& op) {
+                          op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                          for (std::size_t i = 0; i < count; ++i)
+                            out[i] = std::exp(out[i]);
+                          check_result(*this, checkpoint, row_begin, cols, out, count);
+                        },
+                        [&](const SoftplusOp& op) {
+                          op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                          for (std::size_t i = 0; i < count; ++i)
+                            out[i] = std::max(out[i], 0.0F) + std::log1p(std::exp(-std::abs(out[i])));
+                        },
+                        [&](const NormaliseOp& op) {
+                          op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                          for (std::int64_t row = 0; row < row_count; ++row)
+                            normalise({out + as_size(row) * cols, cols});
+                        }},
+             node_->op);
 }
 
 void Binding::read_run(const Checkpoint& checkpoint, const RowRun& run, float* out,

@@ -70,6 +70,8 @@ class Binding {
   };
   static Binding dequantised(const Mxfp4Groups& groups);
 
+  /// A matrix of `cols` columns that is no tensor of the checkpoint.
+  static Binding values(std::int64_t cols, std::vector<float> values);
   /// A vector [n] of one value (an absent norm weight, a zero bias).
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.

@@ -164,7 +164,7 @@ double ConfigReader::evaluate(const Expression& expression, const Location& wher
 double ConfigReader::layer_value(const Setting& setting, std::int64_t layer) {
   for (const std::string& key : setting.keys) {
     const JsonValue* list = find_path(config_, key);
-    if (list == nullptr || list->is_null()) continue;
+    if (list == nullptr || list->is_null() || (list->is_array() && list->as_array().empty())) continue;
     const std::int64_t num_layers = size("num_hidden_layers");
     if (!list->is_array() || list->as_array().size() != static_cast<std::size_t>(num_layers))
       fail(ErrorKind::kFormat, "config.json: {} must be a list with one number for each of {} layers",

@@ -55,6 +55,20 @@ TEST(Container, TheTextConfigIsFoundAndCompleted) {
             "qwen2");
 }
 
+TEST(Container, WhatTheObjectsAroundItSayCountsToo) {
+  const TextModel model = text_of(R"({"model_type": "pair", "eos_token_id": 7, "bos_token_id": 1,
+      "architectures": ["Pair"], "inner": {"eos_token_id": 8, "pad_token_id": 9,
+      "llm": {"hidden_size": 4, "architectures": ["Pair"]}}})");
+  EXPECT_EQ(model.config.find("eos_token_id")->as_int64(), 8);
+  EXPECT_EQ(model.config.find("pad_token_id")->as_int64(), 9);
+  EXPECT_EQ(model.config.find("bos_token_id")->as_int64(), 1);
+  EXPECT_EQ(model.config.find("architectures"), nullptr);
+  EXPECT_NE(text_of(R"({"model_type": "pair", "architectures": ["Pair"],
+      "inner": {"llm": {"architectures": ["LlamaForCausalLM"]}}})")
+                .config.find("architectures"),
+            nullptr);
+}
+
 TEST(Container, AFlatConfigIsTheTextModels) {
   std::string file(kFile);
   file.replace(file.find("[text.types]"), 0, "flat = true\n");

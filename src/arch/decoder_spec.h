@@ -149,6 +149,12 @@ struct LatentSpec {
 inline constexpr std::int64_t kAlibiChannels = 2;
 inline constexpr std::int64_t kAlibiSplit = 2048;
 
+/// q times 1 + scale * ln(1 + floor((position + 1) / interval)), arXiv:2501.19399 in steps.
+struct TemperatureSpec {
+  double scale = 0;
+  std::int64_t interval = 0;
+};
+
 struct AttentionSpec {
   LinearSpec q_proj;  ///< [Hq*Dh, H]
   LinearSpec k_proj;  ///< [Hkv*Dh, H]
@@ -172,6 +178,9 @@ struct AttentionSpec {
   /// them.
   bool has_alibi = false;
   MaskKind mask = MaskKind::kFull;
+  /// Above 0: positions fall into chunks of this many, and a query sees the keys of its own chunk only.
+  std::int64_t chunk_size = 0;
+  std::optional<TemperatureSpec> temperature;
   int rope_idx = 0;  ///< into DecoderSpec::ropes; -1: no rotary embedding in this layer
 };
 
@@ -247,6 +256,8 @@ struct MoeSpec {
   std::vector<MlpSpec> experts;           ///< E of them, all of one shape and kind; kGlu
   std::optional<MlpSpec> shared;          ///< kGlu
   std::optional<LinearSpec> shared_gate;  ///< [1, H]: its sigmoid multiplies the shared expert
+  /// The weight of the one chosen expert multiplies what goes in, not what comes out.
+  bool scales_input = false;
 };
 
 struct LayerSpec {

@@ -241,8 +241,8 @@ class Describer {
     else if (kind == LayerKind::kGatedDelta)
       layer.gated_delta = mixers_.gated_delta(i, parts_.norm_eps());
     else
-      layer.attention =
-          attention_.describe(i, kind == LayerKind::kSliding ? MaskKind::kSliding : MaskKind::kFull);
+      layer.attention = attention_.describe(
+          i, kind == LayerKind::kSliding ? MaskKind::kSliding : MaskKind::kFull, kind == LayerKind::kChunked);
     if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
     if (residual_ != ResidualKind::kPost && !shares_norm_) layer.pre_mlp_norm = norm("pre_mlp_norm");
     if (moe_.is_sparse(i))

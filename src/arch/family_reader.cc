@@ -309,7 +309,8 @@ class Reader {
       if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_')
         fail_at(at(name), "config name {} must be made of letters, digits and '_'", shown(name.str()));
     }
-    if (name == "i" || name == "e" || name == "full" || name == "sliding" || name == "mixer")
+    if (name == "i" || name == "e" || name == "full" || name == "sliding" || name == "mixer" ||
+        name == "chunked")
       fail_at(at(name), "config name {} is a word of the expressions", shown(name.str()));
     ConfigEntry entry;
     entry.where = at(name);

@@ -56,6 +56,7 @@ std::optional<LayerKind> MixerDescriber::listed_kind(std::int64_t i) const {
     const JsonValue* list = find_path(config_.config(), key);
     if (list == nullptr || list->is_null()) continue;
     if (list->is_number()) continue;  // an expression reads it
+    if (list->is_array() && list->as_array().empty()) continue;
     const std::int64_t num_layers = config_.size("num_hidden_layers");
     if (list->is_string()) return pattern_kind(list->as_string(), key, i, num_layers);
     const std::vector<const JsonValue*> items = unrolled(*list, static_cast<std::size_t>(num_layers));
@@ -63,11 +64,12 @@ std::optional<LayerKind> MixerDescriber::listed_kind(std::int64_t i) const {
       fail(ErrorKind::kFormat, "config.json: {} must be a list with one word for each of {} layers",
            shown(key), num_layers);
     const JsonValue& item = *items[static_cast<std::size_t>(i)];
-    std::string word(item.is_string() ? item.as_string() : "");
+    std::string word = item.is_string() ? std::string(item.as_string()) : item.is_number() ? item.dump() : "";
     const auto own = layer_types_->words.find(word);
     if (own != layer_types_->words.end()) word = own->second + "_attention";
     if (word == "full_attention") return LayerKind::kFull;
     if (word == "sliding_attention") return LayerKind::kSliding;
+    if (word == "chunked_attention" && has_chunks()) return LayerKind::kChunked;
     if (word == "conv" && mixer == "short_conv") return LayerKind::kShortConv;
     if (word == "linear_attention" && mixer == "gated_delta") return LayerKind::kGatedDelta;
     fail(item.is_string() ? ErrorKind::kUnsupported : ErrorKind::kFormat,
@@ -75,6 +77,7 @@ std::optional<LayerKind> MixerDescriber::listed_kind(std::int64_t i) const {
          shown(item.dump(), 60),
          mixer == "short_conv"    ? ", and conv"
          : mixer == "gated_delta" ? ", and linear_attention"
+         : has_chunks()           ? ", and chunked_attention"
                                   : "");
   }
   return std::nullopt;
@@ -106,10 +109,15 @@ LayerKind MixerDescriber::layer_kind(std::int64_t i) {
   if (!layer_types_.has_value()) layer_types_ = family_.setting("attention.layer_types");
   if (const std::optional<LayerKind> kind = listed_kind(i)) return *kind;
   if (const std::optional<LayerKind> kind = kind_by_full_layers(i)) return *kind;
-  // full 0, sliding 1, mixer 2: the order of the menu.
+  // full 0, sliding 1, mixer 2, chunked 3: the order of the menu.
   const double word = config_.evaluate(layer_types_->expression, layer_types_->where, i);
   if (word == 0) return LayerKind::kFull;
+  if (word == 3) return LayerKind::kChunked;
   return word == 2 ? mixer() : LayerKind::kSliding;
+}
+
+bool MixerDescriber::has_chunks() const {
+  return !family_.setting("attention.chunk_size").expression.is_zero();
 }
 
 LinearSpec MixerDescriber::linear(std::int64_t i, std::string_view block, std::string_view name,

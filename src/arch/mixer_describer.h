@@ -13,7 +13,7 @@
 
 namespace llm2mnn {
 
-enum class LayerKind : std::uint8_t { kFull, kSliding, kShortConv, kGatedDelta };
+enum class LayerKind : std::uint8_t { kFull, kSliding, kChunked, kShortConv, kGatedDelta };
 
 class MixerDescriber {
  public:
@@ -34,6 +34,7 @@ class MixerDescriber {
   /// Nothing when config.json has no list of full_layers.
   std::optional<LayerKind> kind_by_full_layers(std::int64_t i);
   LayerKind mixer() const;
+  bool has_chunks() const;
   LinearSpec linear(std::int64_t i, std::string_view block, std::string_view name, std::string_view role);
   std::int64_t taps() const;
 

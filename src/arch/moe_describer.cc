@@ -18,29 +18,33 @@ std::int64_t MoeDescriber::count(std::string_view what, double value, std::int64
   return static_cast<std::int64_t>(value);
 }
 
-void MoeDescriber::read_dense_layers() {
+std::optional<std::set<std::int64_t>> MoeDescriber::listed_layers(std::string_view path) const {
   const std::int64_t num_layers = config_.size("num_hidden_layers");
-  for (const std::string& key : family_.setting("moe.dense_layers").keys) {
+  for (const std::string& key : family_.setting(path).keys) {
     const JsonValue* list = find_path(config_.config(), key);
     if (list == nullptr || list->is_null()) continue;
     if (!list->is_array())
       fail(ErrorKind::kFormat, "config.json: {} must be a list of layer numbers", shown(key));
+    std::set<std::int64_t> layers;
     for (const JsonValue& item : list->as_array()) {
       if (!item.is_number())
         fail(ErrorKind::kFormat, "config.json: {} holds {}; expected layer numbers", shown(key),
              shown(item.dump(), 60));
-      dense_layers_.insert(count(shown(key), item.as_double(), 0, num_layers - 1));
+      layers.insert(count(shown(key), item.as_double(), 0, num_layers - 1));
     }
-    return;
+    return layers;
   }
+  return std::nullopt;
 }
 
 bool MoeDescriber::is_sparse(std::int64_t i) {
   if (!layers_.has_value()) {
     layers_ = family_.setting("moe.layers");
-    read_dense_layers();
+    dense_layers_ = listed_layers("moe.dense_layers");
+    sparse_layers_ = listed_layers("moe.sparse_layers");
   }
-  return config_.is_on(*layers_, i) && !dense_layers_.contains(i);
+  if (dense_layers_.has_value() && dense_layers_->contains(i)) return false;
+  return sparse_layers_.has_value() ? sparse_layers_->contains(i) : config_.is_on(*layers_, i);
 }
 
 void MoeDescriber::read_groups(RouterSpec& router, std::int64_t num_experts, std::int64_t i) {
@@ -92,6 +96,13 @@ const MoeDescriber::Choices& MoeDescriber::choices(MlpKind kind, std::int64_t i)
   choices.has_router_bias = is_on("moe.router_bias", i);
   choices.has_selection_bias = is_on("moe.selection_bias", i);
   choices.has_bias = is_on("moe.bias", i);
+  choices.scales_input = is_on("moe.scales_input", i);
+  // With more of them, each expert would need an input of its own.
+  if (choices.scales_input && choices.router.experts_per_token != 1)
+    fail(ErrorKind::kUnsupported,
+         "config.json: 'num_experts_per_tok' is {}; where weights multiply what goes into experts "
+         "(moe.scales_input), 1 is supported",
+         choices.router.experts_per_token);
   choices.has_shared = is_on("moe.shared", i);
   choices.has_shared_gate = choices.has_shared && is_on("moe.shared_gate", i);
   return choices_.emplace(std::move(choices));
@@ -134,6 +145,7 @@ MoeSpec MoeDescriber::describe(std::int64_t i, MlpKind kind, Activation activati
     moe.experts.push_back(expert(fmt::format("{}.experts.{}", prefix, e), "expert", i, e, activation));
   for (MlpSpec& expert : moe.experts)
     expert.limits = limits;
+  moe.scales_input = shared.scales_input;
   if (shared.has_shared) moe.shared = expert(prefix + ".shared_expert", "shared", i, -1, activation);
   if (shared.has_shared_gate)
     moe.shared_gate = linear(prefix + ".shared_expert_gate", "shared_expert_gate", i, -1, false);

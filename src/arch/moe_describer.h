@@ -30,7 +30,7 @@ class MoeDescriber {
     RouterSpec router;
     std::int64_t num_experts = 0;
     bool has_router_bias = false, has_selection_bias = false, has_bias = false;
-    bool has_shared = false, has_shared_gate = false;
+    bool has_shared = false, has_shared_gate = false, scales_input = false;
   };
 
   bool is_on(std::string_view path, std::int64_t i) { return config_.evaluate(path, i) != 0; }
@@ -38,7 +38,7 @@ class MoeDescriber {
   const Choices& choices(MlpKind kind, std::int64_t i);
   RouterSpec router_choices(std::int64_t num_experts, std::int64_t i);
   void read_groups(RouterSpec& router, std::int64_t num_experts, std::int64_t i);
-  void read_dense_layers();
+  std::optional<std::set<std::int64_t>> listed_layers(std::string_view path) const;
   LinearSpec linear(std::string address, std::string_view role, std::int64_t layer, std::int64_t expert,
                     bool has_bias);
   MlpSpec expert(const std::string& prefix, std::string_view role_prefix, std::int64_t layer,
@@ -48,7 +48,7 @@ class MoeDescriber {
   ConfigReader& config_;
   TensorClaims& claims_;
   std::optional<Setting> layers_;
-  std::set<std::int64_t> dense_layers_;
+  std::optional<std::set<std::int64_t>> dense_layers_, sparse_layers_;
   std::optional<Choices> choices_;
 };
 

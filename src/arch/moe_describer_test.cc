@@ -192,6 +192,28 @@ TEST(Moe, AFurtherLayerIsOneBehindTheLast) {
   EXPECT_FALSE(matches_pattern("layers.{n}.*", "layers.3.x", 3));
 }
 
+TEST(Moe, AScaledInputTakesOneExpert) {
+  std::string text = std::string(kFamily) + kSingle;
+  text.replace(text.find("shared = true"), 13, "shared = true\n  scales_input = true");
+  const Family family = family_from_text(text);
+  EXPECT_NE(message_of([&] {
+              testing::describe(family, config_of(), tensors_of(config_of(), {0}));
+            }).find("'num_experts_per_tok' is 2; where weights multiply what goes into experts"),
+            std::string::npos);
+  const JsonValue config = with_key(config_of(), "num_experts_per_tok", "1");
+  EXPECT_TRUE(testing::describe(family, config, tensors_of(config, {0})).layers[0].moe->scales_input);
+}
+
+TEST(Moe, AListOfSparseLayersIsAllThatCounts) {
+  std::string text = std::string(kFamily) + kSingle;
+  text.replace(text.find("shared = true"), 13, "shared = true\n  sparse_layers = { key = \"sparse\" }");
+  const Family family = family_from_text(text);
+  const JsonValue config = with_key(config_of("[]"), "sparse", "[2]");
+  const DecoderSpec spec = testing::describe(family, config, tensors_of(config, {2}));
+  EXPECT_FALSE(spec.layers[0].moe.has_value());
+  EXPECT_TRUE(spec.layers[2].moe.has_value());
+}
+
 TEST(Moe, ASparsemixerTakesTwoExpertsAndNothingElse) {
   std::string text = std::string(kFamily) + kSingle;
   text.replace(text.find("\"sigmoid\""), 9, "\"sparsemixer\"");

@@ -28,6 +28,8 @@ NormSpec PartDescriber::norm(std::string address, std::string_view role, std::in
   const bool has_bias_role = find_role(bias) != nullptr;
   if (has_bias_role && !is_of_qk && !is_on("norm.weight")) {
     spec.weight = Binding::constant(config_.size("hidden_size"), 1);
+  } else if (is_of_qk && !is_on("attention.qk_norm_weight")) {
+    spec.weight = Binding::constant(config_.size("head_dim", layer), 1);
   } else {
     spec.weight = claims_.claim(role, layer);
     if (gamma_offset_ != 0 && !spec.weight.is_empty()) spec.weight = spec.weight.add(gamma_offset_);

@@ -55,6 +55,10 @@ constexpr std::array kVocabulary = {
         "weights for each, all: over all of them at once"},
     VocabularyKey{"attention.qk_norm_on", KeyKind::kExpression, "", "1",
                   "0: there is no q_norm and no k_norm after all", "-"},
+    VocabularyKey{"attention.qk_norm_weight", KeyKind::kExpression, "", "1",
+                  "0: q_norm and k_norm have no weights, as if they were 1", "-"},
+    VocabularyKey{"attention.qk_norm_layers", KeyKind::kMenu, "all rotary", "all",
+                  "rotary: layers without a rotary embedding have no q_norm and k_norm", "-"},
     VocabularyKey{
         "attention.sinks", KeyKind::kExpression, "", "0",
         "not 0: each head has a logit that takes part in the softmax and has no value (role sinks)"},
@@ -77,10 +81,19 @@ constexpr std::array kVocabulary = {
                   "q, k and v are limited to -c .. c, c this number; 0: they are not"},
     VocabularyKey{"attention.sliding_window", KeyKind::kExpression, "", "0",
                   "keys that a query of a sliding layer sees, itself included"},
-    VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding mixer", "full",
-                  "the mask of each layer: a config list of full_attention, sliding_attention, conv and "
-                  "linear_attention, a pattern such as LLLG, or an expression of i; mixer: no attention, "
-                  "what mixer.kind says"},
+    VocabularyKey{"attention.chunk_size", KeyKind::kExpression, "", "0",
+                  "positions of a chunk of chunked layers: a query sees the keys of its own chunk",
+                  "chunked_attention"},
+    VocabularyKey{"attention.temperature_scale", KeyKind::kExpression, "", "0",
+                  "s of q times 1 + s * ln(1 + floor((position + 1) / temperature_interval)), in layers "
+                  "without a rotary embedding; 0: none",
+                  "temperature"},
+    VocabularyKey{"attention.temperature_interval", KeyKind::kExpression, "", "1",
+                  "positions with one temperature", "-"},
+    VocabularyKey{"attention.layer_types", KeyKind::kLayerTypes, "full sliding mixer chunked", "full",
+                  "the mask of each layer: a config list of full_attention, sliding_attention, "
+                  "chunked_attention, conv and linear_attention, a pattern such as LLLG, or an expression of "
+                  "i; mixer: no attention, what mixer.kind says"},
     VocabularyKey{"attention.full_layers", KeyKind::kLayerList, "", "none",
                   "a config list of the numbers of the layers with full attention, where layer_types has no "
                   "list; the others have what mixer.kind says",
@@ -109,6 +122,11 @@ constexpr std::array kVocabulary = {
                   "not 0: layer i has experts instead of a dense MLP", "experts"},
     VocabularyKey{"moe.dense_layers", KeyKind::kLayerList, "", "none",
                   "a config list of the layers that have a dense MLP all the same", "-"},
+    VocabularyKey{"moe.sparse_layers", KeyKind::kLayerList, "", "none",
+                  "a config list of the layers that have experts; where it is given, moe.layers is not asked",
+                  "-"},
+    VocabularyKey{"moe.scales_input", KeyKind::kExpression, "", "0",
+                  "not 0: the weight of the one expert of a token multiplies what goes in", "-"},
     VocabularyKey{"moe.router", KeyKind::kMenu, "softmax sigmoid sparsemixer", "softmax",
                   "scores of the experts: softmax over all, sigmoid of each, or two arg-maxes with softmaxes "
                   "around them"},

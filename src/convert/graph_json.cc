@@ -139,7 +139,10 @@ Json op_json(const ir::Op& op) {
                     {"positions", n.num_positions}};
           },
           [](const ir::PositionEmbedding& n) -> Json {
-            return {{"y", n.y}, {"table", n.table}, {"positions", n.num_positions}, {"size", n.size}};
+            Json json = {{"y", n.y}, {"table", n.table}, {"positions", n.num_rows}, {"size", n.size}};
+            if (n.stride != 1) json["stride"] = n.stride;
+            if (n.offset != 0) json["offset"] = n.offset;
+            return json;
           },
           [](const ir::Rope& n) -> Json {
             return {{"q", n.q},
@@ -311,8 +314,12 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
     }
     return table;
   }
-  if (kind == "PositionEmbedding")
-    return ir::PositionEmbedding{f.id("y"), f.id("table"), size_of(f, "positions"), size_of(f, "size")};
+  if (kind == "PositionEmbedding") {
+    ir::PositionEmbedding table{f.id("y"), f.id("table"), size_of(f, "positions"), size_of(f, "size")};
+    if (f.has("stride")) table.stride = size_of(f, "stride");
+    if (f.has("offset")) table.offset = size_of(f, "offset");
+    return table;
+  }
   if (kind == "Rope") {
     return ir::Rope{f.id("q"),
                     f.id("k"),

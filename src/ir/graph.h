@@ -120,12 +120,13 @@ struct RopeTable {
   double attention_factor;
   std::int64_t num_positions;  ///< positions the table must cover
 };
-/// y [T, size]: a row of a learned table for each of position_ids. A position beyond the table takes its last
-/// row.
+/// y [T, size]: row (position + offset) / stride of a table, rounded down, for each of position_ids. A
+/// position beyond the table takes its last row.
 struct PositionEmbedding {
   ValueId y;
   WeightId table;
-  std::int64_t num_positions, size;
+  std::int64_t num_rows, size;
+  std::int64_t stride = 1, offset = 0;
 };
 /// Rotates the first `rotary_dim` channels of each head of q [T, Hq*Dh] and k [T, Hkv*Dh], pairs (j, j +
 /// rotary_dim/2).

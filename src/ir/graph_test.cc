@@ -234,7 +234,16 @@ TEST(Graph, APositionTableHasARowForEachPosition) {
   EXPECT_NO_THROW(verify(graph));
   EXPECT_EQ(position_tables(graph).at(table), true);
   EXPECT_EQ(position_tables(graph).at(0), false);
-  std::get<PositionEmbedding>(graph.nodes[0].op).num_positions = 7;
+  PositionEmbedding& op = std::get<PositionEmbedding>(graph.nodes[0].op);
+  op.stride = 3;
+  op.offset = 17;
+  EXPECT_NO_THROW(verify(graph));
+  for (const auto& [stride, offset] : {std::pair{3, 18}, {0, 0}, {1, -1}}) {
+    op.stride = stride;
+    op.offset = offset;
+    EXPECT_THROW(verify(graph), Error) << stride << ", " << offset;
+  }
+  op = {y, table, 7, 4};
   EXPECT_THROW(verify(graph), Error);
 }
 

@@ -91,7 +91,10 @@ struct Attributes {
     return fmt::format(", rotary_dim={}, factor={}, positions={}", 2 * op.inv_freq.size(),
                        op.attention_factor, op.num_positions);
   }
-  std::string operator()(const PositionEmbedding& op) const { return weight("table", op.table); }
+  std::string operator()(const PositionEmbedding& op) const {
+    if (op.stride == 1 && op.offset == 0) return weight("table", op.table);
+    return fmt::format("{}, row=(position + {}) / {}", weight("table", op.table), op.offset, op.stride);
+  }
   std::string operator()(const Rope& op) const {
     return fmt::format(", heads={}/{}, head_dim={}, rotary_dim={}", op.num_attention_heads,
                        op.num_key_value_heads, op.head_dim, op.rotary_dim);

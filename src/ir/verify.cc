@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <unordered_set>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "ir/graph.h"
 
@@ -168,8 +169,11 @@ class Verifier {
     channels_[op.cos] = channels_[op.sin] = 2 * static_cast<std::int64_t>(op.inv_freq.size());
   }
   void check_op(const PositionEmbedding& op) {
-    require(op.num_positions > 0 && op.size > 0, "a size is not positive");
-    require_weight(op.table, {op.num_positions, op.size});
+    require(op.num_rows > 0 && op.size > 0 && op.stride > 0, "a size is not positive");
+    std::int64_t positions = 0;  // that have a row
+    require(op.offset >= 0 && checked_mul(op.num_rows, op.stride, positions) && op.offset < positions,
+            "the table has no row for its positions");
+    require_weight(op.table, {op.num_rows, op.size});
     channels_[op.y] = op.size;
   }
   void check_op(const Rope& op) {

@@ -67,12 +67,13 @@ ir::ValueId GraphParts::unary(ir::ValueId x, ir::UnaryKind kind, std::string_vie
   return y;
 }
 
-ir::ValueId GraphParts::positions_of(const std::string& address, const Binding& table) {
+ir::ValueId GraphParts::positions_of(const std::string& address, const Binding& table, std::int64_t stride,
+                                     std::int64_t offset) {
   const ir::WeightId id = graph().add_weight(address + ".weight", {table.rows(), table.cols()});
   out_.weights.push_back({table, WeightRole::kPositionEmbedding, false});
   const std::string node = "/" + address;
   const ir::ValueId y = value_of(node);
-  graph().add_node(node, ir::PositionEmbedding{y, id, table.rows(), table.cols()});
+  graph().add_node(node, ir::PositionEmbedding{y, id, table.rows(), table.cols(), stride, offset});
   return y;
 }
 

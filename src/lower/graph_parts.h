@@ -34,8 +34,9 @@ class GraphParts {
   /// A unary op named behind what it reads: "/layers.0/mlp/gate/sigmoid".
   ir::ValueId unary(ir::ValueId x, ir::UnaryKind kind, std::string_view name);
   ir::ValueId sigmoid(ir::ValueId x) { return unary(x, ir::UnaryKind::kSigmoid, "sigmoid"); }
-  /// The rows of a table [P, n] at the positions of the tokens.
-  ir::ValueId positions_of(const std::string& address, const Binding& table);
+  /// The rows of a table [P, n] at the positions of the tokens: row (position + offset) / stride.
+  ir::ValueId positions_of(const std::string& address, const Binding& table, std::int64_t stride = 1,
+                           std::int64_t offset = 0);
   /// Heads of `from` channels cut, or filled with zeros, to `to`.
   ir::ValueId resize_heads(const std::string& node, ir::ValueId x, std::int64_t heads, std::int64_t from,
                            std::int64_t to);

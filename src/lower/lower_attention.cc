@@ -13,6 +13,8 @@ void AttentionLowering::add_tables() {
   if (std::any_of(spec_.layers.begin(), spec_.layers.end(),
                   [](const LayerSpec& layer) { return layer.attention.has_alibi; }))
     add_alibi_positions();
+  add_chunk_codes();
+  add_temperatures();
   for (std::size_t i = 0; i < spec_.ropes.size(); ++i)
     ropes_.push_back(rope_table(i));
 }
@@ -95,8 +97,10 @@ ir::ValueId AttentionLowering::attention(std::size_t layer_idx, const AttentionS
   if (!spec.qk_norm_after_rope) head_norms(spec, q, k);
   if (spec.rope_idx >= 0) rotate(spec, prefix + "/rotary", q, k);
   if (spec.qk_norm_after_rope) head_norms(spec, q, k);
+  if (spec.temperature) q = parts_.multiply(prefix + "/temperature", q, temperature_);
   if (spec.has_alibi) widen_for_alibi(prefix, spec, q, k, v);
-  const std::int64_t op_dim = spec.head_dim + (spec.has_alibi ? kAlibiChannels : 0);
+  if (spec.chunk_size > 0 && chunks_.channels > 0) widen_for_chunks(prefix, spec, q, k, v);
+  const std::int64_t op_dim = spec.head_dim + extra_channels(spec);
   const bool slides = spec.mask == MaskKind::kSliding;
   parts_.graph().has_sliding_layers |= slides;
   const std::string node = prefix + "/attention";
@@ -109,8 +113,7 @@ ir::ValueId AttentionLowering::attention(std::size_t layer_idx, const AttentionS
       node, ir::Attention{q, k, v, y, spec.num_attention_heads, spec.num_key_value_heads, op_dim,
                           static_cast<std::int64_t>(layer_idx),
                           slides ? ir::MaskKind::kSliding : ir::MaskKind::kFull, sinks, spec.logit_softcap});
-  if (spec.has_alibi)
-    y = parts_.resize_heads(prefix + "/value_part", y, spec.num_attention_heads, op_dim, spec.head_dim);
+  y = parts_.resize_heads(prefix + "/value_part", y, spec.num_attention_heads, op_dim, spec.head_dim);
   if (spec.latent)
     y = parts_.resize_heads(prefix + "/value_part", y, spec.num_attention_heads, spec.head_dim,
                             spec.latent->value_dim);

@@ -27,6 +27,12 @@ class AttentionLowering {
   void add_alibi_positions();
   void widen_for_alibi(const std::string& prefix, const AttentionSpec& spec, ir::ValueId& q, ir::ValueId& k,
                        ir::ValueId& v);
+  void add_chunk_codes();
+  void add_temperatures();
+  void widen_for_chunks(const std::string& prefix, const AttentionSpec& spec, ir::ValueId& q, ir::ValueId& k,
+                        ir::ValueId& v);
+  /// Channels that a head has in front of its own ones.
+  std::int64_t extra_channels(const AttentionSpec& spec) const;
   bool is_rope_used(std::size_t idx) const;
   RopeValues rope_table(std::size_t idx);
   ir::ValueId clip(ir::ValueId x, const AttentionSpec& spec, const std::string& node);
@@ -40,7 +46,15 @@ class AttentionLowering {
 
   const DecoderSpec& spec_;
   GraphParts& parts_;
+  /// Rows for chunks of `chunk_size` positions: what tells them apart, in q and in k.
+  struct ChunkCodes {
+    std::int64_t chunk_size = 0, channels = 0;
+    ir::ValueId q = ir::kNoValue, k = ir::kNoValue;
+  };
+
   ir::ValueId alibi_high_ = ir::kNoValue, alibi_low_ = ir::kNoValue;
+  ChunkCodes chunks_;
+  ir::ValueId temperature_ = ir::kNoValue;
   std::vector<RopeValues> ropes_;  // parallel to spec_.ropes
 };
 

@@ -81,17 +81,14 @@ ir::ExpertLinear expert_linear(GraphParts& parts, const LinearSpec& spec) {
   return part;
 }
 
-ir::ValueId experts(GraphParts& parts, std::size_t layer_idx, const std::string& prefix, const MoeSpec& spec,
-                    ir::ValueId x) {
-  const RouterSpec& router = spec.router;
-  LLM2MNN_CHECK(!spec.experts.empty());
-  const auto num_experts = static_cast<std::int64_t>(spec.experts.size());
+ir::Route route_of(GraphParts& parts, std::size_t layer_idx, const std::string& node,
+                   const RouterSpec& router, ir::ValueId logits) {
   ir::Route route{};
-  route.x = parts.linear(router.proj, x);
-  route.weights = parts.graph().add_value(prefix + "/route/weights");
-  route.indices = parts.graph().add_value(prefix + "/route/indices");
+  route.x = logits;
+  route.weights = parts.graph().add_value(node + "/weights");
+  route.indices = parts.graph().add_value(node + "/indices");
   route.kind = router_of(router.kind);
-  route.num_experts = num_experts;
+  route.num_experts = router.proj.weight.rows();
   route.top_k = router.experts_per_token;
   if (!router.selection_bias.is_empty())
     route.selection_bias = parts.weight(fmt::format("layers.{}.mlp.selection_bias", layer_idx),
@@ -103,6 +100,36 @@ ir::ValueId experts(GraphParts& parts, std::size_t layer_idx, const std::string&
   route.renormalise_eps = router.renormalise_eps;
   route.scale = router.scale;
   route.jitter = router.jitter;
+  return route;
+}
+
+//  logits -- route, the one largest weight w -- x * w -- experts
+//     '----- route by softmax over its sum ----- 1 ------'
+// The choice is that of the logits, where large ones may round to one and the same sigmoid.
+ir::ValueId scaled_input(GraphParts& parts, const std::string& node, const ir::Route& route, ir::ValueId x,
+                         ir::Route& chosen) {
+  LLM2MNN_CHECK(route.top_k == 1 && !route.selection_bias && route.num_groups == 1);
+  parts.graph().add_node(node + "/input_route", route);
+  chosen = route;
+  chosen.kind = ir::RouterKind::kSoftmax;
+  chosen.renormalise = true;
+  chosen.renormalise_eps = 0;
+  chosen.scale = 1;
+  chosen.weights = parts.graph().add_value(node + "/route/weights");
+  chosen.indices = parts.graph().add_value(node + "/route/indices");
+  return parts.multiply(node + "/input", x, route.weights);
+}
+
+ir::ValueId experts(GraphParts& parts, std::size_t layer_idx, const std::string& prefix, const MoeSpec& spec,
+                    ir::ValueId x) {
+  LLM2MNN_CHECK(!spec.experts.empty());
+  const ir::ValueId logits = parts.linear(spec.router.proj, x);
+  ir::Route route = route_of(parts, layer_idx, prefix + (spec.scales_input ? "/input_route" : "/route"),
+                             spec.router, logits);
+  if (spec.scales_input) {
+    const ir::Route weighing = route;
+    x = scaled_input(parts, prefix, weighing, x, route);
+  }
   const std::string node = prefix + "/experts";
   const MlpSpec& first = spec.experts.front();
   ir::Experts experts{x,

@@ -303,6 +303,52 @@ TEST_F(LowerTest, AlibiJoinsThePositionToEachKey) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
 }
 
+TEST_F(LowerTest, ChunksAreCodesInFrontOfEachHead) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.max_position_embeddings = 128;
+  spec.layers[0].attention.chunk_size = 10000;  // four of them: two bits
+  const Lowered lowered = lower(spec);
+  const std::string text = print(lowered.graph);
+  for (const char* part : {"PositionEmbedding(table=chunk_queries.weight[4, 2], row=(position + 0) / 10000)",
+                           "JoinHeads(/chunk_queries/output, /layers.0/self_attn/query_scale/output, heads=2",
+                           "JoinHeads(/chunk_keys/output, /layers.0/self_attn/rotary/k, heads=1",
+                           "ResizeHeads(/layers.0/self_attn/v_proj/output, heads=1, from=4, to=6)",
+                           "heads=2/1, head_dim=6, layer=0, mask=full",
+                           "ResizeHeads(/layers.0/self_attn/attention/output, heads=2, from=6, to=4)"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  std::map<std::string, std::vector<float>> tables;
+  for (std::size_t i = 0; i < lowered.weights.size(); ++i) {
+    const Binding& binding = lowered.weights[i].binding;
+    std::vector<float> values(static_cast<std::size_t>(binding.rows() * binding.cols()));
+    std::vector<std::byte> scratch;
+    binding.read_rows(*checkpoint_, 0, binding.rows(), values.data(), scratch);
+    tables[lowered.graph.weights[i].address] = std::move(values);
+  }
+  const auto score = [&](std::size_t query, std::size_t key) {
+    float sum = 0;
+    for (std::size_t i = 0; i < 2; ++i)
+      sum += tables.at("chunk_queries.weight")[2 * query + i] * tables.at("chunk_keys.weight")[2 * key + i];
+    return sum;
+  };
+  for (std::size_t query = 0; query < 4; ++query) {
+    EXPECT_EQ(score(query, query), 0);
+    for (std::size_t key = 0; key < query; ++key)
+      EXPECT_LE(score(query, key), -2048);
+  }
+  spec.layers[0].attention.chunk_size = 32768;  // all positions of the tables
+  EXPECT_EQ(print(lower(spec).graph).find("chunk"), std::string::npos);
+}
+
+TEST_F(LowerTest, TemperaturesMultiplyQ) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.max_position_embeddings = 128;
+  spec.layers[0].attention.temperature = TemperatureSpec{0.5, 8192};
+  const std::string text = print(lower(spec).graph);
+  for (const char* part : {"table=temperatures.weight[5, 1], row=(position + 1) / 8192",
+                           "Multiply(/layers.0/self_attn/rotary/q, /temperatures/output)"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+}
+
 TEST_F(LowerTest, PostNormsPlainMlpAndNoRotaryEmbedding) {
   DecoderSpec spec = decoder(ResidualKind::kPost);
   spec.layers[0].attention.rope_idx = -1;

@@ -70,7 +70,7 @@ class Containers(TempDirCase):
         self.assertTrue(contents(plain) == contents(flagged))
 
     def test_models_that_are_no_decoder_of_text(self):
-        for model_type in ("paligemma", "mllama", "llama4"):
+        for model_type in ("paligemma", "mllama"):
             checkpoint = self.tmp / model_type
             make_fixture.make("llava_mistral", checkpoint)
             config = json.loads((checkpoint / "config.json").read_text())

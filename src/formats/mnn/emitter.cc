@@ -278,8 +278,12 @@ void Emitter::emit(std::size_t node, const ir::PositionEmbedding& op) {
   const auto stored = std::find_if(layout_.tables.begin(), layout_.tables.end(),
                                    [&op](const TableBlob& blob) { return blob.weight == op.table; });
   LLM2MNN_CHECK(stored != layout_.tables.end());
-  const TensorId at = clamped_positions(op.num_positions).clamped;
-  const TensorId table = net_.external_table(prefix + "/table", stored->offset, op.num_positions, op.size);
+  Positions& positions = clamped_positions(op.num_rows * op.stride - op.offset);
+  TensorId at = positions.clamped;
+  const Positions own{.prefix = prefix};
+  if (op.offset != 0) at = position_op(own, "shifted", fb::BinaryKind::ADD, at, op.offset);
+  if (op.stride != 1) at = position_op(own, "row", fb::BinaryKind::REALDIV, at, op.stride);
+  const TensorId table = net_.external_table(prefix + "/table", stored->offset, op.num_rows, op.size);
   const TensorId rows = net_.gather_rows(prefix + "/rows", table, at);
   set_plain(op.y, net_.reshape(plain_name(op.y), rows, {1, -1, op.size}), op.size);
 }

@@ -135,7 +135,7 @@ class LayoutBuilder {
   }
 
   void place(const ir::PositionEmbedding& op) {
-    layout_.tables.push_back({op.table, op.num_positions, op.size, end_});
+    layout_.tables.push_back({op.table, op.num_rows, op.size, end_});
     end_ += layout_.tables.back().bytes();
   }
 

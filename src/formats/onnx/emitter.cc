@@ -59,7 +59,9 @@ void Emitter::set_heads(ir::ValueId value, std::string name, std::int64_t channe
 std::string Emitter::rows(ir::ValueId value) {
   Faces& faces = faces_[value];
   if (faces.rows.empty()) {
-    faces.rows = net_.node("Reshape", {faces.heads, net_.ints({0, 0, faces.channels})}, rows_name(value));
+    // A rotation gives its heads the value's own name.
+    const std::string name = rows_name(value) + (faces.heads == rows_name(value) ? "/rows" : "");
+    faces.rows = net_.node("Reshape", {faces.heads, net_.ints({0, 0, faces.channels})}, name);
   }
   return faces.rows;
 }
@@ -331,17 +333,20 @@ void Emitter::emit(const ir::PositionEmbedding& op) {
   blob.name = name;
   blob.weight = op.table;
   blob.layout = MatrixLayout::kRows;
-  blob.rows = op.num_positions;
+  blob.rows = op.num_rows;
   blob.cols = op.size;
-  blob.bytes = checked_cast<std::uint64_t>(op.num_positions * op.size * (half ? 2 : 4));
-  blob.offset = net_.reserve(name, half ? ElemType::kFloat16 : ElemType::kFloat, {op.num_positions, op.size},
-                             blob.bytes);
+  blob.bytes = checked_cast<std::uint64_t>(op.num_rows * op.size * (half ? 2 : 4));
+  blob.offset =
+      net_.reserve(name, half ? ElemType::kFloat16 : ElemType::kFloat, {op.num_rows, op.size}, blob.bytes);
   net_.add_matrix(std::move(blob));
   const std::string prefix = value_name(op.y);
   // A position beyond the table reads its last row, as in a package.
   const std::string least =
       net_.node("Max", {"position_ids", net_.scalar(std::int64_t{0})}, prefix + "/least");
-  const std::string at = net_.node("Min", {least, net_.scalar(op.num_positions - 1)}, prefix + "/clamped");
+  std::string at =
+      net_.node("Min", {least, net_.scalar(op.num_rows * op.stride - op.offset - 1)}, prefix + "/clamped");
+  if (op.offset != 0) at = net_.node("Add", {at, net_.scalar(op.offset)}, prefix + "/shifted");
+  if (op.stride != 1) at = net_.node("Div", {at, net_.scalar(op.stride)}, prefix + "/row");
   const std::string rows = half ? prefix + "/half" : rows_name(op.y);
   net_.node("Gather", {name, at}, rows, {{"axis", std::int64_t{0}}});
   if (half) net_.node("Cast", {rows}, rows_name(op.y), {{"to", std::int64_t{1}}});
