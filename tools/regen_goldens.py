@@ -50,8 +50,8 @@ SAME_CLASS = {"kimi_k2": "deepseek_v3"}
 # In the names of tensors of other parts of a checkpoint.
 OTHER_PARTS = ("visual", "vision", "projector", "connector", "audio_tower", "image_newline")
 
-# One model without and one with a window.
-FAR = ("llama_gqa", "qwen3_layer_types_sharded")
+# One model without and one with a window, and one with chunks.
+FAR = ("llama_gqa", "qwen3_layer_types_sharded", "llama4_text_chunks")
 
 
 def hf_config(config):
