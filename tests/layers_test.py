@@ -34,9 +34,9 @@ LIBRARIES = {
 }
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
 
-# Words with a family's name in them that are not about the family: a rope kind, classes and files of transformers, vocabularies
+# Words with a family's name in them that are not about the family: a rope kind, a method of quantisation, classes and files of transformers, vocabularies
 # called after the model that brought them, examples.
-NOT_A_FAMILY = re.compile(r"llama3|\w+Tokenizer(Fast)?\b|qwen\.tiktoken|Qwen3-0\.6B|GPT-[24]|gpt-oss|gpt2_pattern")
+NOT_A_FAMILY = re.compile(r"llama3|\w+Tokenizer(Fast)?\b|qwen\.tiktoken|Qwen3-0\.6B|GPT-[24]|gpt-oss|gpt2_pattern|\"bitnet\"")
 # Chat formats are called after the family that brought them; others use them too.
 CHAT_FORMATS = {"jinja/family_templates.cc", "jinja/family_templates.h"}
 TEST_ONLY = re.compile(r"_(test|bench|fuzz)\.cc$|test_\w+\.(h|cc)$|_test_util\.(h|cc)$")

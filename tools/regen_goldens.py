@@ -122,10 +122,12 @@ def listed_model(config):
     if config["model_type"] in reference_models.MODELS:
         return reference_models.MODELS[config["model_type"]](config)
     c = json.loads(json.dumps(config))
+    # Falcon's eager attention adds its ALiBi twice: to the scores, and in the mask; the default, sdpa, in the mask alone.
+    attention = "sdpa" if c.get("alibi") else "eager"
     hf = transformers.AutoConfig.for_model(SAME_CLASS.get(config["model_type"], c.pop("model_type")), **c)
     # Every weight comes from the fixture; StableLM's own initialisation fails on its norms of heads.
     with transformers.modeling_utils.no_init_weights():
-        return transformers.AutoModelForCausalLM.from_config(hf, attn_implementation="eager", dtype=torch.float32)
+        return transformers.AutoModelForCausalLM.from_config(hf, attn_implementation=attention, dtype=torch.float32)
 
 
 def variant_model(config):

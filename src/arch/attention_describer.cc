@@ -71,7 +71,7 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask, bool i
   const RopeUse rope = ropes_.use(attention.mask, i);
   attention.rope_idx = rope.idx;
   if (rope.idx >= 0 && rope.is_pair) pair_to_half(attention, rope.rotary_dim);
-  if (parts_.is_on("attention.alibi")) add_slopes(attention);
+  if (parts_.is_on("attention.alibi")) add_alibi(attention);
   add_chunks(attention, is_chunked);
   if (rope.idx < 0) add_temperature(attention);
   return attention;
@@ -87,7 +87,7 @@ std::int64_t AttentionDescriber::whole_number(std::string_view path) {
 
 void AttentionDescriber::add_chunks(AttentionSpec& attention, bool is_chunked) {
   if (!is_chunked) return;
-  if (attention.has_alibi) fail_chunks_with("attention.alibi");
+  if (attention.has_alibi || !attention.rounded_slopes.empty()) fail_chunks_with("attention.alibi");
   // The mask is a term of the scores, which a cap would flatten.
   if (attention.logit_softcap != 0) fail_chunks_with("attention.logit_softcap");
   attention.chunk_size = whole_number("attention.chunk_size");

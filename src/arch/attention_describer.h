@@ -31,7 +31,9 @@ class AttentionDescriber {
   void add_temperature(AttentionSpec& attention);
   void check_latent_sizes(const LatentSpec& latent, std::int64_t rest);
   std::vector<double> alibi_slopes(std::int64_t count);
+  void add_alibi(AttentionSpec& attention);
   void add_slopes(AttentionSpec& attention);
+  void add_rounded_slopes(AttentionSpec& attention);
   void scale_queries(AttentionSpec& attention, std::int64_t i);
   double query_factor(const AttentionSpec& attention, std::int64_t i);
   void pair_to_half(AttentionSpec& attention, std::int64_t rotary_dim) const;

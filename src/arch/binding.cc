@@ -8,6 +8,7 @@
 
 #include "arch/column_source.h"
 #include "arch/scaled_source.h"
+#include "arch/source_quant.h"
 #include "base/checked.h"
 #include "base/overloaded.h"
 #include "kernels/convert.h"
@@ -32,6 +33,9 @@ struct ScaledOp {
 };
 struct Mxfp4Op {
   Binding::Mxfp4Groups groups;
+};
+struct TernaryOp {
+  Binding::TernaryCodes codes;
 };
 struct ConstantOp {
   float value;
@@ -99,8 +103,8 @@ std::size_t as_size(std::int64_t value) { return checked_cast<std::size_t>(value
 struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, Mxfp4Op, ConstantOp, ValuesOp, ConcatOp,
-               GatherOp, ScaleOp, AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
+  std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, Mxfp4Op, TernaryOp, ConstantOp, ValuesOp,
+               ConcatOp, GatherOp, ScaleOp, AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
       op;
 };
 
@@ -147,6 +151,11 @@ Binding Binding::values(std::int64_t cols, std::vector<float> values) {
   LLM2MNN_CHECK(cols > 0 && std::ssize(values) % cols == 0);
   const std::int64_t rows = std::ssize(values) / cols;
   return Binding(std::make_shared<const Node>(Node{rows, cols, ValuesOp{std::move(values)}}));
+}
+
+Binding Binding::dequantised(const TernaryCodes& codes) {
+  LLM2MNN_CHECK(codes.rows >= 0 && codes.cols >= 0 && codes.rows % kTernaryPerByte == 0);
+  return Binding(std::make_shared<const Node>(Node{codes.rows, codes.cols, TernaryOp{codes}}));
 }
 
 Binding Binding::constant(std::int64_t rows, float value) {
@@ -236,8 +245,8 @@ bool Binding::reads_columns() const {
                                [](const DequantisedOp& op) { return op.codes.transposed; },
                                [](const SourceOp&) { return false; },
                                [](const ScaledOp& op) { return op.blocks.transposed; },
-                               [](const Mxfp4Op&) { return false; }, [](const ConstantOp&) { return false; },
-                               [](const ValuesOp&) { return false; },
+                               [](const Mxfp4Op&) { return false; }, [](const TernaryOp&) { return false; },
+                               [](const ConstantOp&) { return false; }, [](const ValuesOp&) { return false; },
                                [](const ConcatOp& op) {
                                  return std::any_of(op.parts.begin(), op.parts.end(),
                                                     [](const Binding& part) { return part.reads_columns(); });
@@ -259,6 +268,9 @@ void Binding::collect_sources(std::vector<TensorId>& out) const {
                         [&](const Mxfp4Op& op) {
                           out.insert(out.end(), {op.groups.codes, op.groups.scales});
                         },
+                        [&](const TernaryOp& op) {
+                          out.insert(out.end(), {op.codes.codes, op.codes.scale});
+                        },
                         [](const ConstantOp&) {}, [](const ValuesOp&) {},
                         [&](const ConcatOp& op) {
                           for (const Binding& part : op.parts)
@@ -277,6 +289,7 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const DequantisedOp& op) { return checkpoint.tensor(op.codes.codes).name + " dequantised"; },
           [&](const ScaledOp& op) { return checkpoint.tensor(op.blocks.values).name + " dequantised"; },
           [&](const Mxfp4Op& op) { return checkpoint.tensor(op.groups.codes).name + " dequantised"; },
+          [&](const TernaryOp& op) { return checkpoint.tensor(op.codes.codes).name + " dequantised"; },
           [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
           [&](const ValuesOp&) { return fmt::format("{} x {} numbers", node_->rows, node_->cols); },
           [&](const ConcatOp& op) {
@@ -390,6 +403,9 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                         [&](const Mxfp4Op&) {
                           read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
                         },
+                        [&](const TernaryOp&) {
+                          read_run(checkpoint, {row_begin, row_count, 1}, out, scratch);
+                        },
                         [&](const ConstantOp& op) { std::fill_n(out, count, op.value); },
                         [&](const ValuesOp& op) {
                           std::copy_n(op.values.begin() + row_begin * node_->cols, count, out);
@@ -436,6 +452,8 @@ void Binding::read_run(const Checkpoint& checkpoint, const RowRun& run, float* o
     read_scaled(checkpoint, scaled->blocks, run, out, scratch);
   } else if (const auto* mxfp4 = std::get_if<Mxfp4Op>(&node_->op)) {
     read_mxfp4(checkpoint, mxfp4->groups, run, out, scratch);
+  } else if (const auto* ternary = std::get_if<TernaryOp>(&node_->op)) {
+    read_ternary(checkpoint, ternary->codes, run, out, scratch);
   } else if (run.stride == 1) {
     read_rows(checkpoint, run.begin, run.count, out, scratch);
   } else {

@@ -70,8 +70,19 @@ class Binding {
   };
   static Binding dequantised(const Mxfp4Groups& groups);
 
+  /// A matrix of -1, 0 and 1 times one number, four codes in a byte: with n = rows / 4, bits 2j and 2j + 1 of
+  /// row r of the bytes are row j * n + r of the matrix, plus 1. Source: pack_weights of transformers.
+  struct TernaryCodes {
+    TensorId codes = 0;               ///< U8 [rows / 4, cols]
+    TensorId scale = 0;               ///< F32, BF16 or F16, one value
+    bool divides = false;             ///< the values are divided by the scale
+    std::int64_t rows = 0, cols = 0;  ///< `rows` is a multiple of 4
+  };
+  static Binding dequantised(const TernaryCodes& codes);
+
   /// A matrix of `cols` columns that is no tensor of the checkpoint.
   static Binding values(std::int64_t cols, std::vector<float> values);
+
   /// A vector [n] of one value (an absent norm weight, a zero bias).
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.

@@ -79,6 +79,11 @@ class BindingTest : public ::testing::Test {
     add("x_blocks", "U8", "[3,5,2,16]", codes);
     add("x_scales", "U8", "[3,5,2]", powers);
     add("x_nan", "U8", "[3,5,2]", std::string(30, '\xff'));
+    // "t" ternary [8, 3] in two rows: quarter j of the rows begins with the code j % 3.
+    add("t", "U8", "[2,3]", std::string("\x24\x24\x24\x49\x49\x24", 6));
+    add("t_scale", "BF16", "[1]", std::string("\x00\x40", 2));
+    add("t_zero", "F32", "[]", bytes_of({0}));
+    add("t_bad", "U8", "[2,3]", std::string("\x24\x24\x24\x24\x24\x34", 6));
     header += "}";
     std::string file;
     append(file, static_cast<std::uint64_t>(header.size()));
@@ -193,6 +198,26 @@ TEST_F(BindingTest, Mxfp4GroupsAreReadInAnyOrderOfRows) {
   const Binding bad = Binding::dequantised(Binding::Mxfp4Groups{id("x_blocks"), id("x_nan"), 15, 64});
   EXPECT_EQ(testing::message_of([&] { read(bad, 3, 1); }),
             "tensor 'x_nan': row 3 has a scale of 2^126 or more, or NaN");
+}
+
+TEST_F(BindingTest, TernaryCodesLieInQuartersOfTheRows) {
+  const auto id = [&](const char* name) { return *checkpoint_->find(name); };
+  const auto coded = [&](const char* codes, const char* scale, bool divides) {
+    return Binding::dequantised(Binding::TernaryCodes{id(codes), id(scale), divides, 8, 3});
+  };
+  const Binding whole = coded("t", "t_scale", false);
+  EXPECT_EQ(read(whole), (Values{-2, -2, -2, 0,  0,  -2, 0,  0,  0,  2, 2, 0,  //
+                                 2,  2,  2,  -2, -2, 2,  -2, -2, -2, 0, 0, -2}));
+  EXPECT_EQ(read(coded("t", "t_scale", true), 1, 2), (Values{0, 0, -0.5, 0, 0, 0}));
+  expect_ranges_agree(whole);
+  expect_ranges_agree(whole.gather_rows({{1, 3, 2}, {0, 7, 1}}));
+  std::vector<TensorId> sources;
+  whole.collect_sources(sources);
+  EXPECT_EQ(sources, (std::vector<TensorId>{id("t"), id("t_scale")}));
+  EXPECT_EQ(testing::message_of([&] { read(coded("t", "t_zero", true)); }),
+            "tensor 't_zero': the scale is 0; it must be finite and not 0");
+  EXPECT_EQ(testing::message_of([&] { read(coded("t_bad", "t_scale", false)); }),
+            "tensor 't_bad': row 5, column 2 has the code 3; ternary codes are 0, 1 and 2");
 }
 
 TEST_F(BindingTest, AScaledValueThatIsNotFiniteIsNamed) {

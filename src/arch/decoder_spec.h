@@ -19,6 +19,7 @@ enum class ResidualKind : std::uint8_t {
   kPre,       ///< h = x + A(n1 x);      y = h + M(n2 h)
   kSandwich,  ///< h = x + n2 A(n1 x);   y = h + n4 M(n3 h)
   kPost,      ///< h = x + n1 A(x);      y = h + n2 M(h)
+  kSums,      ///< h = n1(x + A(x));     y = n2(h + M(h))
 };
 enum class MlpKind : std::uint8_t {
   kGlu,    ///< down(act(gate x) * up x)
@@ -42,6 +43,8 @@ enum class WeightRole : std::uint8_t {
   kEmbedTokens,
   kPositionEmbedding,
   kEmbedNorm,
+  kEmbedInProj,
+  kEmbedOutProj,
   kInputLayernorm,
   kQProj,
   kKProj,
@@ -177,12 +180,21 @@ struct AttentionSpec {
   /// their biases; the graph puts the key's position into the same channels of k. head_dim does not count
   /// them.
   bool has_alibi = false;
+  /// With clip_qkv, which would limit slopes in biases: [Hq*(Dh+kAlibiChannels)], added behind it.
+  Binding alibi_query;
+  /// ALiBi that is rounded to bfloat16 (has_alibi is false): the slope of each of Hq = Hkv heads, rounded
+  /// itself. Each head of q_proj and k_proj has one row in front, which is zero; its bias is 1 in q, and the
+  /// graph adds the rounded product of slope and position in k. head_dim does not count it.
+  std::vector<float> rounded_slopes;
   MaskKind mask = MaskKind::kFull;
   /// Above 0: positions fall into chunks of this many, and a query sees the keys of its own chunk only.
   std::int64_t chunk_size = 0;
   std::optional<TemperatureSpec> temperature;
   int rope_idx = 0;  ///< into DecoderSpec::ropes; -1: no rotary embedding in this layer
 };
+
+/// [positions, slopes]: their products, position and product rounded to bfloat16.
+Binding rounded_alibi(const std::vector<float>& slopes, std::int64_t positions);
 
 /// A short convolution in place of attention: out_proj(c * conv(b * u)), where in_proj x = (b, c, u).
 struct ShortConvSpec {
@@ -263,9 +275,10 @@ struct MoeSpec {
 struct LayerSpec {
   ResidualKind residual = ResidualKind::kPre;
   bool is_parallel = false;  ///< kPre only: y = x + A(n1 x) + M(n2 x); without n2 the MLP reads n1 x
-  std::optional<NormSpec> input_norm;           ///< n1 of kPre and kSandwich
+  std::optional<NormSpec> input_norm;           ///< n1 of kPre, kSandwich and kSums
   std::optional<NormSpec> post_attention_norm;  ///< n2 of kSandwich, n1 of kPost
-  std::optional<NormSpec> pre_mlp_norm;   ///< n2 of kPre, n3 of kSandwich; may be absent in a parallel block
+  /// n2 of kPre and kSums, n3 of kSandwich; may be absent in a parallel block.
+  std::optional<NormSpec> pre_mlp_norm;
   std::optional<NormSpec> post_mlp_norm;  ///< n4 of kSandwich, n2 of kPost
   AttentionSpec attention;                ///< empty when there is one of the next two in its place
   std::optional<ShortConvSpec> short_conv;
@@ -282,18 +295,20 @@ struct DecoderSpec {
   std::int64_t hidden_size = 0;
   std::int64_t vocab_size = 0;  ///< rows of the embedding tensor
   std::int64_t max_position_embeddings = 0;
-  std::int64_t sliding_window = 0;     ///< keys a query sees, itself included; 0 when no layer slides
-  Binding embed_tokens;                ///< [V, H]
-  double embed_scale = 1;              ///< multiplies the embedding at the graph's entry
-  std::optional<NormSpec> embed_norm;  ///< behind the embedding and its positions
+  std::int64_t sliding_window = 0;          ///< keys a query sees, itself included; 0 when no layer slides
+  Binding embed_tokens;                     ///< [V, E]; E is H unless there is embed_in_proj
+  std::optional<LinearSpec> embed_in_proj;  ///< [H, E], behind the scaled embedding
+  double embed_scale = 1;                   ///< multiplies the embedding at the graph's entry
+  std::optional<NormSpec> embed_norm;       ///< behind the embedding and its positions
   Binding position_embedding;  ///< [P, H]: row p is added to the scaled embedding at position p, or empty
   std::vector<RopeSpec> ropes;
   std::vector<LayerSpec> layers;
-  NormSpec norm;
-  bool tied = false;         ///< lm_head is the embedding
-  LinearSpec lm_head;        ///< [V, H]; when tied its weight is embed_tokens
-  double logit_scale = 1;    ///< multiplies the logits
-  double logit_softcap = 0;  ///< c * tanh(x / c); 0: none
+  std::optional<NormSpec> norm;
+  std::optional<LinearSpec> embed_out_proj;  ///< [E, H], in front of lm_head
+  bool tied = false;                         ///< lm_head is the embedding
+  LinearSpec lm_head;                        ///< [V, E]; when tied its weight is embed_tokens
+  double logit_scale = 1;                    ///< multiplies the logits
+  double logit_softcap = 0;                  ///< c * tanh(x / c); 0: none
 
   /// Tensors that a named rule leaves out, with the rule ("rotary buffer", "tied to the embedding").
   struct Ignored {
@@ -303,6 +318,8 @@ struct DecoderSpec {
   std::vector<Ignored> ignored;
   /// Tensors that hold scales of other tensors: no parameters of the model.
   std::vector<TensorId> scales;
+  /// Weights in a byte of a tensor of codes (U8).
+  std::int64_t weights_per_byte = 2;
   /// Config keys that nobody reads and that cannot change the computation; named in --dry_run and the
   /// manifest.
   std::vector<std::string> unread_config_keys;

@@ -57,16 +57,25 @@ class Describer {
     spec_.embed_tokens = claims_.claim("embed_tokens");
     describe_positions();
     if (parts_.is_on("model.embed_norm")) spec_.embed_norm = parts_.norm("embed_norm", "embed_norm", -1);
-    spec_.norm = parts_.norm("norm", "norm", -1);
+    if (parts_.is_on("model.embed_proj")) {
+      spec_.embed_in_proj = parts_.linear("embed_in_proj", "embed_in_proj", -1, false);
+      spec_.embed_out_proj = parts_.linear("embed_out_proj", "embed_out_proj", -1, false);
+    }
+    if (parts_.is_on("norm.final")) spec_.norm = parts_.norm("norm", "norm", -1);
     describe_head();
     describe_layers();
     spec_.ropes = ropes_.finish(spec_.notes);
     spec_.ignored = claims_.finish();
     spec_.scales = claims_.scales();
     if (!spec_.scales.empty())
-      spec_.notes.push_back(fmt::format(
-          "{} tensors of {} ('{}') are read with their scales; activations stay float", spec_.scales.size(),
-          quant_.is_mxfp4() ? "4 bit floats" : "8 bit floats", quant_.method));
+      spec_.notes.push_back(
+          fmt::format("{} tensors of {} ('{}') are read with their scales; activations stay float",
+                      spec_.scales.size(), quant_.kind_text(), quant_.method));
+    if (quant_.is_ternary()) {
+      spec_.weights_per_byte = kTernaryPerByte;
+      spec_.notes.emplace_back(
+          "ternary weights keep their values with --sym, from --quant_bit 2 on; without it they do not");
+    }
     return std::move(spec_);
   }
 
@@ -112,11 +121,16 @@ class Describer {
     residual_ = residual == "sandwich" ? ResidualKind::kSandwich
                 : residual == "post"   ? ResidualKind::kPost
                                        : ResidualKind::kPre;
+    const bool has_norms_of_sums = parts_.is_on("block.norms_of_sums");
     is_parallel_ = parts_.is_on("block.parallel");
     shares_norm_ = parts_.is_on("block.shared_norm");
     if ((is_parallel_ && residual_ != ResidualKind::kPre) || (shares_norm_ && !is_parallel_))
       fail(ErrorKind::kUnsupported,
            "config.json: block.parallel needs residual 'pre', and block.shared_norm needs block.parallel");
+    if (has_norms_of_sums && (residual_ != ResidualKind::kPre || is_parallel_))
+      fail(ErrorKind::kUnsupported,
+           "config.json: block.norms_of_sums needs residual 'pre' without block.parallel");
+    if (has_norms_of_sums) residual_ = ResidualKind::kSums;
     mlp_kind_ = family_.setting("mlp.kind").word == "plain" ? MlpKind::kPlain : MlpKind::kGlu;
     activation_ = read_activation();
     if (activation_ == Activation::kXielu && mlp_kind_ != MlpKind::kPlain)
@@ -243,13 +257,14 @@ class Describer {
     else
       layer.attention = attention_.describe(
           i, kind == LayerKind::kSliding ? MaskKind::kSliding : MaskKind::kFull, kind == LayerKind::kChunked);
-    if (residual_ != ResidualKind::kPre) layer.post_attention_norm = norm("post_attention_norm");
+    const bool has_post_norms = residual_ == ResidualKind::kSandwich || residual_ == ResidualKind::kPost;
+    if (has_post_norms) layer.post_attention_norm = norm("post_attention_norm");
     if (residual_ != ResidualKind::kPost && !shares_norm_) layer.pre_mlp_norm = norm("pre_mlp_norm");
     if (moe_.is_sparse(i))
       layer.moe = moe_.describe(i, mlp_kind_, activation_, limits_);
     else
       layer.mlp = describe_mlp(i);
-    if (residual_ != ResidualKind::kPre) layer.post_mlp_norm = norm("post_mlp_norm");
+    if (has_post_norms) layer.post_mlp_norm = norm("post_mlp_norm");
     return layer;
   }
 

@@ -121,7 +121,7 @@ TEST(Mixers, GatedDeltaTakesItsRowsFromTheFusedMatrices) {
   EXPECT_EQ(spec.ignored.at(0).rule, "multi-token prediction");
   // 1 + w, but not here.
   EXPECT_TRUE(delta.norm.weight.plain_source().has_value());
-  EXPECT_FALSE(spec.norm.weight.plain_source().has_value());
+  EXPECT_FALSE(spec.norm->weight.plain_source().has_value());
   config = with_key(config, "linear_num_key_heads", "3");
   EXPECT_EQ(message_of([&] { describe("qwen3_next", config, all); }),
             "config.json: linear_num_value_heads 4 is no multiple of linear_num_key_heads 3");

@@ -87,7 +87,7 @@ TEST(NormsWithoutWeights, AreOnesAndUseNoTensor) {
   std::erase_if(tensors, [](const auto& item) { return item.first.find("norm") != std::string::npos; });
   const DecoderSpec spec = describe(family, small_llama(), tensors);
   for (const NormSpec* norm :
-       {&spec.norm, &*spec.layers.at(1).input_norm, &*spec.layers.at(1).pre_mlp_norm}) {
+       {&*spec.norm, &*spec.layers.at(1).input_norm, &*spec.layers.at(1).pre_mlp_norm}) {
     std::vector<TensorId> sources;
     norm->weight.collect_sources(sources);
     EXPECT_TRUE(sources.empty()) << norm->address;

@@ -99,11 +99,11 @@ TEST(Describe, NamesEveryWeightByItsAddress) {
   EXPECT_EQ(layer.input_norm->address, "layers.1.input_layernorm");
   EXPECT_EQ(layer.pre_mlp_norm->address, "layers.1.pre_mlp_norm");
   EXPECT_FALSE(layer.post_attention_norm.has_value());
-  EXPECT_EQ(spec.norm.address, "norm");
+  EXPECT_EQ(spec.norm->address, "norm");
   EXPECT_EQ(spec.lm_head.address, "lm_head");
   EXPECT_EQ(layer.attention.q_proj.weight.rows(), 32);
   EXPECT_EQ(layer.attention.k_proj.weight.rows(), 16);
-  EXPECT_DOUBLE_EQ(spec.norm.eps, 1e-5);
+  EXPECT_DOUBLE_EQ(spec.norm->eps, 1e-5);
 }
 
 TEST(Describe, LlamaTakesBiasesFromTheConfig) {
@@ -267,7 +267,7 @@ TEST(Describe, OfAListOfNamesTheFirstThatIsThereCounts) {
       "model_types = [\"llama\"]\ninherits = \"llama\"\n[tensors]\n"
       "norm = { name = [\"model.last.weight\", \"model.norm.weight\"] }\n");
   Tensors tensors = llama_like_tensors(small_llama());
-  EXPECT_EQ(describe(family, small_llama(), tensors).norm.weight.rows(), 32);
+  EXPECT_EQ(describe(family, small_llama(), tensors).norm->weight.rows(), 32);
   tensors["model.last.weight"] = {32};
   expect_contains(message_of([&] { describe(family, small_llama(), tensors); }),
                   "'model.norm.weight'");  // left over

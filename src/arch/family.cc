@@ -120,6 +120,9 @@ class Checker {
     check_head_norms();
     check_choice_names();
     if (has_experts()) check_expert_names();
+    if (!family_.setting("model.embed_proj").expression.is_zero() && family_.config.count("embed_size") == 0)
+      fail_at(family_.top, "[config] lacks 'embed_size' ({}), and model.embed_proj asks for it",
+              find_canonical_name("embed_size")->meaning);
     check_harmless();
     check_own_names_are_used();
   }
@@ -290,7 +293,7 @@ std::string Family::switch_of(std::string_view role) {
     case WeightRole::kPostMlpNorm:
       return info->is_bias ? "norm.bias" : "block.residual";
     case WeightRole::kNorm:
-      return info->is_bias ? "norm.bias" : "";
+      return info->is_bias ? "norm.bias" : "norm.final";
     case WeightRole::kQAProj:
     case WeightRole::kKvAProj:
     case WeightRole::kKRopeProj:
@@ -344,6 +347,9 @@ std::string Family::switch_of(std::string_view role) {
       return "model.learned_positions";
     case WeightRole::kEmbedNorm:
       return info->is_bias ? "norm.bias" : "model.embed_norm";
+    case WeightRole::kEmbedInProj:
+    case WeightRole::kEmbedOutProj:
+      return "model.embed_proj";
     case WeightRole::kEmbedTokens:
       break;
   }
@@ -410,6 +416,7 @@ std::set<std::string> Family::used_names() const {
     add_names(used, refusal.when);
   for (const ChoiceNames& choice : choice_names())
     if (setting(choice.path).word == choice.word) used.insert(choice.names.begin(), choice.names.end());
+  if (!setting("model.embed_proj").expression.is_zero()) used.insert("embed_size");
   if (!setting("moe.layers").expression.is_zero()) {
     used.insert({"num_experts", "num_experts_per_tok", "moe_intermediate_size"});
     if (!setting("moe.shared").expression.is_zero()) used.insert("shared_intermediate_size");

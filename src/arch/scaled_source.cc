@@ -5,6 +5,7 @@
 #include <span>
 
 #include "arch/column_source.h"
+#include "arch/source_quant.h"
 #include "base/checked.h"
 #include "kernels/convert.h"
 #include "kernels/fp8.h"
@@ -130,6 +131,50 @@ void read_mxfp4(const Checkpoint& checkpoint, const Binding::Mxfp4Groups& form, 
                         out + (i + k) * form.cols))
         fail(ErrorKind::kFormat, "tensor {}: row {} has a scale of 2^126 or more, or NaN",
              shown(checkpoint.tensor(form.scales).name), first + k * run.stride);
+    }
+  }
+}
+
+namespace {
+
+// The factor of all values of a ternary matrix.
+float read_factor(const Checkpoint& checkpoint, const Binding::TernaryCodes& form) {
+  const TensorInfo& info = checkpoint.tensor(form.scale);
+  std::vector<std::byte> stored(size_of(dtype_bytes(info.dtype)));
+  checkpoint.read(form.scale, 0, stored);
+  float scale = 0;
+  const bool is_finite = decode_to_f32(stored.data(), info.dtype, 1, &scale);
+  const float factor = form.divides ? 1 / scale : scale;
+  if (!is_finite || !std::isfinite(factor))
+    fail(ErrorKind::kFormat, "tensor {}: the scale is {}; it must be finite{}", shown(info.name), scale,
+         form.divides ? " and not 0" : "");
+  return factor;
+}
+
+}  // namespace
+
+void read_ternary(const Checkpoint& checkpoint, const Binding::TernaryCodes& form, const RowRun& run,
+                  float* out, std::vector<std::byte>& scratch) {
+  if (run.count == 0) return;
+  const float factor = read_factor(checkpoint, form);
+  const std::int64_t packed_rows = form.rows / kTernaryPerByte;
+  const std::size_t cols = size_of(form.cols);
+  std::int64_t rows_at_once = 1;
+  for (std::int64_t i = 0; i < run.count; i += rows_at_once) {
+    const std::int64_t row = run.begin + i * run.stride;
+    const std::int64_t packed = row % packed_rows;
+    // Rows side by side, up to the next two bits.
+    rows_at_once = run.stride == 1 ? std::min(run.count - i, packed_rows - packed) : 1;
+    scratch.resize(size_of(rows_at_once) * cols);
+    checkpoint.read(form.codes, size_of(packed) * cols, scratch);
+    const auto shift = static_cast<unsigned>(2 * (row / packed_rows));
+    float* values = out + size_of(i) * cols;
+    for (std::size_t k = 0; k < scratch.size(); ++k) {
+      const unsigned code = (std::to_integer<unsigned>(scratch[k]) >> shift) & 3U;
+      if (code == 3)
+        fail(ErrorKind::kFormat, "tensor {}: row {}, column {} has the code 3; ternary codes are 0, 1 and 2",
+             shown(checkpoint.tensor(form.codes).name), row + std::int64_t(k / cols), k % cols);
+      values[k] = (static_cast<float>(code) - 1) * factor;
     }
   }
 }

@@ -18,4 +18,8 @@ void read_scaled(const Checkpoint& checkpoint, const Binding::ScaledBlocks& form
 void read_mxfp4(const Checkpoint& checkpoint, const Binding::Mxfp4Groups& form, const RowRun& run, float* out,
                 std::vector<std::byte>& scratch);
 
+/// The same of ternary codes; a code of 3 is an error, too.
+void read_ternary(const Checkpoint& checkpoint, const Binding::TernaryCodes& form, const RowRun& run,
+                  float* out, std::vector<std::byte>& scratch);
+
 }  // namespace llm2mnn

@@ -67,6 +67,17 @@ constexpr std::array kCompressedKeys = {Key{"config_groups", any},
                                         Key{"transform_config", has_no_transform},
                                         Key{"version", any}};
 
+// 'online': the weights are not rounded yet. A norm in each matrix has no tensor of its own.
+constexpr std::array kTernaryKeys = {
+    Key{"linear_class",
+        [](const JsonValue& value) {
+          return is_text(value, "bitlinear") || is_text(value, "autobitlinear");
+        }},
+    Key{"modules_to_not_convert", any},
+    Key{"quantization_mode", [](const JsonValue& value) { return is_text(value, "offline"); }},
+    Key{"rms_norm_eps", any},
+    Key{"use_rms_norm", [](const JsonValue& value) { return value.is_bool() && !value.as_bool(); }}};
+
 constexpr std::array kMxfp4Keys = {Key{"modules_to_not_convert", any}};
 
 struct Method {
@@ -74,10 +85,11 @@ struct Method {
   std::span<const Key> keys;
 };
 
-const std::array<Method, 5>& methods() {
-  static constexpr std::array<Method, 5> table = {
-      Method{"fp8", kFp8Keys}, Method{"fbgemm_fp8", kFbgemmKeys}, Method{"modelopt", kModelOptKeys},
-      Method{"compressed-tensors", kCompressedKeys}, Method{"mxfp4", kMxfp4Keys}};
+const std::array<Method, 6>& methods() {
+  static constexpr std::array<Method, 6> table = {
+      Method{"fp8", kFp8Keys},           Method{"fbgemm_fp8", kFbgemmKeys},
+      Method{"modelopt", kModelOptKeys}, Method{"compressed-tensors", kCompressedKeys},
+      Method{"mxfp4", kMxfp4Keys},       Method{"bitnet", kTernaryKeys}};
   return table;
 }
 
@@ -141,9 +153,9 @@ SourceQuant read_source_quant(const JsonValue& config) {
         methods(), [&](const Method& known) { return name != nullptr && is_text(*name, known.name); });
     if (method == methods().end() || !quant.method.empty())
       fail(ErrorKind::kUnsupported,
-           "config.json: '{}'{}: quantised checkpoints are not supported but for fp8 and mxfp4; export the "
-           "original "
-           "weights",
+           "config.json: '{}'{}: quantised checkpoints are not supported but for fp8, mxfp4 and ternary "
+           "codes; "
+           "export the original weights",
            section, name != nullptr && name->is_string() ? " (" + shown(name->as_string()) + ")" : "");
     quant.method = method->name;
     for (const auto& [key, member] : value->as_object()) {
@@ -152,6 +164,10 @@ SourceQuant read_source_quant(const JsonValue& config) {
           std::ranges::find_if(method->keys, [&key = key](const Key& one) { return one.name == key; });
       if (known == method->keys.end() || !known->accepts(member))
         fail_value(fmt::format("{}.{}", section, key), member);
+    }
+    if (quant.is_ternary()) {
+      const JsonValue* linear = value->find("linear_class");
+      quant.divides = linear == nullptr || !is_text(*linear, "autobitlinear");
     }
     if (quant.method == "modelopt" && value->find("quant_algo") == nullptr) fail_value(section, *value);
     if (const JsonValue* groups = value->find("config_groups"); groups != nullptr && groups->is_object()) {

@@ -17,12 +17,22 @@ struct BlockShape {
   bool operator==(const BlockShape&) const = default;
 };
 
+/// Ternary codes in a byte.
+inline constexpr std::int64_t kTernaryPerByte = 4;
+
 struct SourceQuant {
   std::string method;               ///< "fp8"; empty: weights are stored as they are
   std::optional<BlockShape> block;  ///< as config.json states it
 
+  bool divides = false;  ///< of ternary codes: their scale is a divisor
+
   bool is_mxfp4() const { return method == "mxfp4"; }
-  bool is_fp8() const { return !method.empty() && !is_mxfp4(); }
+  bool is_ternary() const { return method == "bitnet"; }
+  bool is_fp8() const { return !method.empty() && !is_mxfp4() && !is_ternary(); }
+  /// "8 bit floats", for messages.
+  std::string_view kind_text() const {
+    return is_mxfp4() ? "4 bit floats" : is_ternary() ? "ternary codes" : "8 bit floats";
+  }
 };
 
 /// Reads `quantization_config` (or `compression_config`).

@@ -44,6 +44,15 @@ TEST(SourceQuant, PublishedForms) {
             (BlockShape{128, 128}));
 }
 
+TEST(SourceQuant, TernaryCodesAreTimesOrOverTheirScale) {
+  const SourceQuant plain = read(R"({"quant_method": "bitnet", "modules_to_not_convert": null})");
+  EXPECT_TRUE(plain.is_ternary() && plain.divides && !plain.is_fp8());
+  EXPECT_TRUE(read(R"({"quant_method": "bitnet", "linear_class": "bitlinear"})").divides);
+  EXPECT_FALSE(read(R"({"quant_method": "bitnet", "linear_class": "autobitlinear",
+      "quantization_mode": "offline", "use_rms_norm": false, "rms_norm_eps": 1e-6})")
+                   .divides);
+}
+
 TEST(SourceQuant, OthersAreRefusedByName) {
   const std::pair<const char*, const char*> refused[] = {
       {R"({"quant_method": "gptq", "bits": 4})", "'quantization_config' ('gptq')"},
@@ -52,6 +61,9 @@ TEST(SourceQuant, OthersAreRefusedByName) {
       {R"({"quant_method": "torchao"})", "('torchao')"},
       {R"({"load_in_8bit": true})", "'quantization_config': quantised"},
       {R"("fp8")", "'quantization_config': quantised"},
+      {R"({"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online"})",
+       "'quantization_config.quantization_mode' is '\"online\"'"},
+      {R"({"quant_method": "bitnet", "use_rms_norm": true})", "use_rms_norm"},
       {R"({"quant_method": "fp8", "bits": 4})", "'quantization_config.bits' is '4'"},
       {R"({"quant_method": "fp8", "weight_block_size": [128]})",
        "'quantization_config.weight_block_size' is '[128]'"},
@@ -210,6 +222,33 @@ TEST(Mxfp4Checkpoint, CodesAreFoundBehindTheNameOfTheWeight) {
   EXPECT_NE(message_of(describe).find("the codes beside it need U8 [40, 1]"), std::string::npos);
   tensors.erase(up + "_scales");
   EXPECT_NE(message_of(describe).find("its scales '" + up + "_scales' are missing"), std::string::npos);
+}
+
+TEST(TernaryCheckpoint, CodesAreAQuarterOfTheRows) {
+  JsonValue config = testing::with_key(parse_json(testing::kSmallLlama), "quantization_config",
+                                       R"({"quant_method": "bitnet"})");
+  const std::string up = "model.layers.1.mlp.up_proj.weight";
+  std::map<std::string, TensorInfo> tensors;
+  for (const auto& [name, shape] : testing::llama_like_tensors(config))
+    tensors[name] = {name, DType::kBF16, shape};
+  tensors[up] = {up, DType::kU8, {10, 32}};
+  tensors[up + "_scale"] = {up + "_scale", DType::kBF16, {1}};
+  const auto describe = [&] {
+    std::vector<TensorInfo> infos;
+    for (const auto& [name, info] : tensors)
+      infos.push_back(info);
+    return describe_model({testing::family_named("llama"), config, infos, {}, false});
+  };
+  const DecoderSpec spec = describe();
+  EXPECT_EQ(spec.layers[1].mlp.up_proj.weight.rows(), 40);
+  EXPECT_EQ(spec.scales.size(), 1u);
+  EXPECT_EQ(spec.weights_per_byte, 4);
+  EXPECT_NE(spec.notes.back().find("keep their values with --sym"), std::string::npos);
+  tensors[up + "_scale"].shape = {40};
+  EXPECT_NE(message_of(describe).find("the ternary codes beside it need one F32, F16 or BF16"),
+            std::string::npos);
+  tensors[up].shape = {8, 32};
+  EXPECT_NE(message_of(describe).find("shape is [32, 32], config.json asks for"), std::string::npos);
 }
 
 TEST_F(Fp8Checkpoint, AScaleThatBelongsToNothingIsLeftOver) {

@@ -40,9 +40,12 @@ std::optional<TensorId> StoredTensors::find(const std::string& name) const {
   return id.has_value() || !quant_.is_mxfp4() ? id : find_name(name + std::string(kMxfp4Codes));
 }
 
-// Codes [..., groups, 16] hold [..., groups * 32] values.
+// MXFP4's codes [..., groups, 16] hold [..., groups * 32] values, ternary codes [rows / 4, cols] hold [rows,
+// cols].
 Shape StoredTensors::shape_of(TensorId id) const {
   Shape shape = tensors_[id].shape;
+  if (is_ternary(id) && !checked_mul(shape.front(), kTernaryPerByte, shape.front()))
+    return tensors_[id].shape;
   if (!is_mxfp4(id)) return shape;
   shape.pop_back();
   if (!checked_mul<std::int64_t>(shape.back(), 32, shape.back())) return tensors_[id].shape;
@@ -53,6 +56,24 @@ bool StoredTensors::is_mxfp4(TensorId id) const {
   const TensorInfo& info = tensors_[id];
   return quant_.is_mxfp4() && info.dtype == DType::kU8 && info.name.ends_with(kMxfp4Codes) &&
          info.shape.size() >= 3 && info.shape.back() == 16;
+}
+
+bool StoredTensors::is_ternary(TensorId id) const {
+  const TensorInfo& info = tensors_[id];
+  return quant_.is_ternary() && info.dtype == DType::kU8 && info.shape.size() == 2;
+}
+
+Binding StoredTensors::read_ternary(TensorId id, const Shape& shape) {
+  const TensorInfo& info = tensors_[id];
+  const TensorId scale = scales_of(id);
+  std::int64_t count = 0;
+  if (!is_weight_dtype(tensors_[scale].dtype) || !shape_elements(tensors_[scale].shape, count) || count != 1)
+    fail(ErrorKind::kUnsupported, "tensor {} is {}; the ternary codes beside it need one F32, F16 or BF16",
+         shown(tensors_[scale].name), type_text(tensors_[scale].dtype, tensors_[scale].shape));
+  if (shape != shape_of(id))
+    fail(ErrorKind::kUnsupported, "tensor {} holds ternary codes of more than one matrix", shown(info.name));
+  scales_.emplace(id, scale);
+  return Binding::dequantised(Binding::TernaryCodes{id, scale, quant_.divides, shape.front(), shape.back()});
 }
 
 Binding StoredTensors::read_mxfp4(TensorId id, const Shape& shape) {
@@ -75,6 +96,7 @@ Binding StoredTensors::read(TensorId id, const Shape& shape, bool transposed) {
   const TensorInfo& info = tensors_[id];
   // Codes lie along the rows, also of matrices that are transposed as floats.
   if (is_mxfp4(id)) return read_mxfp4(id, shape);
+  if (is_ternary(id) && !transposed) return read_ternary(id, shape);
   if (is_weight_dtype(info.dtype))
     return transposed ? Binding::transposed_source(id, info.shape) : Binding::source(id, shape);
   const bool is_stacked = info.shape.size() == 3 && shape.size() == 2;

@@ -1,6 +1,6 @@
 #pragma once
-// The tensors of a checkpoint as plain matrices, whatever they are stored as: scaled 8 bit floats and MXFP4
-// codes are found with their scales. Private to this folder.
+// The tensors of a checkpoint as plain matrices, whatever they are stored as: scaled 8 bit floats, MXFP4
+// and ternary codes are found with their scales. Private to this folder.
 
 #include <map>
 #include <optional>
@@ -37,6 +37,8 @@ class StoredTensors {
 
  private:
   TensorId scales_of(TensorId id) const;
+  bool is_ternary(TensorId id) const;
+  Binding read_ternary(TensorId id, const Shape& shape);
   Binding read_mxfp4(TensorId id, const Shape& shape);
   Binding read_fp8(TensorId id, const Shape& shape, bool transposed);
 

@@ -77,10 +77,13 @@ const TensorPattern& TensorClaims::pattern_there(const TensorPattern& pattern, s
   return pattern;
 }
 
-std::string_view TensorClaims::shape_words(const RoleInfo& role) const {
+std::string_view TensorClaims::shape_words(const RoleInfo& role) {
   const bool is_latent = family_.setting("attention.kind").word == "latent";
   if (role.role == WeightRole::kOProj && !role.is_bias && is_latent)
     return "hidden_size, num_attention_heads * v_head_dim";
+  const bool has_embed_size = (role.role == WeightRole::kEmbedTokens || role.role == WeightRole::kLmHead) &&
+                              !role.is_bias && config_.evaluate("model.embed_proj") != 0;
+  if (has_embed_size) return "vocab_size, embed_size";
   const bool is_q = role.role == WeightRole::kQNorm, is_k = role.role == WeightRole::kKNorm;
   if (!is_q && !is_k) return role.shape;
   const std::string kind = family_.setting("attention.qk_norm").word;

@@ -64,7 +64,7 @@ class TensorClaims {
   Binding picked(TensorId id, const RoleInfo& role, const Shape& expected, const TensorPattern& pattern,
                  std::int64_t layer, std::int64_t expert);
   /// The role's shape in config names; that of q_norm, k_norm and o_proj is a choice of the family.
-  std::string_view shape_words(const RoleInfo& role) const;
+  std::string_view shape_words(const RoleInfo& role);
   Shape expected_shape(const RoleInfo& role, std::int64_t layer);
   void mark_used(TensorId id, const RoleInfo& role);
   void check_row_coverage() const;

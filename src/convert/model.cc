@@ -16,7 +16,7 @@ std::int64_t num_parameters(const DecoderSpec& spec, const Checkpoint& checkpoin
   for (TensorId id = 0; id < checkpoint.tensors().size(); ++id) {
     std::int64_t elements = 0;
     if (!ignored.contains(id) && shape_elements(checkpoint.tensor(id).shape, elements))
-      total += checkpoint.tensor(id).dtype == DType::kU8 ? 2 * elements : elements;  // codes of four bits
+      total += checkpoint.tensor(id).dtype == DType::kU8 ? spec.weights_per_byte * elements : elements;
   }
   return total;
 }
@@ -28,7 +28,7 @@ ModelFacts facts_of(const DecoderSpec& spec, const Checkpoint& checkpoint) {
   facts.model_type = spec.model_type;
   facts.family = spec.family;
   facts.num_hidden_layers = checked_cast<std::int64_t>(spec.layers.size());
-  facts.hidden_size = spec.hidden_size;
+  facts.hidden_size = spec.lm_head.weight.cols();  // what the graph takes
   facts.vocab_size = spec.vocab_size;
   facts.max_position_embeddings = spec.max_position_embeddings;
   facts.sliding_window = spec.sliding_window;

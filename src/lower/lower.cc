@@ -18,11 +18,12 @@ class Lowering {
 
   Lowered run() {
     ir::Graph& graph = parts_.graph();
-    graph.hidden_size = spec_.hidden_size;
+    graph.hidden_size = spec_.lm_head.weight.cols();
     graph.vocab_size = spec_.lm_head.weight.rows();
     graph.input = graph.add_value("/embed_tokens/output");
     ir::ValueId x = graph.input;
     if (spec_.embed_scale != 1) x = parts_.scale("/embed_scale", x, spec_.embed_scale);
+    if (spec_.embed_in_proj) x = parts_.linear(*spec_.embed_in_proj, x);
     if (!spec_.position_embedding.is_empty())
       x = parts_.add("/position_sum", x, parts_.positions_of("embed_positions", spec_.position_embedding));
     if (spec_.embed_norm) x = parts_.norm(*spec_.embed_norm, x, 1);
@@ -30,7 +31,8 @@ class Lowering {
     for (std::size_t i = 0; i < spec_.layers.size(); ++i)
       x = layer(i, x);
     x = select_tokens(x);
-    x = parts_.norm(spec_.norm, x, 1);
+    x = parts_.optional_norm(spec_.norm, x);
+    if (spec_.embed_out_proj) x = parts_.linear(*spec_.embed_out_proj, x);
     graph.hidden_states = x;
     graph.logits = head(x);
     verify(graph);
@@ -40,31 +42,37 @@ class Lowering {
 
  private:
   /// One block. Which norms are there is the residual kind's business (decoder_spec.h): an absent one is the
-  /// identity, so the three kinds are one formula: h = x + n2 A(n1 x); y = h + n4 M(n3 h).
+  /// identity, so the first three kinds are one formula: h = x + n2 A(n1 x); y = h + n4 M(n3 h).
   /// In a parallel block M reads x: y = h + M(n3 x), or y = h + M(n1 x).
   ir::ValueId layer(std::size_t idx, ir::ValueId x) {
     const LayerSpec& spec = spec_.layers[idx];
     check_norms(idx, spec);
     const std::string prefix = fmt::format("/layers.{}", idx);
-    const ir::ValueId normed = parts_.optional_norm(spec.input_norm, x);
+    const bool norms_sums = spec.residual == ResidualKind::kSums;
+    const ir::ValueId normed = norms_sums ? x : parts_.optional_norm(spec.input_norm, x);
     ir::ValueId a = spec.short_conv    ? lower_short_conv(parts_, idx, *spec.short_conv, normed)
                     : spec.gated_delta ? lower_gated_delta(parts_, idx, *spec.gated_delta, normed)
                                        : attention_.attention(idx, spec.attention, normed);
     a = parts_.optional_norm(spec.post_attention_norm, a);
-    const ir::ValueId h = parts_.add(prefix + "/attention_residual", x, a);
+    ir::ValueId h = parts_.add(prefix + "/attention_residual", x, a);
+    if (norms_sums) h = parts_.optional_norm(spec.input_norm, h);
     const bool shares_norm = spec.is_parallel && !spec.pre_mlp_norm.has_value();
     const ir::ValueId mlp_input = spec.is_parallel ? x : h;
-    const ir::ValueId mlp_x = shares_norm ? normed : parts_.optional_norm(spec.pre_mlp_norm, mlp_input);
+    const bool has_norm = !shares_norm && !norms_sums;
+    const ir::ValueId mlp_x = has_norm      ? parts_.optional_norm(spec.pre_mlp_norm, mlp_input)
+                              : shares_norm ? normed
+                                            : h;
     ir::ValueId m = spec.moe ? lower_moe(parts_, idx, *spec.moe, mlp_x)
                              : lower_mlp(parts_, prefix + "/mlp", spec.mlp, mlp_x);
     m = parts_.optional_norm(spec.post_mlp_norm, m);
-    return parts_.add(prefix + "/mlp_residual", h, m);
+    const ir::ValueId y = parts_.add(prefix + "/mlp_residual", h, m);
+    return norms_sums ? parts_.optional_norm(spec.pre_mlp_norm, y) : y;
   }
 
   static void check_norms(std::size_t idx, const LayerSpec& spec) {
     const bool before = spec.residual != ResidualKind::kPost;
-    const bool after = spec.residual != ResidualKind::kPre;
-    const bool may_share = spec.is_parallel && before && !after;
+    const bool after = spec.residual == ResidualKind::kSandwich || spec.residual == ResidualKind::kPost;
+    const bool may_share = spec.is_parallel && spec.residual == ResidualKind::kPre;
     if (spec.input_norm.has_value() != before || (spec.pre_mlp_norm.has_value() != before && !may_share) ||
         (spec.is_parallel && !may_share) || spec.post_attention_norm.has_value() != after ||
         spec.post_mlp_norm.has_value() != after)

@@ -10,13 +10,27 @@
 namespace llm2mnn {
 
 void AttentionLowering::add_tables() {
-  if (std::any_of(spec_.layers.begin(), spec_.layers.end(),
-                  [](const LayerSpec& layer) { return layer.attention.has_alibi; }))
+  const auto first_with = [&](auto&& has) {
+    return std::find_if(spec_.layers.begin(), spec_.layers.end(),
+                        [&](const LayerSpec& layer) { return has(layer.attention); });
+  };
+  if (first_with([](const AttentionSpec& spec) { return spec.has_alibi; }) != spec_.layers.end())
     add_alibi_positions();
+  const auto rounded = first_with([](const AttentionSpec& spec) { return !spec.rounded_slopes.empty(); });
+  if (rounded != spec_.layers.end()) add_alibi_products(rounded->attention);
   add_chunk_codes();
   add_temperatures();
   for (std::size_t i = 0; i < spec_.ropes.size(); ++i)
     ropes_.push_back(rope_table(i));
+}
+
+/// [T, Hq*(Dh+1)]: in front of the zeros of each head its slope times the position, as bfloat16 does it.
+void AttentionLowering::add_alibi_products(const AttentionSpec& spec) {
+  const std::int64_t positions = rope_table_positions(spec_.max_position_embeddings);
+  const ir::ValueId own =
+      parts_.positions_of("alibi_products", rounded_alibi(spec.rounded_slopes, positions));
+  alibi_products_ =
+      parts_.resize_heads("/alibi_channels", own, spec.num_attention_heads, 1, spec.head_dim + 1);
 }
 
 /// [T, 1] each: the position over kAlibiSplit, and the remainder.
@@ -36,13 +50,32 @@ void AttentionLowering::add_alibi_positions() {
       parts_.positions_of("alibi_low", Binding::concat_rows(std::move(low)).gather_rows(std::move(repeats)));
 }
 
-//  q -- * ((Dh + 2) / Dh)^0.5 -- q'       low -- join -- join -- k'
-//  v -- zeros behind each head -- v'      k ------'       '-- high
+/// The op divides by the root of the wider head.
+ir::ValueId AttentionLowering::widened_query(const std::string& prefix, const AttentionSpec& spec,
+                                             ir::ValueId q, std::int64_t channels) {
+  return parts_.scale(
+      prefix + "/query_scale", q,
+      std::sqrt(static_cast<double>(spec.head_dim + channels) / static_cast<double>(spec.head_dim)));
+}
+
+//  q -- [+ slopes] -- * ((Dh + 2) / Dh)^0.5 -- q'       low -- join -- join -- k'
+//  v -- zeros behind each head -- v'                    k ------'       '-- high
+// The slopes are the bias of a norm whose weights are 0: there is no op that adds a constant.
 void AttentionLowering::widen_for_alibi(const std::string& prefix, const AttentionSpec& spec, ir::ValueId& q,
                                         ir::ValueId& k, ir::ValueId& v) {
   const std::int64_t dim = spec.head_dim, heads = spec.num_key_value_heads;
-  q = parts_.scale(prefix + "/query_scale", q,
-                   std::sqrt(static_cast<double>(dim + kAlibiChannels) / static_cast<double>(dim)));
+  if (!spec.alibi_query.is_empty()) {
+    std::string address = prefix.substr(1) + "/query_slopes";
+    std::replace(address.begin(), address.end(), '/', '.');
+    const NormSpec constant{address,
+                            WeightRole::kQNorm,
+                            NormKind::kLayer,
+                            1,
+                            Binding::constant(spec.alibi_query.rows(), 0),
+                            spec.alibi_query};
+    q = parts_.add(prefix + "/query", q, parts_.norm(constant, q, 1));
+  }
+  q = widened_query(prefix, spec, q, kAlibiChannels);
   const auto join = [&](std::string_view name, ir::ValueId shared, ir::ValueId own, std::int64_t size) {
     const std::string node = fmt::format("{}/{}", prefix, name);
     const ir::ValueId y = parts_.value_of(node);
@@ -52,6 +85,14 @@ void AttentionLowering::widen_for_alibi(const std::string& prefix, const Attenti
   k = join("key_low", alibi_low_, k, dim);
   k = join("key", alibi_high_, k, dim + 1);
   v = parts_.resize_heads(prefix + "/value", v, heads, dim, dim + kAlibiChannels);
+}
+
+//  q -- * ((Dh + 1) / Dh)^0.5 -- q'       k -- + products -- k'       v -- zeros behind each head -- v'
+void AttentionLowering::widen_for_alibi_products(const std::string& prefix, const AttentionSpec& spec,
+                                                 ir::ValueId& q, ir::ValueId& k, ir::ValueId& v) {
+  q = widened_query(prefix, spec, q, 1);
+  k = parts_.add(prefix + "/key", k, alibi_products_);
+  v = parts_.resize_heads(prefix + "/value", v, spec.num_key_value_heads, spec.head_dim, spec.head_dim + 1);
 }
 
 bool AttentionLowering::is_rope_used(std::size_t idx) const {
@@ -99,6 +140,7 @@ ir::ValueId AttentionLowering::attention(std::size_t layer_idx, const AttentionS
   if (spec.qk_norm_after_rope) head_norms(spec, q, k);
   if (spec.temperature) q = parts_.multiply(prefix + "/temperature", q, temperature_);
   if (spec.has_alibi) widen_for_alibi(prefix, spec, q, k, v);
+  if (!spec.rounded_slopes.empty()) widen_for_alibi_products(prefix, spec, q, k, v);
   if (spec.chunk_size > 0 && chunks_.channels > 0) widen_for_chunks(prefix, spec, q, k, v);
   const std::int64_t op_dim = spec.head_dim + extra_channels(spec);
   const bool slides = spec.mask == MaskKind::kSliding;

@@ -25,6 +25,11 @@ class AttentionLowering {
   };
 
   void add_alibi_positions();
+  void add_alibi_products(const AttentionSpec& spec);
+  void widen_for_alibi_products(const std::string& prefix, const AttentionSpec& spec, ir::ValueId& q,
+                                ir::ValueId& k, ir::ValueId& v);
+  ir::ValueId widened_query(const std::string& prefix, const AttentionSpec& spec, ir::ValueId q,
+                            std::int64_t channels);
   void widen_for_alibi(const std::string& prefix, const AttentionSpec& spec, ir::ValueId& q, ir::ValueId& k,
                        ir::ValueId& v);
   void add_chunk_codes();
@@ -52,7 +57,7 @@ class AttentionLowering {
     ir::ValueId q = ir::kNoValue, k = ir::kNoValue;
   };
 
-  ir::ValueId alibi_high_ = ir::kNoValue, alibi_low_ = ir::kNoValue;
+  ir::ValueId alibi_high_ = ir::kNoValue, alibi_low_ = ir::kNoValue, alibi_products_ = ir::kNoValue;
   ChunkCodes chunks_;
   ir::ValueId temperature_ = ir::kNoValue;
   std::vector<RopeValues> ropes_;  // parallel to spec_.ropes

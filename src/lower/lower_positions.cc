@@ -71,6 +71,7 @@ void AttentionLowering::widen_for_chunks(const std::string& prefix, const Attent
 
 std::int64_t AttentionLowering::extra_channels(const AttentionSpec& spec) const {
   if (spec.has_alibi) return kAlibiChannels;
+  if (!spec.rounded_slopes.empty()) return 1;
   return spec.chunk_size > 0 ? chunks_.channels : 0;
 }
 

@@ -45,7 +45,7 @@ class LowerTest : public ::testing::Test {
 
   static LinearSpec linear(std::string address, WeightRole role, int o, int i, bool bias = false) {
     const auto id = checkpoint_->find(fmt::format("{}x{}", o, i));
-    return {std::move(address), role, Binding::source(*checkpoint_, id.value()),
+    return {std::move(address), role, Binding::source(id.value_or(0), Shape{o, i}),
             bias ? Binding::constant(o, 0.5F) : Binding()};
   }
   static NormSpec norm(std::string address, WeightRole role, int n) {
@@ -347,6 +347,55 @@ TEST_F(LowerTest, TemperaturesMultiplyQ) {
   for (const char* part : {"table=temperatures.weight[5, 1], row=(position + 1) / 8192",
                            "Multiply(/layers.0/self_attn/rotary/q, /temperatures/output)"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+}
+
+TEST_F(LowerTest, AlibiOfBfloat16IsAddedToTheKeys) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  attention.rope_idx = -1;
+  attention.num_key_value_heads = 2;
+  attention.rounded_slopes = {0.5F, 0.70703125F};
+  attention.q_proj = linear("layers.0.self_attn.q_proj", WeightRole::kQProj, 10, 8);  // 2 heads of 1 + 4
+  attention.k_proj = linear("layers.0.self_attn.k_proj", WeightRole::kKProj, 10, 8);
+  attention.v_proj = linear("layers.0.self_attn.v_proj", WeightRole::kVProj, 8, 8);
+  const std::string text = print(lower(spec).graph);
+  for (const char* part :
+       {"table=alibi_products.weight[32768, 2]", "ResizeHeads(/alibi_products/output, heads=2, from=1, to=5)",
+        "Add(/layers.0/self_attn/k_proj/output, /alibi_channels/output)", "heads=2/2, head_dim=5, layer=0"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+}
+
+TEST_F(LowerTest, AlibiIsAddedBehindALimitOfQ) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  AttentionSpec& attention = spec.layers[0].attention;
+  attention.rope_idx = -1;
+  attention.has_alibi = true;
+  attention.clip_qkv = 6;
+  attention.q_proj = linear("layers.0.self_attn.q_proj", WeightRole::kQProj, 12, 8);
+  attention.alibi_query = Binding::constant(12, 3);
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(text.find("/layers.0/self_attn/query/output = Add(/layers.0/self_attn/q_clip/output, "
+                      "/layers.0/self_attn/query_slopes/output)"),
+            std::string::npos)
+      << text;
+}
+
+TEST_F(LowerTest, ANarrowEmbeddingAndNormsOfSums) {
+  DecoderSpec spec = decoder(ResidualKind::kPre);
+  spec.layers[0].residual = ResidualKind::kSums;
+  spec.norm.reset();
+  spec.embed_tokens = linear("", WeightRole::kEmbedTokens, 16, 4).weight;
+  spec.embed_in_proj = linear("embed_in_proj", WeightRole::kEmbedInProj, 8, 4);
+  spec.embed_out_proj = linear("embed_out_proj", WeightRole::kEmbedOutProj, 4, 8);
+  spec.lm_head = linear("lm_head", WeightRole::kLmHead, 16, 4);
+  EXPECT_EQ(lower(spec).graph.hidden_size, 4);
+  const std::string ops = op_list(spec);
+  for (const char* part : {"Linear /embed_in_proj\nRopeTable /rotary.0\nLinear /layers.0/self_attn/q_proj\n",
+                           "Add /layers.0/attention_residual\nNorm /layers.0/input_layernorm\n"
+                           "Linear /layers.0/mlp/gate_proj\n",
+                           "Add /layers.0/mlp_residual\nNorm /layers.0/post_attention_layernorm\n"
+                           "SelectTokens /select_tokens\nLinear /embed_out_proj\nLinear /lm_head\n"})
+    EXPECT_NE(ops.find(part), std::string::npos) << part << ops;
 }
 
 TEST_F(LowerTest, PostNormsPlainMlpAndNoRotaryEmbedding) {
