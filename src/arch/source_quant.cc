@@ -149,8 +149,11 @@ SourceQuant read_source_quant(const JsonValue& config) {
     const JsonValue* value = config.find(section);
     if (value == nullptr || value->is_null()) continue;
     const JsonValue* name = value->find("quant_method");
-    const auto method = std::ranges::find_if(
-        methods(), [&](const Method& known) { return name != nullptr && is_text(*name, known.name); });
+    // ModelOpt's first files do not say their method.
+    const bool is_modelopt = name == nullptr && value->is_object() && value->find("quant_algo") != nullptr;
+    const auto method = std::ranges::find_if(methods(), [&](const Method& known) {
+      return name != nullptr ? is_text(*name, known.name) : is_modelopt && known.name == "modelopt";
+    });
     if (method == methods().end() || !quant.method.empty())
       fail(ErrorKind::kUnsupported,
            "config.json: '{}'{}: quantised checkpoints are not supported but for fp8, mxfp4 and ternary "

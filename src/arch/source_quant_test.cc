@@ -44,6 +44,14 @@ TEST(SourceQuant, PublishedForms) {
             (BlockShape{128, 128}));
 }
 
+TEST(SourceQuant, ModelOptMayNotSayItsMethod) {
+  EXPECT_TRUE(read(R"({"config_groups": {"group_0": {"weights": {"dynamic": false, "num_bits": 8,
+      "type": "float"}}}, "ignore": ["lm_head"], "quant_algo": "FP8", "kv_cache_scheme": "FP8",
+      "producer": {"name": "modelopt", "version": "0.31.0"}})")
+                  .is_fp8());
+  EXPECT_NE(message_of([] { read(R"({"quant_algo": "NVFP4"})"); }).find("NVFP4"), std::string::npos);
+}
+
 TEST(SourceQuant, TernaryCodesAreTimesOrOverTheirScale) {
   const SourceQuant plain = read(R"({"quant_method": "bitnet", "modules_to_not_convert": null})");
   EXPECT_TRUE(plain.is_ternary() && plain.divides && !plain.is_fp8());
