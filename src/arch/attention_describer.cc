@@ -26,12 +26,57 @@ void AttentionDescriber::read_choices() {
   if (logit_softcap_ < 0)
     fail(ErrorKind::kFormat, "config.json: 'attention.logit_softcap' comes to {}, it must not be negative",
          logit_softcap_);
+  read_shared_layers();
   const std::string qk_norm = family_.setting("attention.qk_norm").word;
   has_qk_norm_ = qk_norm != "none" && parts_.is_on("attention.qk_norm_on");
   qk_norm_kind_ = qk_norm == "heads" ? QkNormKind::kHeads
                   : qk_norm == "all" ? QkNormKind::kAll
                                      : QkNormKind::kHead;
   norms_rotary_only_ = family_.setting("attention.qk_norm_layers").word == "rotary";
+}
+
+void AttentionDescriber::read_shared_layers() {
+  const std::int64_t num_layers = config_.size("num_hidden_layers");
+  const double shared = config_.evaluate("attention.kv_shared_layers");
+  if (!(shared >= 0) || shared != std::floor(shared) || shared >= static_cast<double>(num_layers))
+    fail(ErrorKind::kFormat,
+         "config.json: {} of {} layers share keys and values; expected 0 or more, and fewer than all", shared,
+         num_layers);
+  first_shared_ = num_layers - static_cast<std::int64_t>(shared);
+  if (shared == 0) return;
+  for (const char* path : {"attention.alibi", "attention.qk_norm_after_rope"})
+    if (parts_.is_on(path))
+      fail(ErrorKind::kUnsupported, "config.json: attention.kv_shared_layers goes without {}", path);
+  if (family_.setting("attention.kind").word == "latent")
+    fail(ErrorKind::kUnsupported, "config.json: attention.kv_shared_layers goes with attention.kind = heads");
+}
+
+void AttentionDescriber::read_kv(AttentionSpec& attention, std::int64_t i) {
+  const auto linear = [&](std::string_view role, std::string_view bias) {
+    return parts_.linear(fmt::format("layers.{}.self_attn.{}", i, role), role, i, parts_.is_on(bias));
+  };
+  if (i >= first_shared_) {
+    const auto source = kv_sources_.find(attention.mask);
+    if (source == kv_sources_.end())
+      fail(
+          ErrorKind::kFormat,
+          "config.json: layer {} shares keys and values, and no layer of its type before layer {} makes them",
+          i, first_shared_);
+    attention.kv_source = source->second;
+    for (const char* role : {"k_proj", "k_proj_bias", "v_proj", "v_proj_bias", "k_norm", "k_norm_bias"})
+      if (const std::optional<TensorId> id = claims_.find(role, i))
+        claims_.ignore(*id, "layer shares keys and values");
+    return;
+  }
+  kv_sources_[attention.mask] = static_cast<std::size_t>(i);
+  attention.k_proj = linear("k_proj", "attention.k_bias");
+  attention.v_proj = linear("v_proj", "attention.v_bias");
+  if (parts_.is_on("attention.v_norm"))
+    attention.v_norm = NormSpec{.address = fmt::format("layers.{}.self_attn.v_norm", i),
+                                .role = WeightRole::kKNorm,
+                                .eps = parts_.norm_eps(),
+                                .weight = Binding::constant(head_dim_, 1),
+                                .bias = {}};
 }
 
 AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask, bool is_chunked) {
@@ -52,8 +97,9 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask, bool i
     return describe_latent(std::move(attention), i);
   }
   attention.q_proj = linear("q_proj", "attention.q_bias");
-  attention.k_proj = linear("k_proj", "attention.k_bias");
-  attention.v_proj = linear("v_proj", "attention.v_bias");
+  if (is_chunked && first_shared_ < config_.size("num_hidden_layers"))
+    fail_chunks_with("attention.kv_shared_layers");
+  read_kv(attention, i);
   attention.o_proj = linear("o_proj", "attention.o_bias");
   attention.qk_norm_kind = qk_norm_kind_;
   attention.qk_norm_after_rope = parts_.is_on("attention.qk_norm_after_rope");
@@ -63,13 +109,15 @@ AttentionSpec AttentionDescriber::describe(std::int64_t i, MaskKind mask, bool i
     attention.sub_norm = parts_.norm(fmt::format("layers.{}.self_attn.sub_norm", i), "attention_sub_norm", i);
   if (has_qk_norm_ && (!norms_rotary_only_ || ropes_.use(mask, i).idx >= 0)) {
     attention.q_norm = parts_.norm(fmt::format("layers.{}.self_attn.q_norm", i), "q_norm", i);
-    attention.k_norm = parts_.norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
+    if (!attention.kv_source)
+      attention.k_norm = parts_.norm(fmt::format("layers.{}.self_attn.k_norm", i), "k_norm", i);
   }
   if (parts_.is_on("attention.sinks")) attention.sinks = claims_.claim("sinks", i);
   claims_.fail_if_missing(i);
   scale_queries(attention, i);
   const RopeUse rope = ropes_.use(attention.mask, i);
   attention.rope_idx = rope.idx;
+  check_kv_rotation(attention, i);
   if (rope.idx >= 0 && rope.is_pair) pair_to_half(attention, rope.rotary_dim);
   if (parts_.is_on("attention.alibi")) add_alibi(attention);
   add_chunks(attention, is_chunked);
@@ -97,6 +145,20 @@ void AttentionDescriber::add_temperature(AttentionSpec& attention) {
   const double scale = config_.evaluate("attention.temperature_scale");
   if (scale == 0) return;
   attention.temperature = TemperatureSpec{scale, whole_number("attention.temperature_interval")};
+}
+
+void AttentionDescriber::check_kv_rotation(const AttentionSpec& attention, std::int64_t i) {
+  rope_idx_.resize(static_cast<std::size_t>(i) + 1, -1);
+  rope_idx_.back() = attention.rope_idx;
+  if (!attention.kv_source) return;
+  const auto source = static_cast<std::int64_t>(*attention.kv_source);
+  if (rope_idx_.at(*attention.kv_source) != attention.rope_idx ||
+      config_.size("num_key_value_heads", source) != num_kv_heads_ ||
+      config_.size("head_dim", source) != head_dim_)
+    fail(ErrorKind::kUnsupported,
+         "config.json: layer {} reads the keys of layer {}, which have other heads or are rotated in another "
+         "way",
+         i, source);
 }
 
 // A norm behind q_proj would undo a factor in its rows, so the norm's gamma takes it then; and so does that

@@ -1,6 +1,7 @@
 #pragma once
 // The [attention] section of a family read through config.json. Private to this folder.
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -34,6 +35,10 @@ class AttentionDescriber {
   void add_alibi(AttentionSpec& attention);
   void add_slopes(AttentionSpec& attention);
   void add_rounded_slopes(AttentionSpec& attention);
+  void read_shared_layers();
+  /// Keys and values of layer `i`, or the layer that makes them.
+  void read_kv(AttentionSpec& attention, std::int64_t i);
+  void check_kv_rotation(const AttentionSpec& attention, std::int64_t i);
   void scale_queries(AttentionSpec& attention, std::int64_t i);
   double query_factor(const AttentionSpec& attention, std::int64_t i);
   void pair_to_half(AttentionSpec& attention, std::int64_t rotary_dim) const;
@@ -45,6 +50,9 @@ class AttentionDescriber {
   RopeResolver& ropes_;
   std::int64_t num_heads_ = 0, num_kv_heads_ = 0, head_dim_ = 0;  // of the layer that is described
   double logit_softcap_ = 0;
+  std::int64_t first_shared_ = 0;               // layers from this one on share keys and values
+  std::vector<int> rope_idx_;                   // of the layers so far
+  std::map<MaskKind, std::size_t> kv_sources_;  // the last layer of its type that makes its own
   bool has_qk_norm_ = false, norms_rotary_only_ = false;
   QkNormKind qk_norm_kind_ = QkNormKind::kHead;
 };

@@ -46,6 +46,9 @@ struct ValuesOp {
 struct ConcatOp {
   std::vector<Binding> parts;
 };
+struct ConcatColsOp {
+  std::vector<Binding> parts;
+};
 struct GatherOp {
   Binding from;
   std::vector<RowRun> runs;
@@ -57,6 +60,10 @@ struct ScaleOp {
 struct AddOp {
   Binding from;
   float term;
+};
+struct ClampOp {
+  Binding from;
+  float limit;
 };
 struct ExponentialOp {
   Binding from;
@@ -104,7 +111,8 @@ struct Binding::Node {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::variant<SourceOp, TransposedOp, DequantisedOp, ScaledOp, Mxfp4Op, TernaryOp, ConstantOp, ValuesOp,
-               ConcatOp, GatherOp, ScaleOp, AddOp, ExponentialOp, SoftplusOp, NormaliseOp>
+               ConcatOp, ConcatColsOp, GatherOp, ScaleOp, AddOp, ClampOp, ExponentialOp, SoftplusOp,
+               NormaliseOp>
       op;
 };
 
@@ -174,6 +182,17 @@ Binding Binding::concat_rows(std::vector<Binding> parts) {
   return Binding(std::make_shared<const Node>(Node{rows, cols, ConcatOp{std::move(parts)}}));
 }
 
+Binding Binding::concat_cols(std::vector<Binding> parts) {
+  LLM2MNN_CHECK(!parts.empty());
+  std::int64_t cols = 0;
+  const std::int64_t rows = parts.front().rows();
+  for (const Binding& part : parts) {
+    LLM2MNN_CHECK(part.rows() == rows);
+    LLM2MNN_CHECK(checked_add(cols, part.cols(), cols));
+  }
+  return Binding(std::make_shared<const Node>(Node{rows, cols, ConcatColsOp{std::move(parts)}}));
+}
+
 Binding Binding::gather_rows(std::vector<RowRun> runs) const {
   std::int64_t num_rows = 0;
   for (const RowRun& run : runs) {
@@ -192,6 +211,10 @@ Binding Binding::scale(float factor) const {
 
 Binding Binding::add(float term) const {
   return Binding(std::make_shared<const Node>(Node{rows(), cols(), AddOp{*this, term}}));
+}
+
+Binding Binding::clamp(float limit) const {
+  return Binding(std::make_shared<const Node>(Node{rows(), cols(), ClampOp{*this, limit}}));
 }
 
 Binding Binding::exponential() const {
@@ -241,16 +264,17 @@ std::string runs_text(const std::vector<RowRun>& runs) {
 
 bool Binding::reads_columns() const {
   if (node_ == nullptr) return false;
+  const auto any_reads_columns = [](const std::vector<Binding>& parts) {
+    return std::any_of(parts.begin(), parts.end(), [](const Binding& part) { return part.reads_columns(); });
+  };
   return std::visit(Overloaded{[](const TransposedOp&) { return true; },
                                [](const DequantisedOp& op) { return op.codes.transposed; },
                                [](const SourceOp&) { return false; },
                                [](const ScaledOp& op) { return op.blocks.transposed; },
-                               [](const Mxfp4Op&) { return false; }, [](const TernaryOp&) { return false; },
-                               [](const ConstantOp&) { return false; }, [](const ValuesOp&) { return false; },
-                               [](const ConcatOp& op) {
-                                 return std::any_of(op.parts.begin(), op.parts.end(),
-                                                    [](const Binding& part) { return part.reads_columns(); });
-                               },
+                               [](const Mxfp4Op&) { return false; }, [](const ConstantOp&) { return false; },
+                               [](const TernaryOp&) { return false; }, [](const ValuesOp&) { return false; },
+                               [&](const ConcatOp& op) { return any_reads_columns(op.parts); },
+                               [&](const ConcatColsOp& op) { return any_reads_columns(op.parts); },
                                [](const auto& op) { return op.from.reads_columns(); }},
                     node_->op);
 }
@@ -276,12 +300,22 @@ void Binding::collect_sources(std::vector<TensorId>& out) const {
                           for (const Binding& part : op.parts)
                             part.collect_sources(out);
                         },
+                        [&](const ConcatColsOp& op) {
+                          for (const Binding& part : op.parts)
+                            part.collect_sources(out);
+                        },
                         [&](const auto& op) { op.from.collect_sources(out); }},
              node_->op);
 }
 
 std::string Binding::text(const Checkpoint& checkpoint) const {
   if (node_ == nullptr) return "nothing";
+  const auto joined = [&](const std::vector<Binding>& parts, std::string_view between) {
+    std::string text = "(";
+    for (const Binding& part : parts)
+      text += (&part == parts.data() ? "" : std::string(between)) + part.text(checkpoint);
+    return text + ")";
+  };
   return std::visit(
       Overloaded{
           [&](const SourceOp& op) { return checkpoint.tensor(op.tensor).name; },
@@ -292,15 +326,12 @@ std::string Binding::text(const Checkpoint& checkpoint) const {
           [&](const TernaryOp& op) { return checkpoint.tensor(op.codes.codes).name + " dequantised"; },
           [&](const ConstantOp& op) { return fmt::format("{} times {}", node_->rows, op.value); },
           [&](const ValuesOp&) { return fmt::format("{} x {} numbers", node_->rows, node_->cols); },
-          [&](const ConcatOp& op) {
-            std::string text = "(";
-            for (std::size_t i = 0; i < op.parts.size(); ++i)
-              text += (i == 0 ? "" : "; ") + op.parts[i].text(checkpoint);
-            return text + ")";
-          },
+          [&](const ConcatOp& op) { return joined(op.parts, "; "); },
+          [&](const ConcatColsOp& op) { return joined(op.parts, " beside "); },
           [&](const GatherOp& op) { return op.from.text(checkpoint) + " rows " + runs_text(op.runs); },
           [&](const ScaleOp& op) { return fmt::format("{}, * {}", op.from.text(checkpoint), op.factor); },
           [&](const AddOp& op) { return fmt::format("{}, + {}", op.from.text(checkpoint), op.term); },
+          [&](const ClampOp& op) { return fmt::format("{}, within {}", op.from.text(checkpoint), op.limit); },
           [&](const ExponentialOp& op) { return fmt::format("exp({})", op.from.text(checkpoint)); },
           [&](const SoftplusOp& op) { return op.from.text(checkpoint) + ", softplus"; },
           [&](const NormaliseOp& op) { return op.from.text(checkpoint) + ", rows over their lengths"; }},
@@ -374,6 +405,15 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
       part_begin += part.rows();
     }
   };
+  const auto read_concat_cols = [&](const ConcatColsOp& op) {
+    for (std::int64_t row = 0; row < row_count; ++row) {
+      float* next = out + as_size(row) * cols;
+      for (const Binding& part : op.parts) {
+        part.read_rows(checkpoint, row_begin + row, 1, next, scratch);
+        next += part.cols();
+      }
+    }
+  };
   const auto read_gather = [&](const GatherOp& op) {
     std::int64_t run_begin = 0;  // of the result's rows
     float* next = out;
@@ -410,7 +450,7 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                         [&](const ValuesOp& op) {
                           std::copy_n(op.values.begin() + row_begin * node_->cols, count, out);
                         },
-                        read_concat, read_gather,
+                        read_concat, read_concat_cols, read_gather,
                         [&](const ScaleOp& op) {
                           op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
                           for (std::size_t i = 0; i < count; ++i)
@@ -422,6 +462,11 @@ void Binding::read_rows(const Checkpoint& checkpoint, std::int64_t row_begin, st
                           for (std::size_t i = 0; i < count; ++i)
                             out[i] += op.term;
                           check_result(*this, checkpoint, row_begin, cols, out, count);
+                        },
+                        [&](const ClampOp& op) {
+                          op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);
+                          for (std::size_t i = 0; i < count; ++i)
+                            out[i] = std::clamp(out[i], -op.limit, op.limit);
                         },
                         [&](const ExponentialOp& op) {
                           op.from.read_rows(checkpoint, row_begin, row_count, out, scratch);

@@ -87,6 +87,8 @@ class Binding {
   static Binding constant(std::int64_t rows, float value);
   /// The rows of the parts, one after the other; all have the same cols.
   static Binding concat_rows(std::vector<Binding> parts);
+  /// Rows of the parts side by side; all have the same rows.
+  static Binding concat_cols(std::vector<Binding> parts);
   /// The rows named by the runs, in that order (un-fuse qkv, re-pair rotary rows, slice). Every row exists.
   Binding gather_rows(std::vector<RowRun> runs) const;
   /// Every element times `factor`, in float32.
@@ -94,6 +96,8 @@ class Binding {
   /// Every element plus `term`, in float32 (a norm's `1 + w`).
   Binding add(float term) const;
 
+  /// Every element, limited to -limit .. limit.
+  Binding clamp(float limit) const;
   /// e to the power of every element, in float32.
   Binding exponential() const;
   /// ln(1 + exp(x)) of every element, in float32.

@@ -133,6 +133,21 @@ class BindingTest : public ::testing::Test {
 
 using Values = std::vector<float>;
 
+TEST_F(BindingTest, PartsStandSideBySide) {
+  const Binding m = source("m");
+  const Binding both =
+      Binding::concat_cols({m.gather_rows({{1, 2, 1}}), m.gather_rows({{0, 1, 1}, {5, 1, 1}})});
+  EXPECT_EQ(both.rows(), 2);
+  EXPECT_EQ(both.cols(), 8);
+  EXPECT_EQ(read(both, 0, 2),
+            (std::vector<float>{10, 11, 12, 13, 0, 1, 2, 3, 20, 21, 22, 23, 50, 51, 52, 53}));
+  EXPECT_EQ(read(both, 1, 1), (std::vector<float>{20, 21, 22, 23, 50, 51, 52, 53}));
+}
+
+TEST_F(BindingTest, AClampLimitsBothSides) {
+  EXPECT_EQ(read(source("m").scale(-1).add(2).clamp(1.5F), 0, 1), (std::vector<float>{1.5F, 1, 0, -1}));
+}
+
 TEST_F(BindingTest, BlocksAreScaledAndCutAtTheEdges) {
   const auto id = [&](const char* name) { return *checkpoint_->find(name); };
   const Binding blocks = Binding::dequantised(Binding::ScaledBlocks{.values = id("e"),

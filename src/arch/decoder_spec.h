@@ -90,6 +90,22 @@ enum class WeightRole : std::uint8_t {
   kSharedUpProj,
   kSharedDownProj,
   kSharedExpertGate,
+  kPerLayerEmbedding,  ///< the table; the next five make something of its rows
+  kPerLayerModelProjection,
+  kPerLayerProjectionNorm,
+  kPerLayerInputGate,
+  kPerLayerProjection,
+  kPostPerLayerInputNorm,
+  kLaurelLeft,
+  kLaurelRight,
+  kPostLaurelNorm,
+  kAltupProjection,
+  kAltupUnembedProjection,
+  kAltupRouterNorm,
+  kAltupRouter,
+  kAltupPredictionCoefs,
+  kAltupCorrectionCoefs,
+  kAltupOutputScale,
   kNorm,  ///< final
   kLmHead,
 };
@@ -186,6 +202,10 @@ struct AttentionSpec {
   /// itself. Each head of q_proj and k_proj has one row in front, which is zero; its bias is 1 in q, and the
   /// graph adds the rounded product of slope and position in k. head_dim does not count it.
   std::vector<float> rounded_slopes;
+  std::optional<NormSpec> v_norm;  ///< of each head of v, [Dh]
+  /// The layer whose k (in front of its rotation) and v this one reads; k_proj, k_norm, v_proj and v_norm are
+  /// empty then.
+  std::optional<std::size_t> kv_source;
   MaskKind mask = MaskKind::kFull;
   /// Above 0: positions fall into chunks of this many, and a query sees the keys of its own chunk only.
   std::int64_t chunk_size = 0;
@@ -241,6 +261,46 @@ struct MlpSpec {
   LinearSpec down_proj;                 ///< [H, F]
   std::optional<NormSpec> sub_norm;     ///< in front of down_proj
   std::optional<XieluSpec> xielu;       ///< of Activation::kXielu, kPlain only
+  /// kGlu only: the gate becomes max(gate - (mean + this * deviation), 0), over its channels.
+  std::optional<double> sparsity_deviations;
+};
+
+/// A part of `size` channels for each layer and token: (n(projection x) + table_scale * table[id]), with x
+/// the scaled embedding and n over each layer's part.
+struct PerLayerEmbeddingSpec {
+  Binding table;             ///< [V, L * size]
+  double table_scale = 1;    ///< of the table's rows
+  LinearSpec projection;     ///< [L * size, H]
+  NormSpec projection_norm;  ///< [size]
+  std::int64_t size = 0;
+};
+
+/// What a layer makes of its part p of the per-layer embedding: n(projection(act(gate x) * p)).
+struct PerLayerInputSpec {
+  LinearSpec gate;  ///< [size, H]
+  Activation activation = Activation::kGeluTanh;
+  LinearSpec projection;  ///< [H, size]
+  NormSpec norm;          ///< [H]
+};
+
+/// LAuReL of low rank, arXiv:2411.07501: x + n(right(left x)).
+struct LaurelSpec {
+  LinearSpec left;   ///< [R, H]
+  LinearSpec right;  ///< [H, R]
+  NormSpec norm;     ///< [H]
+};
+
+/// AltUp, arXiv:2301.13310: n streams x_j, of which the block B reads and writes one, a. With r(x) =
+/// tanh(router norm(x)) the block reads p_a of p_j = sum_i prediction(r(x_a))[j * n + i] x_i; with y =
+/// B(p_a), d = y - p_a and q = correction(r(y)) the streams become p_j + q[2 j] d + q[2 j + 1] f, where f is
+/// the layer's per-layer input of output_scale * (p_a + q[2 a] d).
+struct AltupSpec {
+  std::int64_t num_streams = 0, active = 0;  ///< n, a
+  NormSpec router_norm;                      ///< [H]
+  LinearSpec router;                         ///< [n, H]
+  LinearSpec prediction;                     ///< [n * n, n], the identity in its biases
+  LinearSpec correction;                     ///< [2 n, n]
+  Binding output_scale;                      ///< [H], or empty
 };
 
 /// Which experts a token visits, and with what weights. For logits l [E] of `proj`: s = softmax(l) or
@@ -285,6 +345,11 @@ struct LayerSpec {
   std::optional<GatedDeltaSpec> gated_delta;
   MlpSpec mlp;                 ///< empty when there is `moe`
   std::optional<MoeSpec> moe;  ///< in place of `mlp`
+  std::optional<LaurelSpec>
+      laurel;  ///< h = (x + n2 A(n1 x) + laurel(n1 x)) / sqrt 2; not parallel, not kPost
+  /// Added to y, or what AltupSpec says.
+  std::optional<PerLayerInputSpec> per_layer_input;
+  std::optional<AltupSpec> altup;  ///< with per_layer_input only
 };
 
 /// The whole model. Attention scores are scaled by Dh^-0.5; another scale is already folded into q by its
@@ -301,6 +366,10 @@ struct DecoderSpec {
   double embed_scale = 1;                   ///< multiplies the embedding at the graph's entry
   std::optional<NormSpec> embed_norm;       ///< behind the embedding and its positions
   Binding position_embedding;  ///< [P, H]: row p is added to the scaled embedding at position p, or empty
+  std::optional<PerLayerEmbeddingSpec> per_layer_embedding;
+  /// AltUp: stream j > 0 begins as a projection of stream 0, and ends as one before all are averaged; each is
+  /// as long as stream 0. [H, H] each.
+  std::vector<LinearSpec> altup_projections, altup_unembed_projections;
   std::vector<RopeSpec> ropes;
   std::vector<LayerSpec> layers;
   std::optional<NormSpec> norm;

@@ -9,6 +9,7 @@
 #include "arch/mixer_describer.h"
 #include "arch/moe_describer.h"
 #include "arch/part_describer.h"
+#include "arch/residual_describer.h"
 #include "arch/rope_resolver.h"
 #include "arch/tensor_claims.h"
 #include "base/near_match.h"
@@ -48,7 +49,8 @@ class Describer {
         ropes_(input.family, config_),
         attention_(input.family, config_, claims_, parts_, ropes_),
         moe_(input.family, config_, claims_),
-        mixers_(input.family, config_, claims_) {}
+        mixers_(input.family, config_, claims_),
+        beside_(input.family, config_, claims_, parts_) {}
 
   DecoderSpec describe() {
     check_config();
@@ -63,6 +65,7 @@ class Describer {
     }
     if (parts_.is_on("norm.final")) spec_.norm = parts_.norm("norm", "norm", -1);
     describe_head();
+    beside_.describe_model(spec_);
     describe_layers();
     spec_.ropes = ropes_.finish(spec_.notes);
     spec_.ignored = claims_.finish();
@@ -265,6 +268,7 @@ class Describer {
     else
       layer.mlp = describe_mlp(i);
     if (has_post_norms) layer.post_mlp_norm = norm("post_mlp_norm");
+    beside_.describe_layer(layer, i, activation_);
     return layer;
   }
 
@@ -276,6 +280,9 @@ class Describer {
     mlp.kind = mlp_kind_;
     mlp.activation = activation_;
     mlp.limits = limits_;
+    mlp.sparsity_deviations = beside_.sparsity_deviations(i);
+    if (mlp.sparsity_deviations && (mlp_kind_ != MlpKind::kGlu || limits_))
+      fail(ErrorKind::kUnsupported, "config.json: mlp.sparsity goes with a gate without limits");
     if (mlp_kind_ == MlpKind::kGlu) mlp.gate_proj = linear("gate_proj", "mlp.gate_bias");
     mlp.up_proj = linear("up_proj", "mlp.up_bias");
     mlp.down_proj = linear("down_proj", "mlp.down_bias");
@@ -297,6 +304,7 @@ class Describer {
   AttentionDescriber attention_;
   MoeDescriber moe_;
   MixerDescriber mixers_;
+  ResidualDescriber beside_;
   DecoderSpec spec_;
   std::vector<std::string> architectures_;
   std::int64_t num_layers_ = 0;

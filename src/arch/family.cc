@@ -62,6 +62,20 @@ const std::vector<ChoiceNames>& choice_names() {
   return table;
 }
 
+// Names that the shapes of a feature's roles read, where its number is not 0.
+struct FeatureNames {
+  std::string_view path;
+  std::vector<std::string_view> names;
+};
+const std::vector<FeatureNames>& feature_names() {
+  static const std::vector<FeatureNames> table = {
+      {"block.laurel", {"laurel_rank"}},
+      {"altup.streams", {"altup_num_inputs"}},
+      {"per_layer_embedding.size", {"hidden_size_per_layer_input", "vocab_size_per_layer_input"}},
+  };
+  return table;
+}
+
 void add_names(std::set<std::string>& names, const std::optional<Expression>& expression) {
   if (!expression.has_value()) return;
   for (const std::string& name : expression->variables()) {
@@ -119,6 +133,7 @@ class Checker {
       check_names(refusal.when, refusal.where, "refuse", false);
     check_head_norms();
     check_choice_names();
+    check_feature_names();
     if (has_experts()) check_expert_names();
     if (!family_.setting("model.embed_proj").expression.is_zero() && family_.config.count("embed_size") == 0)
       fail_at(family_.top, "[config] lacks 'embed_size' ({}), and model.embed_proj asks for it",
@@ -163,6 +178,17 @@ class Checker {
         if (family_.config.count(std::string(name)) == 0)
           fail_at(family_.top, "[config] lacks '{}' ({}), and {} = {} asks for it", name,
                   find_canonical_name(name)->meaning, choice.path, choice.word);
+      }
+    }
+  }
+
+  void check_feature_names() {
+    for (const FeatureNames& feature : feature_names()) {
+      if (family_.setting(feature.path).expression.is_zero()) continue;
+      for (const std::string_view name : feature.names) {
+        if (family_.config.count(std::string(name)) == 0)
+          fail_at(family_.top, "[config] lacks '{}' ({}), and {} asks for it", name,
+                  find_canonical_name(name)->meaning, feature.path);
       }
     }
   }
@@ -350,6 +376,25 @@ std::string Family::switch_of(std::string_view role) {
     case WeightRole::kEmbedInProj:
     case WeightRole::kEmbedOutProj:
       return "model.embed_proj";
+    case WeightRole::kPerLayerEmbedding:
+    case WeightRole::kPerLayerModelProjection:
+    case WeightRole::kPerLayerProjectionNorm:
+    case WeightRole::kPerLayerInputGate:
+    case WeightRole::kPerLayerProjection:
+    case WeightRole::kPostPerLayerInputNorm:
+      return "per_layer_embedding.size";
+    case WeightRole::kLaurelLeft:
+    case WeightRole::kLaurelRight:
+    case WeightRole::kPostLaurelNorm:
+      return "block.laurel";
+    case WeightRole::kAltupProjection:
+    case WeightRole::kAltupUnembedProjection:
+    case WeightRole::kAltupRouterNorm:
+    case WeightRole::kAltupRouter:
+    case WeightRole::kAltupPredictionCoefs:
+    case WeightRole::kAltupCorrectionCoefs:
+    case WeightRole::kAltupOutputScale:
+      return "altup.streams";
     case WeightRole::kEmbedTokens:
       break;
   }
@@ -417,6 +462,8 @@ std::set<std::string> Family::used_names() const {
   for (const ChoiceNames& choice : choice_names())
     if (setting(choice.path).word == choice.word) used.insert(choice.names.begin(), choice.names.end());
   if (!setting("model.embed_proj").expression.is_zero()) used.insert("embed_size");
+  for (const FeatureNames& feature : feature_names())
+    if (!setting(feature.path).expression.is_zero()) used.insert(feature.names.begin(), feature.names.end());
   if (!setting("moe.layers").expression.is_zero()) {
     used.insert({"num_experts", "num_experts_per_tok", "moe_intermediate_size"});
     if (!setting("moe.shared").expression.is_zero()) used.insert("shared_intermediate_size");

@@ -54,7 +54,8 @@ TEST(FamilyGuide, TablesAreThoseOfTheVocabulary) {
     EXPECT_EQ(count_of(text, row), 1u) << row;
     ++dotted_rows;
   }
-  for (const char* section : {"model", "norm", "block", "attention", "mixer", "mlp", "moe", "rope"})
+  for (const char* section :
+       {"model", "norm", "block", "altup", "per_layer_embedding", "attention", "mixer", "mlp", "moe", "rope"})
     dotted_rows -= count_of(text, fmt::format("\n| `{}.", section));
   EXPECT_EQ(dotted_rows, 0u) << "the guide has rows for keys that the vocabulary lacks";
   for (const RoleInfo& role : roles()) {

@@ -144,6 +144,22 @@ Json op_json(const ir::Op& op) {
             if (n.offset != 0) json["offset"] = n.offset;
             return json;
           },
+          [](const ir::TokenEmbedding& n) -> Json {
+            return {{"y", n.y}, {"table", n.table}, {"rows", n.num_rows}, {"size", n.size}};
+          },
+          [](const ir::SliceChannels& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"begin", n.begin}, {"size", n.size}};
+          },
+          [](const ir::MixHeads& n) -> Json {
+            return {{"x", n.x},       {"coefs", n.coefs}, {"y", n.y},
+                    {"from", n.from}, {"to", n.to},       {"size", n.size}};
+          },
+          [](const ir::RootMeanSquare& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"least", n.least}, {"inverse", n.inverse}};
+          },
+          [](const ir::Sparsify& n) -> Json {
+            return {{"x", n.x}, {"y", n.y}, {"deviations", n.deviations}};
+          },
           [](const ir::Rope& n) -> Json {
             return {{"q", n.q},
                     {"k", n.k},
@@ -320,6 +336,16 @@ ir::Op parse_op(std::string_view kind, const Fields& f) {
     if (f.has("offset")) table.offset = size_of(f, "offset");
     return table;
   }
+  if (kind == "TokenEmbedding")
+    return ir::TokenEmbedding{f.id("y"), f.id("table"), size_of(f, "rows"), size_of(f, "size")};
+  if (kind == "SliceChannels")
+    return ir::SliceChannels{f.id("x"), f.id("y"), size_of(f, "begin"), size_of(f, "size")};
+  if (kind == "MixHeads")
+    return ir::MixHeads{f.id("x"),          f.id("coefs"),    f.id("y"),
+                        size_of(f, "from"), size_of(f, "to"), size_of(f, "size")};
+  if (kind == "RootMeanSquare")
+    return ir::RootMeanSquare{f.id("x"), f.id("y"), number_of(f, "least"), f.flag("inverse")};
+  if (kind == "Sparsify") return ir::Sparsify{f.id("x"), f.id("y"), number_of(f, "deviations")};
   if (kind == "Rope") {
     return ir::Rope{f.id("q"),
                     f.id("k"),

@@ -65,14 +65,16 @@ std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, con
     add_floats(blob.weight, blob.offset);
   const EmbeddingPlan& embedding = plan.embedding;
   if (embedding.kind == EmbeddingPlan::Kind::kBf16File) {
-    add(plan.model.embed_tokens, float_sink(embedding_file, 0, DType::kBF16));
+    add(embedding.values, float_sink(embedding_file, 0, DType::kBF16));
   } else if (embedding.kind == EmbeddingPlan::Kind::kQuantFile) {
-    add(plan.model.embed_tokens,
+    add(embedding.values,
         std::make_unique<QuantizeSink>(embedding_file, embedding.scheme, 0, embedding.codes_bytes));
   }
   // Vectors that went into the graph (norms of heads) only count for the digest.
   for (const LoweredWeight& weight : plan.model.lowered.weights)
-    if (!weight.is_matrix && !streamed.contains(&weight.binding)) add(weight.binding, nullptr);
+    if (!weight.is_matrix && weight.role != WeightRole::kPerLayerEmbedding &&
+        !streamed.contains(&weight.binding))
+      add(weight.binding, nullptr);
   return targets;
 }
 

@@ -25,7 +25,7 @@ void check_blocks(const OnnxPlan& plan) {
   std::optional<std::size_t> offender;
   for (std::size_t i = 0; i < plan.model.lowered.weights.size(); ++i) {
     const LoweredWeight& weight = plan.model.lowered.weights[i];
-    if (!weight.is_matrix || weight.role == WeightRole::kLmHead) continue;
+    if (!weight.is_matrix || weight.role == WeightRole::kLmHead || stays_float(weight.role)) continue;
     common = std::gcd(common, weight.binding.cols());
     if (!offender && weight.binding.cols() % form.block != 0) offender = i;
   }

@@ -135,8 +135,10 @@ void check_facts(const OnnxRecord& record) {
   const ModelFacts& facts = record.facts;
   const ir::Graph& graph = record.graph;
   constexpr std::int64_t kMostRows = 1 << 28;
+  const ir::TokenEmbedding* further = ir::token_embedding(graph);
   if (facts.hidden_size != graph.hidden_size || facts.vocab_size <= 0 || facts.vocab_size > kMostRows ||
       (facts.tied && facts.vocab_size != graph.vocab_size) ||
+      (further != nullptr && further->num_rows != facts.vocab_size) ||
       (graph.has_sliding_layers && facts.sliding_window <= 0))
     fail(ErrorKind::kFormat, "its sizes do not fit its graph");
 }

@@ -138,7 +138,7 @@ void read_own_model(PackagePlan& plan, const onnx::OnnxFile& file, std::string_v
   const Checkpoint& checkpoint = *plan.model.checkpoint;
   const Sources sources(checkpoint, record.form);
   Lowered& lowered = plan.model.lowered;
-  const std::vector<bool> is_table = ir::position_tables(record.graph);
+  const std::vector<bool> is_table = ir::lookup_tables(record.graph);
   for (std::size_t i = 0; i < record.graph.weights.size(); ++i) {
     LoweredWeight weight;
     weight.role = record.roles[i];

@@ -14,10 +14,11 @@ std::vector<RowTarget> targets_of(const OnnxPlan& plan, const File& data_file, c
         blob.weight ? plan.model.lowered.weights[*blob.weight].binding : plan.model.embed_tokens;
     targets.push_back({&binding, onnx_sink(blob, plan.options.onnx, data_file)});
   }
-  targets.push_back({&plan.model.embed_tokens, float_sink(embedding_file, 0, DType::kBF16)});
+  targets.push_back({&plan.embedding.values, float_sink(embedding_file, 0, DType::kBF16)});
   // The vectors went into the graph and the constants; here they only count for the digest.
   for (const LoweredWeight& weight : plan.model.lowered.weights)
-    if (!weight.is_matrix && weight.role != WeightRole::kPositionEmbedding)
+    if (!weight.is_matrix && weight.role != WeightRole::kPositionEmbedding &&
+        weight.role != WeightRole::kPerLayerEmbedding)
       targets.push_back({&weight.binding, nullptr});
   return targets;
 }

@@ -105,7 +105,9 @@ Json llm_config(const PackagePlan& plan) {
   const ModelFacts& facts = plan.model.facts;
   Json config;
   config["model_type"] = facts.model_type;
-  config["hidden_size"] = facts.hidden_size;
+  // The engine knows it as the width of an embedding's row.
+  const ir::TokenEmbedding* further = ir::token_embedding(plan.model.lowered.graph);
+  config["hidden_size"] = facts.hidden_size + (further != nullptr ? further->size : 0);
   config["layer_nums"] = facts.num_hidden_layers;
   config["attention_mask"] = "float";  // the engine's default is an int mask, which gives wrong logits
   const bool slides = plan.model.lowered.graph.has_sliding_layers;

@@ -18,12 +18,6 @@ namespace {
 // published model by a factor of ten.
 constexpr std::int64_t kMaxCols = 1 << 19;
 
-// What chooses or weighs experts is small, and its rounding would choose other experts: halves, which the
-// runtime multiplies without rounding their inputs either.
-bool stays_float(WeightRole role) {
-  return role == WeightRole::kRouter || role == WeightRole::kSharedExpertGate;
-}
-
 QuantScheme scheme_for(const ExportOptions& options, WeightRole role) {
   if (stays_float(role)) return {.bits = std::max(16, options.quant_bit)};
   const bool head = role == WeightRole::kLmHead;
@@ -116,7 +110,7 @@ std::vector<QuantScheme> choose_schemes(const Plan& plan) {
   }
   const ExportOptions& options = plan.options;
   if (options.embed_bit.value_or(16) < 16) {
-    widths.push_back({"embed_tokens", plan.model.embed_tokens.cols(), options.quant_block, "--quant_block"});
+    widths.push_back({"embed_tokens", bf16_embedding(plan.model).cols, options.quant_block, "--quant_block"});
   }
   check_blocks(widths);
   return schemes;
@@ -129,18 +123,19 @@ bool can_tie(const QuantScheme& head, std::int64_t cols) {
 
 EmbeddingPlan plan_embedding(const Plan& plan) {
   const ExportOptions& options = plan.options;
-  EmbeddingPlan embedding;
-  embedding.rows = plan.model.embed_tokens.rows();
-  embedding.cols = plan.model.embed_tokens.cols();
+  EmbeddingPlan embedding = bf16_embedding(plan.model);
   const QuantScheme head = scheme_for(options, WeightRole::kLmHead);
-  if (plan.model.facts.tied && !options.seperate_embed && !options.embed_bit &&
+  const bool is_plain = ir::token_embedding(plan.model.lowered.graph) == nullptr;
+  if (is_plain && plan.model.facts.tied && !options.seperate_embed && !options.embed_bit &&
       can_tie(head, embedding.cols)) {
     embedding.kind = EmbeddingPlan::Kind::kTied;
     embedding.scheme = head;
+    embedding.file_name.clear();
+    embedding.codes_bytes = 0;
     return embedding;
   }
   const int bits = options.embed_bit.value_or(16);
-  if (bits == 16) return bf16_embedding(plan.model);
+  if (bits == 16) return embedding;
   embedding.kind = EmbeddingPlan::Kind::kQuantFile;
   embedding.file_name = fmt::format("embeddings_int{}.bin", bits);
   embedding.scheme = {.bits = bits,
@@ -182,8 +177,13 @@ void add_notes(Plan& plan) {
     plan.notes.push_back(
         "--compat 3.1: scales are stored as fp32, since fp16 scales need runtime 3.6.0 (--scale_bit)");
   }
-  if (plan.model.facts.tied && plan.embedding.kind != EmbeddingPlan::Kind::kTied && !options.seperate_embed &&
-      !options.embed_bit) {
+  const bool has_further_rows = ir::token_embedding(plan.model.lowered.graph) != nullptr;
+  if (has_further_rows)
+    plan.notes.push_back(fmt::format("{} holds the per-layer embeddings, too, {} values a token{}",
+                                     plan.embedding.file_name, plan.embedding.cols,
+                                     options.embed_bit ? "" : "; --embed_bit 8 or 4 makes it smaller"));
+  else if (plan.model.facts.tied && plan.embedding.kind != EmbeddingPlan::Kind::kTied &&
+           !options.seperate_embed && !options.embed_bit) {
     plan.notes.push_back(
         fmt::format("the embedding is written as {}: the runtime reads tied rows at 4, 8 and 16 bits only",
                     plan.embedding.file_name));
@@ -218,12 +218,31 @@ void finish_plan(Plan& plan) {
 
 }  // namespace
 
+// Halves, which the runtime multiplies without rounding their inputs either.
+bool stays_float(WeightRole role) {
+  switch (role) {
+    case WeightRole::kRouter:
+    case WeightRole::kSharedExpertGate:
+    case WeightRole::kAltupRouter:
+    case WeightRole::kAltupPredictionCoefs:
+    case WeightRole::kAltupCorrectionCoefs:
+      return true;
+    default:
+      return false;
+  }
+}
+
 EmbeddingPlan bf16_embedding(const Model& model) {
   EmbeddingPlan embedding;
   embedding.kind = EmbeddingPlan::Kind::kBf16File;
   embedding.file_name = "embeddings_bf16.bin";
-  embedding.rows = model.embed_tokens.rows();
-  embedding.cols = model.embed_tokens.cols();
+  embedding.values = model.embed_tokens;
+  const ir::TokenEmbedding* further = ir::token_embedding(model.lowered.graph);
+  if (further != nullptr)
+    embedding.values =
+        Binding::concat_cols({model.embed_tokens, model.lowered.weights.at(further->table).binding});
+  embedding.rows = embedding.values.rows();
+  embedding.cols = embedding.values.cols();
   embedding.codes_bytes = 2u * checked_cast<std::uint64_t>(embedding.rows * embedding.cols);
   return embedding;
 }

@@ -20,13 +20,17 @@ struct EmbeddingPlan {
   Kind kind = Kind::kBf16File;
   QuantScheme scheme;             ///< of kQuantFile and kTied
   std::string file_name;          ///< empty when tied
+  Binding values;                 ///< [V, H], and behind a row that of the graph's TokenEmbedding
   std::int64_t rows = 0;          ///< V
-  std::int64_t cols = 0;          ///< H
+  std::int64_t cols = 0;          ///< H, or more
   std::uint64_t codes_bytes = 0;  ///< of the file's first part (all of it for bf16)
   std::uint64_t alpha_bytes = 0;
   std::uint64_t file_bytes() const { return kind == Kind::kTied ? 0 : codes_bytes + alpha_bytes; }
 };
 
+/// Whether a matrix stays float in every scheme: it chooses or weighs, is small, and its rounding would be
+/// felt.
+bool stays_float(WeightRole role);
 /// The embedding of `model` as embeddings_bf16.bin.
 EmbeddingPlan bf16_embedding(const Model& model);
 

@@ -42,6 +42,10 @@ std::vector<ValueId> inputs_of(const Op& op) {
                         },
                         [](const RopeTable&) -> Ids { return {}; },
                         [](const PositionEmbedding&) -> Ids { return {}; },
+                        [](const TokenEmbedding&) -> Ids { return {}; },
+                        [](const MixHeads& n) -> Ids {
+                          return {n.x, n.coefs};
+                        },
                         [](const Rope& n) -> Ids {
                           return {n.q, n.k, n.cos, n.sin};
                         },
@@ -85,7 +89,8 @@ std::vector<WeightId> weights_of(const Op& op) {
           [&](const Norm& n) { add(n.gamma), add(n.beta); }, [&](const ChannelScale& n) { add(n.weight); },
           [&](const Xielu& n) { add(n.a), add(n.b), add(n.n); }, [&](const Attention& n) { add(n.sinks); },
           [&](const ShortConv& n) { add(n.kernel); }, [&](const GatedDelta& n) { add(n.kernel); },
-          [&](const PositionEmbedding& n) { add(n.table); }, [&](const Route& n) { add(n.selection_bias); },
+          [&](const PositionEmbedding& n) { add(n.table); }, [&](const TokenEmbedding& n) { add(n.table); },
+          [&](const Route& n) { add(n.selection_bias); },
           [&](const Experts& n) {
             for (const Expert& expert : n.experts)
               add_linear(expert.gate), add_linear(expert.up), add_linear(expert.down);
@@ -95,11 +100,19 @@ std::vector<WeightId> weights_of(const Op& op) {
   return ids;
 }
 
-std::vector<bool> position_tables(const Graph& graph) {
+std::vector<bool> lookup_tables(const Graph& graph) {
   std::vector<bool> tables(graph.weights.size(), false);
-  for (const Node& node : graph.nodes)
+  for (const Node& node : graph.nodes) {
     if (const auto* op = std::get_if<PositionEmbedding>(&node.op)) tables.at(op->table) = true;
+    if (const auto* op = std::get_if<TokenEmbedding>(&node.op)) tables.at(op->table) = true;
+  }
   return tables;
+}
+
+const TokenEmbedding* token_embedding(const Graph& graph) {
+  for (const Node& node : graph.nodes)
+    if (const auto* op = std::get_if<TokenEmbedding>(&node.op)) return op;
+  return nullptr;
 }
 
 std::string_view op_name(const Op& op) {
@@ -118,6 +131,11 @@ std::string_view op_name(const Op& op) {
                         [](const ResizeHeads&) { return std::string_view("ResizeHeads"); },
                         [](const RopeTable&) { return std::string_view("RopeTable"); },
                         [](const PositionEmbedding&) { return std::string_view("PositionEmbedding"); },
+                        [](const TokenEmbedding&) { return std::string_view("TokenEmbedding"); },
+                        [](const SliceChannels&) { return std::string_view("SliceChannels"); },
+                        [](const MixHeads&) { return std::string_view("MixHeads"); },
+                        [](const RootMeanSquare&) { return std::string_view("RootMeanSquare"); },
+                        [](const Sparsify&) { return std::string_view("Sparsify"); },
                         [](const Rope&) { return std::string_view("Rope"); },
                         [](const Attention&) { return std::string_view("Attention"); },
                         [](const ShortConv&) { return std::string_view("ShortConv"); },

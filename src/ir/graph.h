@@ -19,7 +19,7 @@ using WeightId = std::uint32_t;
 inline constexpr ValueId kNoValue = UINT32_MAX;
 
 /// A weight the graph reads: a matrix [O, I] of a Linear, a vector [n] (bias, gamma, beta) or a table [P, C]
-/// of a PositionEmbedding.
+/// of a PositionEmbedding or TokenEmbedding.
 struct Weight {
   std::string address;  ///< canonical, unique: "layers.3.mlp.down_proj.weight", "norm.weight"
   Shape shape;
@@ -128,6 +128,34 @@ struct PositionEmbedding {
   std::int64_t num_rows, size;
   std::int64_t stride = 1, offset = 0;
 };
+/// y [T, size]: a row of a table for each token, by its id; the tokens are those of the graph's input.
+struct TokenEmbedding {
+  ValueId y;
+  WeightId table;
+  std::int64_t num_rows, size;
+};
+/// y [T, size]: channels [begin, begin + size) of x.
+struct SliceChannels {
+  ValueId x, y;
+  std::int64_t begin, size;
+};
+/// y [T, to * size]: with the heads x_i [T, size] of x [T, from * size], head j of y is the sum over i of
+/// coefs[:, j * from + i] * x_i. coefs [T, to * from].
+struct MixHeads {
+  ValueId x, coefs, y;
+  std::int64_t from, to, size;
+};
+/// y [T, 1]: the root of the mean of squares of x, which is at least `least`, or one over that root.
+struct RootMeanSquare {
+  ValueId x, y;
+  double least;
+  bool inverse;
+};
+/// y = max(x - (mean + deviations * deviation), 0), mean and standard deviation over the channels of x.
+struct Sparsify {
+  ValueId x, y;
+  double deviations;
+};
 /// Rotates the first `rotary_dim` channels of each head of q [T, Hq*Dh] and k [T, Hkv*Dh], pairs (j, j +
 /// rotary_dim/2).
 struct Rope {
@@ -201,8 +229,9 @@ struct SelectTokens {
 };
 
 using Op = std::variant<Linear, Norm, Add, Multiply, Scale, ChannelScale, Clamp, Xielu, Unary, GatedUnit,
-                        JoinHeads, ResizeHeads, RopeTable, PositionEmbedding, Rope, Attention, ShortConv,
-                        GatedDelta, Route, Experts, SelectTokens>;
+                        JoinHeads, ResizeHeads, RopeTable, PositionEmbedding, TokenEmbedding, SliceChannels,
+                        MixHeads, RootMeanSquare, Sparsify, Rope, Attention, ShortConv, GatedDelta, Route,
+                        Experts, SelectTokens>;
 
 struct Node {
   std::string name;  ///< an address: "/layers.3/self_attn/q_proj"
@@ -232,8 +261,10 @@ std::vector<ValueId> inputs_of(const Op& op);
 std::vector<ValueId> outputs_of(const Op& op);
 /// Weights that a node reads, in a fixed order.
 std::vector<WeightId> weights_of(const Op& op);
-/// Per weight: whether it is the table of a PositionEmbedding.
-std::vector<bool> position_tables(const Graph& graph);
+/// Per weight: whether it is the table of a PositionEmbedding or a TokenEmbedding.
+std::vector<bool> lookup_tables(const Graph& graph);
+/// The graph's only TokenEmbedding, or null.
+const TokenEmbedding* token_embedding(const Graph& graph);
 /// "Linear", "Norm", ...
 std::string_view op_name(const Op& op);
 

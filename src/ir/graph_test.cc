@@ -232,8 +232,8 @@ TEST(Graph, APositionTableHasARowForEachPosition) {
   const WeightId table = graph.add_weight("positions.weight", {6, 4});
   graph.nodes.insert(graph.nodes.begin(), {"/embed_positions", PositionEmbedding{y, table, 6, 4}});
   EXPECT_NO_THROW(verify(graph));
-  EXPECT_EQ(position_tables(graph).at(table), true);
-  EXPECT_EQ(position_tables(graph).at(0), false);
+  EXPECT_EQ(lookup_tables(graph).at(table), true);
+  EXPECT_EQ(lookup_tables(graph).at(0), false);
   PositionEmbedding& op = std::get<PositionEmbedding>(graph.nodes[0].op);
   op.stride = 3;
   op.offset = 17;
@@ -245,6 +245,40 @@ TEST(Graph, APositionTableHasARowForEachPosition) {
   }
   op = {y, table, 7, 4};
   EXPECT_THROW(verify(graph), Error);
+}
+
+TEST(Graph, AGraphHasOneTableOfTokens) {
+  Graph graph = small_graph();
+  EXPECT_EQ(token_embedding(graph), nullptr);
+  const ValueId y = graph.add_value("/tokens"), z = graph.add_value("/more");
+  const WeightId table = graph.add_weight("tokens.weight", {6, 3}),
+                 more = graph.add_weight("more.weight", {6, 3});
+  graph.nodes.insert(graph.nodes.begin(), {"/tokens", TokenEmbedding{y, table, 6, 3}});
+  EXPECT_NO_THROW(verify(graph));
+  EXPECT_EQ(token_embedding(graph)->table, table);
+  EXPECT_EQ(lookup_tables(graph).at(table), true);
+  graph.nodes.insert(graph.nodes.begin(), {"/more", TokenEmbedding{z, more, 6, 3}});
+  EXPECT_THROW(verify(graph), Error);
+}
+
+TEST(Graph, SlicesAndMixturesStayInTheirChannels) {
+  const auto verified = [](const Op& op, std::int64_t coefs) {
+    Graph graph = small_graph();
+    const ValueId y = graph.add_value("/y"), matrix = graph.add_value("/coefs");
+    const WeightId weight = graph.add_weight("coefs", {coefs, 4});
+    Op own = op;
+    if (auto* mix = std::get_if<MixHeads>(&own)) mix->x = graph.input, mix->coefs = matrix, mix->y = y;
+    if (auto* slice = std::get_if<SliceChannels>(&own)) slice->x = graph.input, slice->y = y;
+    graph.nodes.insert(graph.nodes.begin(),
+                       {{"/coefs", Linear{graph.input, matrix, weight, {}, 4, coefs}}, {"/y", own}});
+    verify(graph);
+  };
+  EXPECT_NO_THROW(verified(SliceChannels{0, 0, 1, 3}, 1));
+  EXPECT_THROW(verified(SliceChannels{0, 0, 2, 3}, 1), Error);
+  EXPECT_THROW(verified(SliceChannels{0, 0, -1, 3}, 1), Error);
+  EXPECT_NO_THROW(verified(MixHeads{0, 0, 0, 2, 3, 2}, 6));
+  EXPECT_THROW(verified(MixHeads{0, 0, 0, 2, 3, 2}, 5), Error);
+  EXPECT_THROW(verified(MixHeads{0, 0, 0, 4, 1, 2}, 4), Error);
 }
 
 TEST(Graph, RopeAndAttentionCheckTheirHeads) {

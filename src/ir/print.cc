@@ -95,6 +95,17 @@ struct Attributes {
     if (op.stride == 1 && op.offset == 0) return weight("table", op.table);
     return fmt::format("{}, row=(position + {}) / {}", weight("table", op.table), op.offset, op.stride);
   }
+  std::string operator()(const TokenEmbedding& op) const { return weight("table", op.table); }
+  std::string operator()(const SliceChannels& op) const {
+    return fmt::format(", channels={}..{}", op.begin, op.begin + op.size);
+  }
+  std::string operator()(const MixHeads& op) const {
+    return fmt::format(", heads={}/{}, size={}", op.to, op.from, op.size);
+  }
+  std::string operator()(const RootMeanSquare& op) const {
+    return fmt::format(", {}least={}", op.inverse ? "inverse, " : "", op.least);
+  }
+  std::string operator()(const Sparsify& op) const { return fmt::format(", deviations={}", op.deviations); }
   std::string operator()(const Rope& op) const {
     return fmt::format(", heads={}/{}, head_dim={}, rotary_dim={}", op.num_attention_heads,
                        op.num_key_value_heads, op.head_dim, op.rotary_dim);

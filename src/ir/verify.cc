@@ -176,6 +176,32 @@ class Verifier {
     require_weight(op.table, {op.num_rows, op.size});
     channels_[op.y] = op.size;
   }
+  void check_op(const TokenEmbedding& op) {
+    require(op.num_rows > 0 && op.size > 0, "a size is not positive");
+    require(!has_token_embedding_, "there is a second table of tokens");
+    has_token_embedding_ = true;
+    require_weight(op.table, {op.num_rows, op.size});
+    channels_[op.y] = op.size;
+  }
+  void check_op(const SliceChannels& op) {
+    require(op.begin >= 0 && op.size > 0 && op.begin <= channels_[op.x] - op.size,
+            "the channels are not there");
+    channels_[op.y] = op.size;
+  }
+  void check_op(const MixHeads& op) {
+    require(op.from > 0 && op.to > 0 && op.size > 0, "a size is not positive");
+    require_channels(op.x, op.from * op.size);
+    require_channels(op.coefs, op.to * op.from);
+    channels_[op.y] = op.to * op.size;
+  }
+  void check_op(const RootMeanSquare& op) {
+    require(std::isfinite(op.least) && op.least >= 0, "the least mean is no number");
+    channels_[op.y] = 1;
+  }
+  void check_op(const Sparsify& op) {
+    require(std::isfinite(op.deviations), "the number of deviations is not finite");
+    channels_[op.y] = channels_[op.x];
+  }
   void check_op(const Rope& op) {
     require(op.rotary_dim > 0 && op.rotary_dim % 2 == 0 && op.rotary_dim <= op.head_dim,
             "rotary_dim is not an even part of the head");
@@ -242,6 +268,7 @@ class Verifier {
   std::vector<bool> produced_;
   std::vector<bool> is_index_;  // numbers of experts
   std::unordered_set<std::int64_t> expert_layers_;
+  bool has_token_embedding_ = false;
 };
 
 }  // namespace

@@ -77,6 +77,15 @@ ir::ValueId GraphParts::positions_of(const std::string& address, const Binding& 
   return y;
 }
 
+ir::ValueId GraphParts::table_rows(const std::string& address, const Binding& table) {
+  const ir::WeightId id = graph().add_weight(address + ".weight", {table.rows(), table.cols()});
+  out_.weights.push_back({table, WeightRole::kPerLayerEmbedding, false});
+  const std::string node = "/" + address;
+  const ir::ValueId y = value_of(node);
+  graph().add_node(node, ir::TokenEmbedding{y, id, table.rows(), table.cols()});
+  return y;
+}
+
 ir::ValueId GraphParts::resize_heads(const std::string& node, ir::ValueId x, std::int64_t heads,
                                      std::int64_t from, std::int64_t to) {
   if (from == to) return x;

@@ -37,6 +37,8 @@ class GraphParts {
   /// The rows of a table [P, n] at the positions of the tokens: row (position + offset) / stride.
   ir::ValueId positions_of(const std::string& address, const Binding& table, std::int64_t stride = 1,
                            std::int64_t offset = 0);
+  /// The rows of a table [V, n] of the tokens.
+  ir::ValueId table_rows(const std::string& address, const Binding& table);
   /// Heads of `from` channels cut, or filled with zeros, to `to`.
   ir::ValueId resize_heads(const std::string& node, ir::ValueId x, std::int64_t heads, std::int64_t from,
                            std::int64_t to);

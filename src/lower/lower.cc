@@ -1,6 +1,7 @@
 #include "lower/lower.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <utility>
 
@@ -8,13 +9,15 @@
 #include "lower/lower_attention.h"
 #include "lower/lower_mixers.h"
 #include "lower/lower_mlp.h"
+#include "lower/lower_residual.h"
 
 namespace llm2mnn {
 namespace {
 
 class Lowering {
  public:
-  explicit Lowering(const DecoderSpec& spec) : spec_(spec), parts_(out_), attention_(spec, parts_) {}
+  explicit Lowering(const DecoderSpec& spec)
+      : spec_(spec), parts_(out_), attention_(spec, parts_), beside_(spec, parts_) {}
 
   Lowered run() {
     ir::Graph& graph = parts_.graph();
@@ -28,9 +31,10 @@ class Lowering {
       x = parts_.add("/position_sum", x, parts_.positions_of("embed_positions", spec_.position_embedding));
     if (spec_.embed_norm) x = parts_.norm(*spec_.embed_norm, x, 1);
     attention_.add_tables();
+    x = beside_.begin(x);
     for (std::size_t i = 0; i < spec_.layers.size(); ++i)
-      x = layer(i, x);
-    x = select_tokens(x);
+      x = beside_.layer_output(i, layer(i, beside_.block_input(i, x)));
+    x = beside_.end(select_tokens(x));
     x = parts_.optional_norm(spec_.norm, x);
     if (spec_.embed_out_proj) x = parts_.linear(*spec_.embed_out_proj, x);
     graph.hidden_states = x;
@@ -56,6 +60,11 @@ class Lowering {
     a = parts_.optional_norm(spec.post_attention_norm, a);
     ir::ValueId h = parts_.add(prefix + "/attention_residual", x, a);
     if (norms_sums) h = parts_.optional_norm(spec.input_norm, h);
+    if (spec.laurel) {
+      const ir::ValueId sum =
+          parts_.add(prefix + "/laurel_residual", h, lower_laurel(parts_, prefix, *spec.laurel, normed));
+      h = parts_.scale(prefix + "/laurel_scale", sum, std::sqrt(0.5));
+    }
     const bool shares_norm = spec.is_parallel && !spec.pre_mlp_norm.has_value();
     const ir::ValueId mlp_input = spec.is_parallel ? x : h;
     const bool has_norm = !shares_norm && !norms_sums;
@@ -104,6 +113,7 @@ class Lowering {
   Lowered out_;
   GraphParts parts_;
   AttentionLowering attention_;
+  ResidualLowering beside_;
 };
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <tuple>
 
 #include "base/error.h"
 
@@ -117,25 +116,36 @@ AttentionLowering::RopeValues AttentionLowering::rope_table(std::size_t idx) {
   return values;
 }
 
+// A layer that shares keys and values rotates the keys of their maker once more: the same numbers, into a
+// cache of its own.
+AttentionLowering::KeyValue AttentionLowering::key_value(const std::string& prefix, const AttentionSpec& spec,
+                                                         ir::ValueId x) {
+  if (spec.kv_source) return kv_.at(*spec.kv_source);
+  if (spec.latent) {
+    const auto [k, v] = latent_key_value(prefix, spec, x);
+    return {k, v};
+  }
+  const ir::ValueId k = parts_.linear(spec.k_proj, x);
+  return {k, parts_.linear(spec.v_proj, x)};
+}
+
 //        x -- q_proj -- [clip] -- [q_norm] --.
 //        x -- k_proj -- [clip] -- [k_norm] -- [rope] -- attention -- o_proj
 //        x -- v_proj -- [clip] ------------------------'
 // The norms may stand behind the rotation.
 ir::ValueId AttentionLowering::attention(std::size_t layer_idx, const AttentionSpec& spec, ir::ValueId x) {
   const std::string prefix = fmt::format("/layers.{}/self_attn", layer_idx);
-  ir::ValueId q, k, v;
-  if (spec.latent) {
-    q = latent_query(*spec.latent, spec.q_proj, x);
-    std::tie(k, v) = latent_key_value(prefix, spec, x);
-  } else {
-    q = parts_.linear(spec.q_proj, x);
-    k = parts_.linear(spec.k_proj, x);
-    v = parts_.linear(spec.v_proj, x);
-  }
+  ir::ValueId q = spec.latent ? latent_query(*spec.latent, spec.q_proj, x) : parts_.linear(spec.q_proj, x);
+  auto [k, v] = key_value(prefix, spec, x);
   q = clip(q, spec, prefix + "/q_clip");
-  k = clip(k, spec, prefix + "/k_clip");
-  v = clip(v, spec, prefix + "/v_clip");
+  if (!spec.kv_source) {
+    k = clip(k, spec, prefix + "/k_clip");
+    v = clip(v, spec, prefix + "/v_clip");
+  }
   if (!spec.qk_norm_after_rope) head_norms(spec, q, k);
+  if (spec.v_norm) v = parts_.norm(*spec.v_norm, v, spec.num_key_value_heads);
+  kv_.resize(layer_idx + 1);
+  kv_.back() = {k, v};
   if (spec.rope_idx >= 0) rotate(spec, prefix + "/rotary", q, k);
   if (spec.qk_norm_after_rope) head_norms(spec, q, k);
   if (spec.temperature) q = parts_.multiply(prefix + "/temperature", q, temperature_);

@@ -49,6 +49,12 @@ class AttentionLowering {
   std::pair<ir::ValueId, ir::ValueId> latent_key_value(const std::string& prefix, const AttentionSpec& spec,
                                                        ir::ValueId x);
 
+  /// Keys in front of their rotation, and values.
+  struct KeyValue {
+    ir::ValueId k = ir::kNoValue, v = ir::kNoValue;
+  };
+  KeyValue key_value(const std::string& prefix, const AttentionSpec& spec, ir::ValueId x);
+
   const DecoderSpec& spec_;
   GraphParts& parts_;
   /// Rows for chunks of `chunk_size` positions: what tells them apart, in q and in k.
@@ -61,6 +67,7 @@ class AttentionLowering {
   ChunkCodes chunks_;
   ir::ValueId temperature_ = ir::kNoValue;
   std::vector<RopeValues> ropes_;  // parallel to spec_.ropes
+  std::vector<KeyValue> kv_;       // of the layers so far
 };
 
 }  // namespace llm2mnn

@@ -5,7 +5,6 @@
 #include "base/error.h"
 
 namespace llm2mnn {
-namespace {
 
 ir::UnaryKind unary_of(Activation activation) {
   switch (activation) {
@@ -26,6 +25,8 @@ ir::UnaryKind unary_of(Activation activation) {
   }
   fail(ErrorKind::kInternal, "activation {} has no op", static_cast<int>(activation));
 }
+
+namespace {
 
 ir::RouterKind router_of(RouterKind kind) {
   switch (kind) {
@@ -53,7 +54,12 @@ ir::ValueId activated(GraphParts& parts, const std::string& prefix, const MlpSpe
   const std::string node = prefix + "/act";
   if (spec.kind == MlpKind::kGlu) {
     LLM2MNN_CHECK(spec.gate_proj.has_value());
-    const ir::ValueId gate = parts.linear(*spec.gate_proj, x);
+    ir::ValueId gate = parts.linear(*spec.gate_proj, x);
+    if (spec.sparsity_deviations) {
+      const ir::ValueId sparse = parts.value_of(prefix + "/sparse_gate");
+      parts.graph().add_node(prefix + "/sparse_gate", ir::Sparsify{gate, sparse, *spec.sparsity_deviations});
+      gate = sparse;
+    }
     const ir::ValueId up = parts.linear(spec.up_proj, x);
     const ir::ValueId y = parts.value_of(node);
     parts.graph().add_node(node, ir::GatedUnit{gate, up, y, unary_of(spec.activation), limits_of(spec)});

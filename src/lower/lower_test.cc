@@ -625,6 +625,52 @@ TEST_F(LowerTest, XieluHasItsThreeNumbersAsWeights) {
       << text;
 }
 
+TEST_F(LowerTest, ALayerThatSharesKeysAndValuesReadsThoseOfAnother) {
+  DecoderSpec spec = decoder(ResidualKind::kPre, 2);
+  spec.layers[0].attention.v_norm = norm("layers.0.self_attn.v_norm", WeightRole::kKNorm, 4);
+  AttentionSpec& second = spec.layers[1].attention;
+  second.kv_source = 0;
+  second.k_proj = second.v_proj = {};
+  second.k_norm.reset();
+  const std::string text = print(lower(spec).graph);
+  EXPECT_NE(text.find("Attention(/layers.1/self_attn/rotary/q, /layers.1/self_attn/rotary/k, "
+                      "/layers.0/self_attn/v_norm/output"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("layers.1.self_attn.k_proj"), std::string::npos) << text;
+}
+
+// A part of 4 channels for each layer and no streams: the layer adds what it makes of its part.
+TEST_F(LowerTest, APerLayerEmbeddingIsAddedAtTheEndOfALayer) {
+  DecoderSpec spec = decoder(ResidualKind::kPre, 2);
+  PerLayerEmbeddingSpec own;
+  own.size = 4;
+  own.table_scale = 2;
+  own.table = linear("", WeightRole::kPerLayerEmbedding, 10, 8).weight;
+  own.projection = linear("per_layer_model_projection", WeightRole::kPerLayerModelProjection, 8, 8);
+  own.projection_norm = norm("per_layer_projection_norm", WeightRole::kPerLayerProjectionNorm, 4);
+  spec.per_layer_embedding = own;
+  PerLayerInputSpec input;
+  input.gate = linear("layers.1.per_layer_input_gate", WeightRole::kPerLayerInputGate, 4, 8);
+  input.projection = linear("layers.1.per_layer_projection", WeightRole::kPerLayerProjection, 4, 8);
+  input.projection.weight = Binding::concat_cols(
+      {Binding::constant(8, 1), Binding::constant(8, 1), Binding::constant(8, 1), Binding::constant(8, 1)});
+  input.norm = norm("layers.1.post_per_layer_input_norm", WeightRole::kPostPerLayerInputNorm, 8);
+  spec.layers[1].per_layer_input = input;
+  const std::string text = print(lower(spec).graph);
+  for (const char* line :
+       {"/per_layer_embedding/output = TokenEmbedding(table=per_layer_embedding.weight[10, 8])",
+        "/per_layer_embedding/sum/output = Add(/per_layer_projection_norm/output, "
+        "/per_layer_embedding/scale/output)",
+        "/layers.1/per_layer_input/part/output = SliceChannels(/per_layer_embedding/sum/output, "
+        "channels=4..8)",
+        "/layers.1/per_layer_residual/output = Add(/layers.1/mlp_residual/output, "
+        "/layers.1/post_per_layer_input_norm/output)"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  }
+  EXPECT_EQ(text.find("/layers.0/per_layer"), std::string::npos) << text;
+}
+
 TEST_F(LowerTest, WeightsCarryRoleAndKind) {
   const Lowered lowered = lower(decoder(ResidualKind::kPre));
   ASSERT_EQ(lowered.weights.size(), lowered.graph.weights.size());

@@ -28,14 +28,21 @@ std::vector<std::byte> Emitter::run() {
 }
 
 void Emitter::emit_inputs() {
-  const auto hidden = checked_cast<std::int32_t>(graph_.hidden_size);
-  const TensorId embedded = net_.input("input_ids", {-1, 1, hidden}, fb::DataType::FLOAT);
+  const ir::TokenEmbedding* further = ir::token_embedding(graph_);
+  const std::int64_t width = graph_.hidden_size + (further != nullptr ? further->size : 0);
+  const TensorId embedded =
+      net_.input("input_ids", {-1, 1, checked_cast<std::int32_t>(width)}, fb::DataType::FLOAT);
   attention_mask_ = net_.input("attention_mask", {1, 1, -1, -1}, fb::DataType::FLOAT);
   position_ids_ = net_.input("position_ids", {1, -1}, fb::DataType::INT32);
   logits_index_ = net_.input("logits_index", {1}, fb::DataType::INT32);
   // The engine hands over [T, 1, H]; either face is one reshape away.
   faces_[graph_.input].channels = graph_.hidden_size;
-  faces_[graph_.input].plain = net_.reshape(plain_name(graph_.input), embedded, {1, -1, graph_.hidden_size});
+  if (further == nullptr) {
+    faces_[graph_.input].plain = net_.reshape(plain_name(graph_.input), embedded, {1, -1, width});
+    return;
+  }
+  embedded_ = net_.reshape("/embedded", embedded, {1, -1, width});
+  faces_[graph_.input].plain = channels(plain_name(graph_.input), embedded_, 0, graph_.hidden_size);
 }
 
 std::string Emitter::plain_name(ir::ValueId value) const {

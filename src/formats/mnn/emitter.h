@@ -63,6 +63,11 @@ class Emitter {
   virtual TensorId gated(const std::string& name, const std::string& act_name, ir::UnaryKind kind,
                          TensorId gate, TensorId up);
   void emit(std::size_t node, const ir::PositionEmbedding& op);
+  void emit(std::size_t node, const ir::TokenEmbedding& op);
+  void emit(std::size_t node, const ir::SliceChannels& op);
+  void emit(std::size_t node, const ir::MixHeads& op);
+  void emit(std::size_t node, const ir::RootMeanSquare& op);
+  void emit(std::size_t node, const ir::Sparsify& op);
 
   /// ln(1 + exp x) of an NCHW tensor.
   TensorId softplus(const std::string& name, TensorId x);
@@ -130,7 +135,10 @@ class Emitter {
   TensorId rotate(const std::string& prefix, ir::ValueId x, ir::ValueId y, std::int64_t num_heads,
                   const ir::Rope& op);
   void emit_inputs();
+  /// Channels [begin, end) of a plain face.
+  TensorId channels(const std::string& name, TensorId x, std::int64_t begin, std::int64_t end);
 
+  TensorId embedded_ = kNone;  // what the engine hands over, [1, T, H], and behind it a TokenEmbedding's rows
   TensorId attention_mask_ = kNone;
   TensorId position_ids_ = kNone;
   TensorId logits_index_ = kNone;

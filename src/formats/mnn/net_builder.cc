@@ -298,6 +298,10 @@ TensorId NetBuilder::reduce(std::string_view name, fb::ReductionKind kind, Tenso
              fb::CreateReductionParamDirect(builder_, kind, &axis, 0.0F, keep_axis));
 }
 
+TensorId NetBuilder::mat_mul(std::string_view name, TensorId a, TensorId b) {
+  return add({name, fb::OpType::BatchMatMul, {a, b}, {name}}, fb::CreateBatchMatMulParam(builder_));
+}
+
 std::pair<TensorId, TensorId> NetBuilder::top_k(std::string_view op_name, std::string_view values_name,
                                                 std::string_view indices_name, TensorId x, std::int64_t k) {
   const TensorId count = vector1(to_int(k));

@@ -120,6 +120,8 @@ class NetBuilder {
   void begin_subgraph();
   void end_subgraph(const std::string& name, TensorId input, TensorId output);
 
+  /// [..., M, N] of [..., M, K] and [..., K, N].
+  TensorId mat_mul(std::string_view name, TensorId a, TensorId b);
   /// The two last of three axes change places.
   TensorId transpose(std::string_view name, TensorId x);
   /// [1, T, n, D] from x [1, C, T].

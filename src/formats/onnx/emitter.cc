@@ -25,12 +25,7 @@ Emitter::Emitter(const ir::Graph& graph, const DecoderFacts& facts, const OnnxFo
       faces_(graph.values.size()),
       caches_(graph.values.size()),
       is_router_(graph.weights.size()) {
-  std::vector<bool> is_logits(graph.values.size());
-  for (const ir::Node& node : graph.nodes)
-    if (const auto* route = std::get_if<ir::Route>(&node.op)) is_logits[route->x] = true;
-  for (const ir::Node& node : graph.nodes)
-    if (const auto* linear = std::get_if<ir::Linear>(&node.op))
-      is_router_[linear->weight] = is_logits[linear->y];
+  mark_routers();
 }
 
 OnnxModel Emitter::run() {

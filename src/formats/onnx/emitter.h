@@ -33,6 +33,13 @@ class Emitter {
   };
 
   void emit_front();
+  /// Rows of one embedding and, of the flavour for MNN's engine, of all of them, one behind the other.
+  void emit_lookup();
+  void add_table(std::string name, std::optional<ir::WeightId> weight, std::int64_t rows, std::int64_t cols);
+  void look_up(const std::string& table, const std::string& output);
+  std::string channels(const std::string& x, std::int64_t begin, std::int64_t end, const std::string& output);
+  /// Marks the linear layers whose outputs choose or mix: they are never quantised.
+  void mark_routers();
   void emit_masks();
   void emit(const ir::Linear& op);
   void emit(const ir::Norm& op);
@@ -50,6 +57,11 @@ class Emitter {
   void emit(const ir::ResizeHeads& op);
   void emit(const ir::RopeTable& op);
   void emit(const ir::PositionEmbedding& op);
+  void emit(const ir::TokenEmbedding& op);
+  void emit(const ir::SliceChannels& op);
+  void emit(const ir::MixHeads& op);
+  void emit(const ir::RootMeanSquare& op);
+  void emit(const ir::Sparsify& op);
   void emit(const ir::Rope& op);
   void emit(const ir::Attention& op);
   void emit(const ir::Route& op);

@@ -71,38 +71,79 @@ void Emitter::emit_front() {
     }
   }
 
-  const bool half = form_.dtype == DType::kF16;
-  MatrixBlob table;
-  table.name = facts_.embedding_name;
-  table.layout = MatrixLayout::kRows;
-  table.rows = facts_.vocab_rows;
-  table.cols = graph_.hidden_size;
-  table.bytes = checked_cast<std::uint64_t>(table.rows * table.cols * (half ? 2 : 4));
-  table.offset = net_.reserve(facts_.embedding_name, half ? ElemType::kFloat16 : ElemType::kFloat,
-                              {table.rows, table.cols}, table.bytes);
-  net_.add_matrix(std::move(table));
-
-  const std::string entry = rows_name(graph_.input);
-  if (form_.flavour == Flavour::kOne) {
-    net_.import_domain(kDomain, 1);
-    const std::string embedded =
-        net_.node_of(kDomain, "Dropout", {"input_ids", facts_.embedding_name}, {"inputs_embeds"});
-    NodeList& lookup = net_.add_function(kDomain, "Dropout", {"ids", "table"}, "y");
-    lookup.node("Gather", {"table", "ids"}, "y", {{"axis", std::int64_t{0}}});
-    net_.node_of(kDomain, "Reshape", {embedded, net_.ints({1, -1, graph_.hidden_size})}, {entry});
-    net_.add_function(kDomain, "Reshape", {"x", "shape"}, "y").node("Identity", {"x"}, "y");
-    logits_index_ = net_.node_of(kDomain, "Shape", {"attention_mask"}, {"logits_index"});
-    NodeList& index = net_.add_function(kDomain, "Shape", {"mask"}, "y");
-    index.node("Identity", {index.ints({0})}, "y");
-  } else {
-    const std::string embedded = half ? entry + "/half" : entry;
-    net_.node("Gather", {facts_.embedding_name, "input_ids"}, embedded, {{"axis", std::int64_t{0}}});
-    if (half) net_.node("Cast", {embedded}, entry, {{"to", kToFloat}});
-  }
-  set_rows(graph_.input, entry, graph_.hidden_size);
+  emit_lookup();
   if (form_.weights == WeightForm::kMatMulNBits || form_.flavour == Flavour::kGenai)
     net_.import_domain(kMicrosoftDomain, 1);
   emit_masks();
+}
+
+void Emitter::add_table(std::string name, std::optional<ir::WeightId> weight, std::int64_t rows,
+                        std::int64_t cols) {
+  const bool half = form_.dtype == DType::kF16;
+  MatrixBlob table;
+  table.name = std::move(name);
+  table.weight = weight;
+  table.layout = MatrixLayout::kRows;
+  table.rows = rows;
+  table.cols = cols;
+  table.bytes = checked_cast<std::uint64_t>(table.rows * table.cols * (half ? 2 : 4));
+  table.offset = net_.reserve(table.name, half ? ElemType::kFloat16 : ElemType::kFloat,
+                              {table.rows, table.cols}, table.bytes);
+  net_.add_matrix(std::move(table));
+}
+
+void Emitter::look_up(const std::string& table, const std::string& output) {
+  const bool half = form_.dtype == DType::kF16;
+  const std::string rows = half ? output + "/half" : output;
+  net_.node("Gather", {table, "input_ids"}, rows, {{"axis", std::int64_t{0}}});
+  if (half) net_.node("Cast", {rows}, output, {{"to", kToFloat}});
+}
+
+std::string Emitter::channels(const std::string& x, std::int64_t begin, std::int64_t end,
+                              const std::string& output) {
+  return net_.node("Slice", {x, net_.ints({begin}), net_.ints({end}), net_.ints({2})}, output);
+}
+
+// MNN's engine hands over rows of H values, and behind them those of a TokenEmbedding.
+void Emitter::emit_lookup() {
+  const std::string entry = rows_name(graph_.input);
+  const ir::TokenEmbedding* further = ir::token_embedding(graph_);
+  add_table(facts_.embedding_name, std::nullopt, facts_.vocab_rows, graph_.hidden_size);
+  set_rows(graph_.input, entry, graph_.hidden_size);
+  if (form_.flavour != Flavour::kOne) return look_up(facts_.embedding_name, entry);
+  net_.import_domain(kDomain, 1);
+  std::vector<std::string> inputs{"input_ids", facts_.embedding_name}, formal{"ids", "table"};
+  std::int64_t width = graph_.hidden_size;
+  if (further != nullptr) {
+    add_table(facts_.weight_names[further->table], further->table, further->num_rows, further->size);
+    inputs.push_back(facts_.weight_names[further->table]);
+    formal.emplace_back("further");
+    width += further->size;
+  }
+  const std::string embedded = net_.node_of(kDomain, "Dropout", inputs, {"inputs_embeds"});
+  NodeList& lookup = net_.add_function(kDomain, "Dropout", formal, "y");
+  const std::vector<Attr> rows{{"axis", std::int64_t{0}}};
+  lookup.node("Gather", {"table", "ids"}, further == nullptr ? "y" : "own", rows);
+  if (further != nullptr) {
+    lookup.node("Gather", {"further", "ids"}, "more", rows);
+    lookup.node("Concat", {"own", "more"}, "y", {{"axis", std::int64_t{-1}}});
+  }
+  const std::string all = further == nullptr ? entry : "inputs_embeds/rows";
+  net_.node_of(kDomain, "Reshape", {embedded, net_.ints({1, -1, width})}, {all});
+  net_.add_function(kDomain, "Reshape", {"x", "shape"}, "y").node("Identity", {"x"}, "y");
+  logits_index_ = net_.node_of(kDomain, "Shape", {"attention_mask"}, {"logits_index"});
+  NodeList& index = net_.add_function(kDomain, "Shape", {"mask"}, "y");
+  index.node("Identity", {index.ints({0})}, "y");
+  if (further == nullptr) return;
+  channels(all, 0, graph_.hidden_size, entry);
+  channels(all, graph_.hidden_size, width, rows_name(further->y));
+}
+
+void Emitter::emit(const ir::TokenEmbedding& op) {
+  set_rows(op.y, rows_name(op.y), op.size);
+  if (form_.flavour == Flavour::kOne) return;  // made at the entry
+  add_table(facts_.weight_names[op.table], op.table, op.num_rows, op.size);
+  look_up(facts_.weight_names[op.table], rows_name(op.y));
 }
 
 void Emitter::emit_masks() {
