@@ -149,7 +149,7 @@ class KeysTest(ConfigCase):
         self.refused_config(BROKEN_INPUT, [], head_dim=15)
 
     def test_a_model_type_that_is_not_known(self):
-        for value in ("mamba", "gemma3n", "", "../llama", "\x1b[31m", "l" * 10000):
+        for value in ("mamba", "rwkv", "", "../llama", "\x1b[31m", "l" * 10000):
             with self.subTest(value[:10]):
                 self.setUp()
                 self.refused_config(UNSUPPORTED, "model_type", model_type=value)

@@ -36,9 +36,13 @@ class StockRuntime:
 
     def logits(self, package, ids, prefill, memory="high"):
         """float32 [T, V]: one prefill of ids[:prefill], then one step for each further id."""
+        return self.turns(package, ids, [prefill] + [1] * (len(ids) - prefill), memory)
+
+    def turns(self, package, ids, lengths, memory="high"):
+        """float32 [T, V]: the ids in calls of `lengths` ids each, one behind the other."""
         with tempfile.TemporaryDirectory() as work:
             out = pathlib.Path(work) / "logits.npy"
-            self._ask(op="logits", package=str(package), ids=[int(i) for i in ids], prefill=prefill, memory=memory, out=str(out))
+            self._ask(op="logits", package=str(package), ids=[int(i) for i in ids], lengths=list(lengths), memory=memory, out=str(out))
             return np.load(out)
 
     def greedy(self, package, ids, count):
@@ -96,8 +100,10 @@ def _answer(request):
         model = _load(request["package"], True, request["memory"])
         model.generate_init()
         model.reset()
-        ids, prefill = request["ids"], request["prefill"]
-        rows = [_forward(model, ids[:prefill])] + [_forward(model, [i]) for i in ids[prefill:]]
+        rows, ids = [], request["ids"]
+        for length in request["lengths"]:
+            rows.append(_forward(model, ids[:length]))
+            ids = ids[length:]
         np.save(request["out"], np.concatenate(rows))
         return {}
     if request["op"] == "greedy":
