@@ -10,6 +10,16 @@
 
 namespace llm2mnn {
 
+/// A batch of groups for the search (search.h), one to a lane.
+struct SearchInput {
+  GridRule rule;
+  std::size_t group_len = 0;
+  const float* values = nullptr;      ///< [group_len][lanes]
+  const float* importance = nullptr;  ///< likewise, or null
+  const float* min = nullptr;         ///< [lanes]
+  const float* max = nullptr;
+};
+
 struct KernelTable {
   // convert.h
   bool (*decode)(const std::byte* src, DType dtype, std::size_t n, float* out);
@@ -21,6 +31,9 @@ struct KernelTable {
                       float* scale, float* offset, std::byte* alpha);
   void (*group_codes)(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,
                       const float* scale, const float* offset, int bits, std::uint8_t* codes);
+  // search.h: replaces the stored grids [search_lanes()] for which it finds better ones
+  void (*search_batch)(const SearchInput& in, float* scale, float* offset);
+  std::size_t (*search_lanes)();
   // pack.h
   void (*pack_codes)(const std::uint8_t* codes, std::size_t n, int bits, std::byte* out);
 };

@@ -170,8 +170,9 @@ void pack_codes(const std::uint8_t* codes, std::size_t n, int bits, std::byte* o
 namespace llm2mnn {
 
 const KernelTable& scalar_kernels() {
-  static constexpr KernelTable kTable = {&scalar::decode,      &scalar::encode,      &scalar::group_min_max,
-                                         &scalar::group_grids, &scalar::group_codes, &scalar::pack_codes};
+  static constexpr KernelTable kTable = {&scalar::decode,       &scalar::encode,      &scalar::group_min_max,
+                                         &scalar::group_grids,  &scalar::group_codes, &scalar::search_batch,
+                                         &scalar::search_lanes, &scalar::pack_codes};
   return kTable;
 }
 

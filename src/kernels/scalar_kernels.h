@@ -6,6 +6,10 @@
 
 #include "kernels/groups.h"
 
+namespace llm2mnn {
+struct SearchInput;
+}
+
 namespace llm2mnn::scalar {
 
 /// 1.5 * 2^23: adding it to |t| < 2^22 rounds t half to even and leaves the integer in the low mantissa bits.
@@ -19,6 +23,8 @@ bool group_grids(const GridRule& rule, const float* min, const float* max, std::
                  float* scale, float* offset, std::byte* alpha);
 void group_codes(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,
                  const float* scale, const float* offset, int bits, std::uint8_t* codes);
+void search_batch(const SearchInput& in, float* scale, float* offset);
+std::size_t search_lanes();
 void pack_codes(const std::uint8_t* codes, std::size_t n, int bits, std::byte* out);
 
 }  // namespace llm2mnn::scalar

@@ -11,6 +11,7 @@
 #include "kernels/convert-inl.h"
 #include "kernels/groups-inl.h"
 #include "kernels/pack-inl.h"
+#include "kernels/search-inl.h"
 #endif
 
 HWY_BEFORE_NAMESPACE();
@@ -18,8 +19,8 @@ namespace llm2mnn::HWY_NAMESPACE {
 
 const KernelTable* target_kernels() {
 #if HWY_TARGET != HWY_SCALAR && !HWY_HAVE_SCALABLE
-  static constexpr KernelTable kTable = {&decode,      &encode,      &group_min_max,
-                                         &group_grids, &group_codes, &pack_codes};
+  static constexpr KernelTable kTable = {&decode,      &encode,       &group_min_max, &group_grids,
+                                         &group_codes, &search_batch, &search_lanes,  &pack_codes};
   return &kTable;
 #else
   return &scalar_kernels();
