@@ -1,8 +1,8 @@
-# llm2mnn_layer(NAME DEPS...): one static library per folder, from every *.cc that is not a test,
+# llm2mnn_layer(NAME DEPS...): one static library per folder, from every *.cc (of its methods, too) that is not a test,
 # a benchmark or a fuzz target. In developer mode the folder's *_test.cc make one GoogleTest
 # executable NAME_test, and each *_bench.cc and *_fuzz.cc an executable of its own.
 function(llm2mnn_layer name)
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  file(GLOB sources CONFIGURE_DEPENDS *.cc methods/*/*.cc)
   set(tests ${sources})
   set(benches ${sources})
   set(fuzzers ${sources})

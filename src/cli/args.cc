@@ -141,7 +141,6 @@ const std::vector<ForeignFlag>& foreign_flags() {
       {"--disable_fuse_linear_attn_gate", false, false, "no supported family has linear attention"},
       {"--skip_weight", false, true,
        "a package without weights would answer nonsense; --dry_run shows the plan"},
-      {"--hqq", false, true, "HQQ is not part of this version; plain rounding is what it does"},
       {"--awq", false, true, kCalibrated},
       {"--smooth", false, true, kCalibrated},
       {"--omni", false, true, kCalibrated},

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/args.h"
 #include "jinja/family_templates.h"
+#include "quant/method.h"
 
 namespace llm2mnn::cli {
 
@@ -38,6 +39,13 @@ void add_foreign_flags(CLI::App& command) {
   }
 }
 
+std::string method_help() {
+  std::string text = fmt::format("how the grid of a group is chosen (default {}):", kDefaultMethod);
+  for (const QuantMethod* method : quant_methods())
+    text += fmt::format("\n{}: {}", method->name(), method->summary());
+  return text;
+}
+
 // How a package is quantised; of `export` and `convert`.
 void add_quant_flags(CLI::App& command, Words& words) {
   command.add_option("--quant_bit", words.quant_bit, "bits per weight: 2-8, 16 or 32 (default 4)")
@@ -51,6 +59,8 @@ void add_quant_flags(CLI::App& command, Words& words) {
   command
       .add_option("--lm_quant_block", words.lm_quant_block, "the same for lm_head (default: --quant_block)")
       ->type_name("N");
+  command.add_option("--method", words.method, method_help())->type_name("NAME");
+  command.add_flag("--hqq", words.hqq, "short for --method hqq");
   command.add_flag("--sym", words.sym, "symmetric codes: scales without offsets");
   command
       .add_option("--scale_bit", words.scale_bit,
@@ -252,8 +262,8 @@ int parse_choice(const char* flag, const std::string& text, std::initializer_lis
 
 onnx::OnnxForm onnx_form_from(const CLI::App& command, const Words& words) {
   refuse_flags(command,
-               {"--lm_quant_bit", "--lm_quant_block", "--sym", "--scale_bit", "--embed_bit",
-                "--seperate_embed", "--compat"},
+               {"--lm_quant_bit", "--lm_quant_block", "--method", "--hqq", "--sym", "--scale_bit",
+                "--embed_bit", "--seperate_embed", "--compat"},
                "belongs to --export mnn (or to convert, which makes a package of the ONNX file)");
   onnx::OnnxForm form;
   if (words.onnx_flavour == "ort")
@@ -308,6 +318,35 @@ void check_not_empty(const CLI::App& command) {
 
 namespace {
 
+void read_method(const Words& words, ExportOptions& options) {
+  constexpr std::string_view kHqq = "hqq";  // the incumbent has a flag for it
+  if (words.hqq && !words.method.empty() && words.method != kHqq)
+    fail(ErrorKind::kInvalidArgument, "--hqq: short for --method hqq, but --method {} is given, too",
+         shown(words.method));
+  if (words.hqq)
+    options.method = kHqq;
+  else if (!words.method.empty())
+    options.method = words.method;
+  const QuantMethod* method = find_method(options.method);
+  if (method == nullptr) {
+    std::vector<std::string_view> names;
+    for (const QuantMethod* known : quant_methods())
+      names.push_back(known->name());
+    fail(ErrorKind::kInvalidArgument, "--method {}: expected {}", shown(options.method),
+         fmt::join(names, " or "));
+  }
+  if (options.symmetric && !method->is_symmetric_too())
+    fail(ErrorKind::kInvalidArgument,
+         "--sym: method {} improves the offset, which symmetric codes do not have; --method search has a "
+         "symmetric form",
+         method->name());
+  const bool has_codes =
+      options.quant_bit <= 8 || options.lm_quant_bit.value_or(16) <= 8 || options.embed_bit.value_or(16) <= 8;
+  if (!has_codes && (words.hqq || !words.method.empty()))
+    fail(ErrorKind::kInvalidArgument, "--method {}: at --quant_bit {} there are no codes to choose",
+         options.method, options.quant_bit);
+}
+
 void read_quant_flags(const Words& words, ExportOptions& options) {
   if (!words.quant_bit.empty()) options.quant_bit = parse_quant_bit("--quant_bit", words.quant_bit);
   if (!words.lm_quant_bit.empty())
@@ -322,6 +361,7 @@ void read_quant_flags(const Words& words, ExportOptions& options) {
     options.lm_quant_block = parse_quant_block("--lm_quant_block", words.lm_quant_block, head_has_codes);
   }
   options.symmetric = words.sym;
+  read_method(words, options);
   if (!words.scale_bit.empty()) options.scale_type = parse_scale_bit(words.scale_bit);
   options.seperate_embed = words.seperate_embed;
   if (options.seperate_embed && options.embed_bit.value_or(16) != 16) {

@@ -17,9 +17,9 @@ extern const char* const kExportExample;
 /// Values as typed; checked one by one in `..._options`, so that every message names its flag.
 struct Words {
   std::string path, dst_path = "./model", export_format = "mnn", type, tokenizer_path, family;
-  std::string quant_bit, quant_block, lm_quant_bit, lm_quant_block, embed_bit, scale_bit, compat, threads;
+  std::string quant_bit, quant_block, lm_quant_bit, lm_quant_block, embed_bit, method, scale_bit, compat, threads;
   std::string onnx_flavour, onnx_opset, onnx_quant, dtype, accuracy_level, dump_ir;
-  bool sym = false, seperate_embed = false, dry_run = false, overwrite = false;
+  bool sym = false, hqq = false, seperate_embed = false, dry_run = false, overwrite = false;
   std::string chat_template;
   bool allow_tokenizer_mismatch = false, allow_approximate = false, text_only = false;
   std::string text_file, messages;

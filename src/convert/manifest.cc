@@ -19,6 +19,7 @@ Json options_json(const Plan& plan) {
   json["quant_block"] = options.quant_block;
   json["lm_quant_bit"] = options.lm_quant_bit.value_or(options.quant_bit);
   json["lm_quant_block"] = options.lm_quant_block.value_or(options.quant_block);
+  json["method"] = options.method;
   json["sym"] = options.symmetric;
   json["scale_bit"] = options.effective_scale_type() == ScaleType::kF16 ? 16 : 32;
   json["embed_bit"] = options.embed_bit ? Json(*options.embed_bit) : Json(nullptr);

@@ -11,19 +11,24 @@ namespace {
 // Codes and alpha of a scheme.
 class QuantizeSink final : public RowSink {
  public:
-  QuantizeSink(const File& file, const QuantScheme& scheme, std::uint64_t codes_offset,
-               std::uint64_t alpha_offset)
-      : file_(file), scheme_(scheme), codes_offset_(codes_offset), alpha_offset_(alpha_offset) {}
+  QuantizeSink(const File& file, const QuantScheme& scheme, const QuantMethod& method,
+               std::uint64_t codes_offset, std::uint64_t alpha_offset)
+      : file_(file),
+        scheme_(scheme),
+        method_(method),
+        codes_offset_(codes_offset),
+        alpha_offset_(alpha_offset) {}
 
   void put(const WeightRows& rows, std::int64_t first_row, SinkBuffers& buffers) const override {
     const auto codes = sized(buffers.values, bytes_of_codes(rows.rows, rows.cols));
     const auto alpha = sized(buffers.more, bytes_of_alpha(rows.rows, rows.cols));
-    quantize_rows(rows, scheme_, first_row, codes, alpha);
+    quantize_rows(rows, scheme_, method_, first_row, codes, alpha);
     file_.write_all(codes_offset_ + bytes_of_codes(first_row, rows.cols), codes);
     file_.write_all(alpha_offset_ + bytes_of_alpha(first_row, rows.cols), alpha);
   }
   std::int64_t buffer_bytes(std::int64_t rows, std::int64_t cols) const override {
-    return codes_bytes(scheme_, rows, cols) + alpha_bytes(scheme_, rows, cols);
+    return codes_bytes(scheme_, rows, cols) + alpha_bytes(scheme_, rows, cols) +
+           scratch_bytes(scheme_, method_, cols);
   }
 
  private:
@@ -36,6 +41,7 @@ class QuantizeSink final : public RowSink {
 
   const File& file_;
   QuantScheme scheme_;
+  const QuantMethod& method_;
   std::uint64_t codes_offset_, alpha_offset_;
 };
 
@@ -52,7 +58,8 @@ std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, con
   };
   for (const mnn::LinearBlob& blob : plan.layout.linears) {
     add(plan.model.lowered.weights[blob.weight].binding,
-        std::make_unique<QuantizeSink>(weight_file, blob.scheme, blob.codes_offset(), blob.alpha_offset()));
+        std::make_unique<QuantizeSink>(weight_file, blob.scheme, *plan.method, blob.codes_offset(),
+                                       blob.alpha_offset()));
     if (blob.bias) add_floats(*blob.bias, blob.bias_offset());
   }
   for (const mnn::NormBlob& blob : plan.layout.norms) {
@@ -67,8 +74,8 @@ std::vector<RowTarget> targets_of(const Plan& plan, const File& weight_file, con
   if (embedding.kind == EmbeddingPlan::Kind::kBf16File) {
     add(embedding.values, float_sink(embedding_file, 0, DType::kBF16));
   } else if (embedding.kind == EmbeddingPlan::Kind::kQuantFile) {
-    add(embedding.values,
-        std::make_unique<QuantizeSink>(embedding_file, embedding.scheme, 0, embedding.codes_bytes));
+    add(embedding.values, std::make_unique<QuantizeSink>(embedding_file, embedding.scheme, *plan.method, 0,
+                                                         embedding.codes_bytes));
   }
   // Vectors that went into the graph (norms of heads) only count for the digest.
   for (const LoweredWeight& weight : plan.model.lowered.weights)

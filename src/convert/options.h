@@ -8,6 +8,7 @@
 
 #include "formats/mnn/mnn_package.h"
 #include "formats/onnx/onnx_package.h"
+#include "quant/method.h"
 #include "tensor/quant_scheme.h"
 
 namespace llm2mnn {
@@ -32,6 +33,7 @@ struct ExportOptions {
   std::optional<int> lm_quant_bit;    ///< default: quant_bit
   std::optional<int> lm_quant_block;  ///< default: quant_block
   bool symmetric = false;
+  std::string method{kDefaultMethod};   ///< `--method`: one of quant_methods()
   std::optional<ScaleType> scale_type;  ///< default: F16; F32 with the compat form
   std::optional<int> embed_bit;         ///< 16, 8 or 4: the embedding is its own file
   bool seperate_embed = false;

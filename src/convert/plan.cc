@@ -204,6 +204,8 @@ void list_files(Plan& plan) {
 void finish_plan(Plan& plan) {
   plan.approximations =
       drop_inexpressible(plan.model.lowered.graph, "an MNN package", plan.options.allow_approximate);
+  plan.method = find_method(plan.options.method);
+  LLM2MNN_CHECK(plan.method != nullptr);
   plan.schemes = choose_schemes(plan);
   plan.layout = mnn::lay_out(plan.model.lowered.graph, plan.schemes, plan.options.form);
   plan.embedding = plan_embedding(plan);

@@ -7,6 +7,7 @@
 
 #include "convert/package_plan.h"
 #include "formats/mnn/mnn_package.h"
+#include "quant/method.h"
 
 namespace llm2mnn {
 
@@ -36,6 +37,7 @@ EmbeddingPlan bf16_embedding(const Model& model);
 
 struct Plan : PackagePlan {
   std::vector<QuantScheme> schemes;  ///< parallel to the model's weights; meaningful for matrices
+  const QuantMethod* method = nullptr;
   mnn::WeightFileLayout layout;
   EmbeddingPlan embedding;
   mnn::RuntimeNeed runtime;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -48,20 +49,22 @@ class CodeStream {
 /// One call of quantize_rows at 2-8 bits. The matrix is a run of groups: a group never crosses a row.
 class GroupRounder {
  public:
-  GroupRounder(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
-               std::span<std::byte> codes, std::span<std::byte> alpha)
+  GroupRounder(const WeightRows& w, const QuantScheme& scheme, const QuantMethod& method,
+               std::int64_t first_row, std::span<std::byte> codes, std::span<std::byte> alpha)
       : w_(w),
+        method_(method),
         rule_{scheme.bits, scheme.symmetric, scheme.scale_type == ScaleType::kF16},
         first_row_(first_row),
         groups_per_row_(size_of(num_groups(scheme, w.cols))),
         group_len_(size_of(w.cols) / groups_per_row_),
         value_bytes_(size_of(dtype_bytes(w.dtype))),
         alpha_(alpha.data()),
+        scratch_(method.scratch_floats(group_len_)),
         stream_(scheme.bits, codes.data()) {}
 
   void run() {
     const std::size_t all = size_of(w_.rows) * groups_per_row_;
-    const std::size_t step = std::clamp<std::size_t>(kChunk / group_len_, 1, kMaxGroups);
+    const std::size_t step = std::clamp<std::size_t>(kChunk / group_len_, method_.batch(), kMaxGroups);
     for (std::size_t group = 0; group < all; group += step)
       round(group, std::min(step, all - group));
     stream_.finish();
@@ -74,29 +77,40 @@ class GroupRounder {
     if (!group_min_max(src, w_.dtype, group_len_, count, min_.data(), max_.data())) {
       fail_if_not_finite(w_, first_row_);
     }
-    if (!group_grids(rule_, min_.data(), max_.data(), count, scale_.data(), offset_.data(), alpha)) {
-      fail_beyond_range(group, count);
-    }
+    if (!choose(src, 0, count, {scale_.data(), offset_.data(), alpha})) fail_beyond_range(src, group, count);
     if (count * group_len_ <= kChunk) {
       group_codes(src, w_.dtype, group_len_, count, scale_.data(), offset_.data(), rule_.bits,
                   stream_.reserve());
       stream_.commit(count * group_len_);
       return;
     }
-    for (std::size_t done = 0; done < group_len_; done += kChunk) {  // one group, longer than a chunk
+    for (std::size_t i = 0; i < count; ++i)
+      round_long(src + i * group_len_ * value_bytes_, i);
+  }
+
+  /// The codes of one group, which may be longer than a chunk.
+  void round_long(const std::byte* src, std::size_t i) {
+    for (std::size_t done = 0; done < group_len_; done += kChunk) {
       const std::size_t n = std::min(kChunk, group_len_ - done);
-      group_codes(src + done * value_bytes_, w_.dtype, n, 1, scale_.data(), offset_.data(), rule_.bits,
+      group_codes(src + done * value_bytes_, w_.dtype, n, 1, &scale_[i], &offset_[i], rule_.bits,
                   stream_.reserve());
       stream_.commit(n);
     }
   }
 
-  [[noreturn]] void fail_beyond_range(std::size_t group, std::size_t count) const {
+  /// Grids of `count` groups of this step from `first` on; `src` is the step's first value.
+  bool choose(const std::byte* src, std::size_t first, std::size_t count, const StoredGrids& out) {
+    return method_.choose_grids(
+        {src + first * group_len_ * value_bytes_, w_.dtype, group_len_, count, &min_[first], &max_[first]},
+        rule_, scratch_, out);
+  }
+
+  [[noreturn]] void fail_beyond_range(const std::byte* src, std::size_t group, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       std::array<std::byte, 8> alpha;
       float scale = 0;
       float offset = 0;
-      if (group_grids(rule_, &min_[i], &max_[i], 1, &scale, &offset, alpha.data())) continue;
+      if (choose(src, i, 1, {&scale, &offset, alpha.data()})) continue;
       const std::size_t index = group + i;
       fail(ErrorKind::kFormat,
            "row {}: group {} holds values from {} to {}, too large for {} scales and offsets{}",
@@ -107,12 +121,14 @@ class GroupRounder {
   }
 
   const WeightRows& w_;
+  const QuantMethod& method_;
   const GridRule rule_;
   const std::int64_t first_row_;
   const std::size_t groups_per_row_;
   const std::size_t group_len_;
   const std::size_t value_bytes_;
   std::byte* alpha_;
+  std::vector<float> scratch_;
   CodeStream stream_;
   std::array<float, kMaxGroups> min_;
   std::array<float, kMaxGroups> max_;
@@ -150,8 +166,14 @@ void convert_rows(const WeightRows& w, std::int64_t first_row, DType to, std::sp
   fail(ErrorKind::kInternal, "row {}: a conversion to {} was refused", first_row, dtype_name(to));
 }
 
-void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
-                   std::span<std::byte> codes, std::span<std::byte> alpha) {
+std::int64_t scratch_bytes(const QuantScheme& scheme, const QuantMethod& method, std::int64_t cols) {
+  if (scheme.is_float() || cols == 0) return 0;
+  const std::int64_t group_len = cols / num_groups(scheme, cols);
+  return checked_cast<std::int64_t>(method.scratch_floats(size_of(group_len)) * sizeof(float));
+}
+
+void quantize_rows(const WeightRows& w, const QuantScheme& scheme, const QuantMethod& method,
+                   std::int64_t first_row, std::span<std::byte> codes, std::span<std::byte> alpha) {
   LLM2MNN_CHECK(is_weight_dtype(w.dtype) && w.rows >= 0 && w.cols >= 0);
   LLM2MNN_CHECK(codes.size() == size_of(codes_bytes(scheme, w.rows, w.cols)));
   LLM2MNN_CHECK(alpha.size() == size_of(alpha_bytes(scheme, w.rows, w.cols)));
@@ -162,7 +184,8 @@ void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t 
   }
   LLM2MNN_CHECK(scheme.bits >= 2 && scheme.bits <= 8 && scheme.group_size % 16 == 0);
   if (w.rows == 0 || w.cols == 0) return;
-  GroupRounder(w, scheme, first_row, codes, alpha).run();
+  LLM2MNN_CHECK(!scheme.symmetric || method.is_symmetric_too());
+  GroupRounder(w, scheme, method, first_row, codes, alpha).run();
 }
 
 }  // namespace llm2mnn

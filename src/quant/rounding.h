@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "quant/method.h"
 #include "tensor/dtype.h"
 #include "tensor/quant_scheme.h"
 
@@ -19,18 +20,19 @@ struct WeightRows {
   std::int64_t cols = 0;
 };
 
-/// Rounds each group of each row to nearest and packs the codes.
+/// Chooses the grid of each group of each row by `method`, rounds the weights to its nearest codes and packs
+/// them.
 ///
-/// Asymmetric: scale = (max - min) / (2^bits - 1), offset = min + scale * 2^(bits-1), both rounded to the
-/// scheme's scale type, then code = clamp(round_half_even((w - offset) / scale), -2^(bits-1), 2^(bits-1) -
-/// 1). Symmetric: scale = max|w| / (2^(bits-1) - 1), rounded, code = clamp(round_half_even(w / scale), ...).
-/// A constant group is scale 1, code 0, offset the constant (symmetric: an all-zero group is scale 1, code
-/// 0). 16 and 32 bits: the values as FP16 (round half to even) or FP32.
+/// code = clamp(round_half_even((w - offset) / scale), -2^(bits-1), 2^(bits-1) - 1), with scale and offset as
+/// they are stored. The method `rtn` has scale = (max - min) / (2^bits - 1) and offset = min + scale *
+/// 2^(bits-1), symmetric scale = max|w| / (2^(bits-1) - 1). A constant group is scale 1, code 0, offset the
+/// constant (symmetric: an all-zero group is scale 1, code 0). 16 and 32 bits: the values as FP16 (round half
+/// to even) or FP32; the method does not matter.
 ///
-/// All arithmetic is float32, one rounding per operation. A stored scale that leaves more than half a step of
-/// the range uncovered, which takes a step among the smallest of its type (zero included), becomes the next
-/// larger value. So every weight is within scale * (1/2 + 2^(bits-23)) of its value; a weight that meets the
-/// end of the code range may miss by the rounding of the offset more.
+/// All arithmetic is float32, one rounding per operation. A stored scale of `rtn` that leaves more than half
+/// a step of the range uncovered, which takes a step among the smallest of its type (zero included), becomes
+/// the next larger value. So every weight is within scale * (1/2 + 2^(bits-23)) of its value; a weight that
+/// meets the end of the code range may miss by the rounding of the offset more.
 ///
 /// @param codes  codes_bytes(scheme, rows, cols) bytes: unsigned code + 2^(bits-1), one MSB-first bit stream.
 ///               Precondition: rows * cols * bits is a multiple of 8, or these are the matrix's last rows.
@@ -39,9 +41,12 @@ struct WeightRows {
 ///         values, scales or offsets beyond their stored type. Never clips in silence; after an error the
 ///         outputs are of no use.
 /// The result does not depend on the ISA. Thread-safe.
-/// Source: MNN's default rounding; stored-first as in the BlockGrid rule of docs/adr.
-void quantize_rows(const WeightRows& w, const QuantScheme& scheme, std::int64_t first_row,
-                   std::span<std::byte> codes, std::span<std::byte> alpha);
+/// Source: MNN's default rounding for `rtn`; the others in quant/methods; stored first as in docs/adr/0005.
+void quantize_rows(const WeightRows& w, const QuantScheme& scheme, const QuantMethod& method,
+                   std::int64_t first_row, std::span<std::byte> codes, std::span<std::byte> alpha);
+
+/// Bytes of memory that `quantize_rows` allocates for rows of `cols` weights, beyond its outputs.
+std::int64_t scratch_bytes(const QuantScheme& scheme, const QuantMethod& method, std::int64_t cols);
 
 /// @throws Error(kFormat) naming row (counted from `first_row`) and column of the first value that is NaN or
 /// Inf (counted from `first_col`); returns when there is none.

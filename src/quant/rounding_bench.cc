@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 #include <cstring>
+#include <fmt/format.h>
 #include <random>
 #include <vector>
 
@@ -34,7 +35,8 @@ std::vector<std::byte> normal_source(DType dtype, std::int64_t bytes) {
 }
 
 /// Rounds the whole working set tile by tile into one tile's buffers, as the exporter does.
-void round_tiles(benchmark::State& state, const QuantScheme& scheme, DType dtype, std::int64_t bytes) {
+void round_tiles(benchmark::State& state, const QuantScheme& scheme, DType dtype, std::int64_t bytes,
+                 const QuantMethod& method) {
   const std::vector<std::byte> source = normal_source(dtype, bytes);
   const std::int64_t row_bytes = kCols * dtype_bytes(dtype);
   const std::int64_t rows = bytes / row_bytes;
@@ -43,7 +45,7 @@ void round_tiles(benchmark::State& state, const QuantScheme& scheme, DType dtype
   std::vector<std::byte> alpha(static_cast<std::size_t>(alpha_bytes(scheme, step, kCols)));
   for (auto _ : state) {
     for (std::int64_t row = 0; row + step <= rows; row += step) {
-      quantize_rows({source.data() + row * row_bytes, dtype, step, kCols}, scheme, row, codes, alpha);
+      quantize_rows({source.data() + row * row_bytes, dtype, step, kCols}, scheme, method, row, codes, alpha);
       benchmark::ClobberMemory();
     }
   }
@@ -61,9 +63,24 @@ void copy(benchmark::State& state, std::int64_t bytes) {
   state.SetBytesProcessed(state.iterations() * bytes);
 }
 
-void add(const std::string& name, const QuantScheme& scheme, DType dtype, std::int64_t bytes) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [=](benchmark::State& state) { round_tiles(state, scheme, dtype, bytes); });
+void add(const std::string& name, const QuantScheme& scheme, DType dtype, std::int64_t bytes,
+         const QuantMethod& method = default_method()) {
+  benchmark::RegisterBenchmark(name.c_str(), [=, &method](benchmark::State& state) {
+    round_tiles(state, scheme, dtype, bytes, method);
+  });
+}
+
+void register_methods() {
+  for (const QuantMethod* method : quant_methods()) {
+    if (method == &default_method()) continue;
+    for (const int bits : {2, 3, 4, 8})
+      for (const int group : {0, 32, 64, 128})
+        add(fmt::format("{}/bf16/{}bit_b{}/hot", method->name(), bits, group), {bits, group}, DType::kBF16,
+            kHotBytes, *method);
+    if (method->is_symmetric_too())
+      add(fmt::format("{}/bf16/4bit_b64_sym/hot", method->name()), {4, 64, true}, DType::kBF16, kHotBytes,
+          *method);
+  }
 }
 
 void register_all() {
@@ -83,6 +100,7 @@ void register_all() {
   add("f16/4bit_b64/hot", {4, 64}, DType::kF16, kHotBytes);
   add("f32/4bit_b64/hot", {4, 64}, DType::kF32, kHotBytes);
   add("bf16/16bit/hot", QuantScheme{16}, DType::kBF16, kHotBytes);
+  register_methods();
 }
 
 }  // namespace

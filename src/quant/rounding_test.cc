@@ -129,7 +129,7 @@ Result quantize(const Source& source, const QuantScheme& scheme) {
   Result result;
   result.codes.resize(static_cast<std::size_t>(codes_bytes(scheme, source.rows.rows, source.rows.cols)));
   result.alpha.resize(static_cast<std::size_t>(alpha_bytes(scheme, source.rows.rows, source.rows.cols)));
-  quantize_rows(source.rows, scheme, 0, result.codes, result.alpha);
+  quantize_rows(source.rows, scheme, default_method(), 0, result.codes, result.alpha);
   return result;
 }
 
@@ -138,7 +138,7 @@ std::string message_of(const Source& source, const QuantScheme& scheme, std::int
   result.codes.resize(static_cast<std::size_t>(codes_bytes(scheme, source.rows.rows, source.rows.cols)));
   result.alpha.resize(static_cast<std::size_t>(alpha_bytes(scheme, source.rows.rows, source.rows.cols)));
   try {
-    quantize_rows(source.rows, scheme, first_row, result.codes, result.alpha);
+    quantize_rows(source.rows, scheme, default_method(), first_row, result.codes, result.alpha);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kFormat);
     return error.message();

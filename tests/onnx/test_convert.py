@@ -18,7 +18,8 @@ from support.onnx_case import head_dim, onnx_fixture_names, refused_by_genai  # 
 from support.tool import TempDirCase, export, family_arguments, make_fixture, run  # noqa: E402
 
 FLAGS = (("--quant_bit", 5), ("--quant_bit", 8, "--embed_bit", 8), ("--quant_bit", 6, "--sym"), ("--quant_bit", 4, "--compat", "3.1"),
-         ("--quant_bit", 16), ("--quant_bit", 4, "--seperate_embed"), ("--quant_bit", 32), ("--quant_bit", 3, "--lm_quant_bit", 8),
+         ("--quant_bit", 16), ("--quant_bit", 4, "--seperate_embed"), ("--quant_bit", 4, "--method", "search"),
+         ("--quant_bit", 3, "--hqq"), ("--quant_bit", 32), ("--quant_bit", 3, "--lm_quant_bit", 8),
          ("--quant_bit", 6, "--compat", "3.1", "--sym", "--scale_bit", 32))
 PER_FIXTURE = 3  # of FLAGS beside 4 bits; neighbours take others, so that all fixtures together have all
 

@@ -6,7 +6,7 @@ import unittest
 from sandbox import BAD_FLAG, BROKEN_INPUT, OK, SYSTEM, UNSUPPORTED, SandboxCase
 
 # Flags of MNN's llmexport that are refused by name, with a value where they take one.
-REFUSED = ("--skip_weight", "--hqq", "--awq", "--smooth", "--omni", ("--omni_epochs", "3"), ("--omni_lr", "1"), ("--omni_wd", "1"),
+REFUSED = ("--skip_weight", "--awq", "--smooth", "--omni", ("--omni_epochs", "3"), ("--omni_lr", "1"), ("--omni_wd", "1"),
            ("--act_bit", "16"), "--act_sym", ("--calib_data", "x"), ("--quant_config", "x"), ("--lora_path", "x"), "--lora_split",
            ("--gptq_path", "x"), ("--eagle_path", "x"), ("--dflash_path", "x"), ("--test", "hello"), "--ppl", ("--visual_quant_bit", "4"),
            ("--visual_quant_block", "64"), "--visual_sym", "--generate_for_npu", "--disable_transformer_c4")
@@ -15,8 +15,8 @@ WITHOUT_EFFECT = (("--mnnconvert", "x"), "--onnx_slim", "--transformer_fuse", "-
                   "--disable_fuse_gate_up", "--disable_fuse_ln", "--disable_fuse_linear_attn_gate")
 NUMBER_FLAGS = ("--quant_bit", "--quant_block", "--lm_quant_bit", "--lm_quant_block", "--embed_bit", "--scale_bit", "--threads")
 NO_NUMBERS = ("-4", "+4", "4.0", "4e0", "0x4", "04", " 4", "4 ", "4,0", "x", "nan", "inf", "٤", "４", "4\n", "\x1b[31m4", "4;rm", "%d", "{}")
-VALUE_FLAGS = NUMBER_FLAGS + ("--path", "--dst_path", "--export", "--type", "--family", "--tokenizer_path", "--compat", "--chat_template")
-PLAIN_FLAGS = ("--sym", "--seperate_embed", "--dry_run", "--overwrite", "--json", "--quiet", "--verbose", "--allow_tokenizer_mismatch")
+VALUE_FLAGS = NUMBER_FLAGS + ("--method", "--path", "--dst_path", "--export", "--type", "--family", "--tokenizer_path", "--compat", "--chat_template")
+PLAIN_FLAGS = ("--sym", "--hqq", "--seperate_embed", "--dry_run", "--overwrite", "--json", "--quiet", "--verbose", "--allow_tokenizer_mismatch")
 
 
 def words(flag):
@@ -46,6 +46,14 @@ class FlagsTest(SandboxCase):
             for value in values:
                 with self.subTest(flag=flag, value=value):
                     self.refuses(flag, flag, value)
+
+    def test_methods_that_do_not_exist_or_do_not_fit(self):
+        self.refuses(["--method", "hqq or rtn or search"], "--method", "best")
+        self.refuses(["--hqq", "--method 'search'"], "--hqq", "--method", "search")
+        self.refuses(["--sym", "hqq"], "--hqq", "--sym")
+        for args in (("--hqq",), ("--method", "search")):
+            self.refuses(["--method", "--quant_bit 16"], *args, "--quant_bit", "16")
+            self.refuses([args[0], "--export mnn"], *args, "--export", "onnx")
 
     def test_an_empty_value(self):
         for flag in VALUE_FLAGS:
