@@ -1,6 +1,7 @@
 """A test case that exports fixtures as ONNX."""
 import pathlib
 
+import numpy as np
 import onnx
 
 from .tool import TempDirCase, export, family_arguments, make_fixture
@@ -40,7 +41,12 @@ class OnnxCase(TempDirCase):
             tensors = []
             for stored, (role, values) in fixture.source(mutate).items():
                 values = make_fixture.as_stored_at_16_bit(role, values, fixture.tied)
-                tensors.append((stored, make_fixture.round_to(values, "bf16") if bf16_table and role == "embed_tokens" else values))
+                if bf16_table and role == "embed_tokens":
+                    values = make_fixture.round_to(values, "bf16")
+                # Experts that are [E, out, in] as codes are [E, in, out] as floats.
+                if fixture.meta.get("coded", {}).get("form") == "mxfp4" and values.ndim == 3:
+                    values = np.ascontiguousarray(values.transpose(0, 2, 1))
+                tensors.append((stored, values))
             make_fixture.make_float(fixture.mutated_config(mutate), out, tensors)
         return out
 
