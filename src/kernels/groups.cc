@@ -1,12 +1,30 @@
 #include "kernels/groups.h"
 
+#include <cstring>
+
 #include "base/error.h"
+#include "kernels/convert.h"
 #include "kernels/kernel_table.h"
 
 namespace llm2mnn {
 
 std::size_t grid_bytes(const GridRule& rule) {
   return (rule.symmetric ? std::size_t{1} : std::size_t{2}) * (rule.f16 ? 2 : 4);
+}
+
+std::byte* store_grid(const GridRule& rule, float scale, float offset, std::byte* alpha) {
+  const auto store = [&](float value) {
+    if (rule.f16) {
+      const std::uint16_t half = f32_to_f16(value);
+      std::memcpy(alpha, &half, sizeof half);
+    } else {
+      std::memcpy(alpha, &value, sizeof value);
+    }
+    alpha += rule.f16 ? 2 : 4;
+  };
+  if (!rule.symmetric) store(offset);
+  store(scale);
+  return alpha;
 }
 
 bool group_min_max(const std::byte* src, DType dtype, std::size_t group_len, std::size_t num_groups,

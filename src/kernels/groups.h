@@ -25,6 +25,9 @@ struct GridRule {
 /// Bytes that `group_grids` stores for a group.
 std::size_t grid_bytes(const GridRule& rule);
 
+/// Stores one grid as `group_grids` does; both values must fit. @return the byte behind it.
+std::byte* store_grid(const GridRule& rule, float scale, float offset, std::byte* alpha);
+
 /// The grid of each range, in float32 with one rounding per operation:
 ///   asymmetric: scale = (max - min) / (2^bits - 1), offset = min + scale * 2^(bits-1);
 ///   symmetric:  scale = max(|min|, |max|) / (2^(bits-1) - 1), offset = 0;

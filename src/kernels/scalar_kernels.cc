@@ -57,15 +57,6 @@ Grid grid_of(const GridRule& rule, float min, float max) {
   return {scale, rule.symmetric ? 0 : stored(rule, min + unrounded * half)};
 }
 
-void store(const GridRule& rule, float value, std::byte* out) {
-  if (rule.f16) {
-    const std::uint16_t half = f32_to_f16(value);
-    std::memcpy(out, &half, sizeof half);
-  } else {
-    std::memcpy(out, &value, sizeof value);
-  }
-}
-
 }  // namespace
 
 bool decode(const std::byte* src, DType dtype, std::size_t n, float* out) {
@@ -118,19 +109,13 @@ bool group_min_max(const std::byte* src, DType dtype, std::size_t group_len, std
 
 bool group_grids(const GridRule& rule, const float* min, const float* max, std::size_t num_groups,
                  float* scale, float* offset, std::byte* alpha) {
-  const std::size_t value_bytes = rule.f16 ? 2 : 4;
   bool finite = true;
   for (std::size_t g = 0; g < num_groups; ++g) {
     const Grid grid = grid_of(rule, min[g], max[g]);
     finite = finite && is_finite(grid.scale) && is_finite(grid.offset);
     scale[g] = grid.scale;
     offset[g] = grid.offset;
-    if (!rule.symmetric) {
-      store(rule, grid.offset, alpha);
-      alpha += value_bytes;
-    }
-    store(rule, grid.scale, alpha);
-    alpha += value_bytes;
+    alpha = store_grid(rule, grid.scale, grid.offset, alpha);
   }
   return finite;
 }

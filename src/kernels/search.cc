@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/error.h"
 #include "kernels/convert.h"
@@ -53,16 +52,6 @@ Lanes padded(const float* values, std::size_t count) {
   return lanes;
 }
 
-std::byte* store(bool f16, float value, std::byte* out) {
-  if (!f16) {
-    std::memcpy(out, &value, sizeof value);
-    return out + sizeof value;
-  }
-  const std::uint16_t half = f32_to_f16(value);
-  std::memcpy(out, &half, sizeof half);
-  return out + sizeof half;
-}
-
 }  // namespace
 
 std::size_t search_scratch(std::size_t group_len, bool is_weighted) {
@@ -91,8 +80,7 @@ bool search_grids(const std::byte* src, DType dtype, std::size_t group_len, std:
     for (std::size_t i = 0; i < count; ++i) {
       scale[g + i] = scales[i];
       offset[g + i] = offsets[i];
-      if (!rule.symmetric) alpha = store(rule.f16, offsets[i], alpha);
-      alpha = store(rule.f16, scales[i], alpha);
+      alpha = store_grid(rule, scales[i], offsets[i], alpha);
     }
   }
   return true;

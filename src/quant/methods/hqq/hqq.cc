@@ -1,7 +1,7 @@
 // Half-quadratic quantisation; see README.md.
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -15,7 +15,7 @@ namespace {
 constexpr float kNorm = 0.7f;  // p
 constexpr float kBeta = 10;
 constexpr float kKappa = 1.01f;
-constexpr int kIterations = 20;
+constexpr std::size_t kIterations = 20;
 /// 1.5 * 2^23: adding it rounds half to even and leaves an integer.
 constexpr float kRoundMagic = 12582912.0f;
 
@@ -32,9 +32,23 @@ struct Step {
   float offset = 0;
 };
 
+/// The weight of an iteration, and the least error that its proximal step leaves in W_e.
+struct Penalty {
+  float beta, least;
+};
+
+std::array<Penalty, kIterations> penalties() {
+  std::array<Penalty, kIterations> all;
+  float beta = kBeta;
+  for (Penalty& penalty : all) {
+    penalty = {beta, std::pow(beta, 1 / (kNorm - 2))};
+    beta *= kKappa;
+  }
+  return all;
+}
+
 /// One iteration from `offset`: its error, and the next offset.
-Step step(std::span<const float> w, float scale, float offset, float half, float beta) {
-  const float least = std::pow(beta, 1 / (kNorm - 2));
+Step step(std::span<const float> w, float scale, float offset, float half, const Penalty& penalty) {
   float error = 0;
   float rest = 0;  // of offset: w - W_e - code * scale - offset
   for (const float value : w) {
@@ -42,7 +56,7 @@ Step step(std::span<const float> w, float scale, float offset, float half, float
     const float code = (t + kRoundMagic) - kRoundMagic;
     const float e = value - (code * scale + offset);
     error += std::abs(e);
-    rest += e - shrink(e, beta, least);
+    rest += e - shrink(e, penalty.beta, penalty.least);
   }
   const auto count = static_cast<float>(w.size());
   return {error / count, offset + rest / count};
@@ -52,9 +66,9 @@ Step step(std::span<const float> w, float scale, float offset, float half, float
 float best_offset(std::span<const float> w, float scale, float offset, float half) {
   float best = offset;
   float least = std::numeric_limits<float>::infinity();
-  float beta = kBeta;
-  for (int i = 0; i < kIterations; ++i, beta *= kKappa) {
-    const Step next = step(w, scale, offset, half, beta);
+  static const std::array<Penalty, kIterations> kPenalties = penalties();
+  for (const Penalty& penalty : kPenalties) {
+    const Step next = step(w, scale, offset, half, penalty);
     if (!(next.error < least)) break;
     least = next.error;
     best = offset;
@@ -88,17 +102,9 @@ class Hqq final : public QuantMethod {
   }
 
  private:
-  /// An offset stands in front of its scale.
   static bool store_offset(const GridRule& rule, float offset, const StoredGrids& out, std::size_t g) {
-    std::byte* alpha = out.alpha + g * grid_bytes(rule);
-    out.offset[g] = offset;
-    if (!rule.f16) {
-      std::memcpy(alpha, &offset, sizeof offset);
-      return std::isfinite(offset);
-    }
-    const std::uint16_t half = f32_to_f16(offset);
-    std::memcpy(alpha, &half, sizeof half);
-    out.offset[g] = f16_to_f32(half);
+    out.offset[g] = rule.f16 ? f16_to_f32(f32_to_f16(offset)) : offset;
+    store_grid(rule, out.scale[g], out.offset[g], out.alpha + g * grid_bytes(rule));
     return std::isfinite(out.offset[g]);
   }
 };
